@@ -1,0 +1,2 @@
+//! MonitorC.
+fn main() {}

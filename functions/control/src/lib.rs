@@ -1,0 +1,1 @@
+//! Ports, and the use cases sweep, reconcile and execute over them.

@@ -1,0 +1,1 @@
+//! The store ports on SQLite, shared by several processes.

@@ -1,0 +1,1 @@
+//! The gRPC client side: one bounded sweep over many agents.

@@ -1,0 +1,1 @@
+//! The agent's gRPC contract: monitor.proto and the code generated from it.
