@@ -1,0 +1,262 @@
+//! The members, each in its phase, as the contract counts them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::health::{AgentState, Load, Seen};
+use crate::intent::{Call, Intent, IntentId, LaunchSpec};
+use crate::member::{InstanceId, MemberState, Phase};
+use crate::policy::Policy;
+use crate::report::Counts;
+use crate::snapshot::{Member, Snapshot};
+use crate::time::{Timestamp, spoken};
+
+/// Sweeps that a member must have missed before it counts as unhealthy (H1): one miss never kills.
+const MISSED_SWEEPS: u32 = 3;
+
+/// A member and what is derived of it.
+pub(super) struct Seat<'a> {
+    pub(super) member: &'a Member,
+    pub(super) phase: Phase,
+    /// When its agent first answered, if it ever did.
+    pub(super) first_answer: Option<Timestamp>,
+    /// Its load, when it serves (M1).
+    pub(super) serving: Option<Load>,
+    /// Whether it answered in the latest sweep and its application does not fail.
+    pub(super) healthy: bool,
+    /// Why it is unhealthy, if it is (H1).
+    pub(super) unhealthy: Option<String>,
+}
+
+impl Seat<'_> {
+    fn seen(&self) -> Seen {
+        self.member.health.as_ref().map_or(Seen::Unknown, |health| health.seen)
+    }
+
+    /// Whether its agent answered in the latest sweep.
+    pub(super) fn answered(&self) -> bool {
+        self.member.health.is_some() && self.seen() == Seen::Answered
+    }
+
+    /// Whether it has drained, by its own word.
+    pub(super) fn drained(&self) -> bool {
+        self.member.health.as_ref().is_some_and(|h| h.unregistered_at.is_some() && h.agent == Some(AgentState::Drained))
+    }
+}
+
+/// A launch that is not settled yet: it counts as Pending (C3).
+pub(super) struct OpenLaunch<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) spec: &'a LaunchSpec,
+}
+
+/// The group, sorted.
+pub(super) struct Census<'a> {
+    pub(super) now: Timestamp,
+    /// The effective period of the sweeps.
+    pub(super) period: Duration,
+    pub(super) blind: Option<&'a str>,
+    /// Members that EC2 does not call gone, by id.
+    pub(super) seats: BTreeMap<&'a InstanceId, Seat<'a>>,
+    /// Members that EC2 calls gone (H7), or has not listed for long enough.
+    pub(super) gone: Vec<&'a Member>,
+    /// Members that EC2 does not list at all; None: EC2 was not asked with success.
+    pub(super) unlisted: Option<BTreeSet<&'a InstanceId>>,
+    pub(super) open: BTreeMap<&'a IntentId, OpenLaunch<'a>>,
+    /// Members with an open terminate intent.
+    pub(super) ending: BTreeSet<&'a InstanceId>,
+    /// Unhealthy members whose replacement is launched or under way (H4), with the replacement's id, once it has one.
+    pub(super) pairs: BTreeMap<&'a InstanceId, Option<&'a InstanceId>>,
+    pub(super) counts: Counts,
+    /// Sum of the serving members' loads.
+    pub(super) load_sum: f64,
+    /// Members that have ever answered and are not on their way out, and how many of them did not answer now.
+    pub(super) ever: u32,
+    pub(super) silent: u32,
+}
+
+impl<'a> Census<'a> {
+    pub(super) fn take(snapshot: &'a Snapshot, policy: &Policy) -> Self {
+        let sweep = snapshot.sweep.as_ref();
+        let stored_period = Duration::from_millis(sweep.map_or(0, |sweep| sweep.period_ms));
+        let period = stored_period.max(policy.sweep_interval);
+        let mut census = Self {
+            now: snapshot.now,
+            period,
+            blind: sweep.and_then(|sweep| sweep.blind.as_deref()),
+            seats: BTreeMap::new(),
+            gone: Vec::new(),
+            unlisted: None,
+            open: BTreeMap::new(),
+            ending: BTreeSet::new(),
+            pairs: BTreeMap::new(),
+            counts: Counts::default(),
+            load_sum: 0.0,
+            ever: 0,
+            silent: 0,
+        };
+        census.sort_members(snapshot, policy);
+        census.sort_intents(snapshot);
+        census.pair_replacements();
+        census.count();
+        census
+    }
+
+    fn sort_members(&mut self, snapshot: &'a Snapshot, policy: &Policy) {
+        let listed: Option<BTreeMap<_, _>> =
+            snapshot.fleet.as_ref().map(|fleet| fleet.iter().map(|i| (&i.id, i.state)).collect());
+        let slot = snapshot.sweep.as_ref().map_or(snapshot.now, |sweep| sweep.slot);
+        let mut unlisted = BTreeSet::new();
+        for member in &snapshot.members {
+            match listed.as_ref().map(|listed| listed.get(&member.id)) {
+                Some(Some(state)) if state.is_gone() => {
+                    self.gone.push(member);
+                    continue;
+                }
+                Some(None) => {
+                    unlisted.insert(&member.id);
+                    let sightings = snapshot.head.not_found.get(&member.id);
+                    if sightings.is_some_and(|seen| super::saga::proves_absence(seen, snapshot.now)) {
+                        self.gone.push(member);
+                        continue;
+                    }
+                }
+                Some(Some(_)) | None => {}
+            }
+            self.seats.insert(&member.id, self.seat(member, policy, slot));
+        }
+        self.gone.sort_by(|a, b| a.id.cmp(&b.id));
+        self.unlisted = listed.is_some().then_some(unlisted);
+    }
+
+    fn seat(&self, member: &'a Member, policy: &Policy, slot: Timestamp) -> Seat<'a> {
+        let health = member.health.as_ref();
+        let pending = member.state == MemberState::Pending;
+        let first_answer = member
+            .first_answer
+            .or_else(|| health.and_then(|health| health.first_answer))
+            .or((!pending).then_some(Timestamp::EPOCH));
+        let answered =
+            health.is_some_and(|health| health.seen == Seen::Answered && (!pending || first_answer.is_some()));
+        let failing = health.is_some_and(|health| health.failing_sweeps > 0);
+        let phase = match (&member.state, first_answer) {
+            (MemberState::Draining(_), _) => Phase::Draining,
+            (MemberState::Terminating(_), _) => Phase::Terminating,
+            (MemberState::Pending | MemberState::Active, None) => Phase::Pending,
+            (MemberState::Pending | MemberState::Active, Some(first)) => {
+                if self.now.since(first) < policy.warm_up {
+                    Phase::Warming
+                } else if answered && !failing {
+                    Phase::InService
+                } else {
+                    Phase::Suspect
+                }
+            }
+        };
+        let oldest = policy.max_sample_age.unwrap_or(self.period * 3);
+        let serving = health
+            .filter(|_| phase == Phase::InService)
+            .filter(|health| self.now.since(health.sampled_at.unwrap_or(slot)) <= oldest)
+            .and_then(|health| health.load);
+        let unhealthy = match phase {
+            Phase::InService | Phase::Suspect | Phase::Warming => self.judge(member, policy),
+            Phase::Pending | Phase::Draining | Phase::Terminating => None,
+        };
+        Seat { member, phase, first_answer, serving, healthy: answered && !failing, unhealthy }
+    }
+
+    /// Why a member that has answered once is unhealthy now: H1 in full.
+    fn judge(&self, member: &Member, policy: &Policy) -> Option<String> {
+        if self.now.since(member.launched_at) < policy.grace_period {
+            return None;
+        }
+        let health = member.health.as_ref()?;
+        let lasts = |since: Option<Timestamp>, sweeps: u32| {
+            let span = self.now.since(since?);
+            (sweeps >= MISSED_SWEEPS && span >= policy.unhealthy_after).then_some((span, sweeps))
+        };
+        if let Some((span, sweeps)) = lasts(health.silent_since, health.silent_sweeps) {
+            return Some(format!("its agent has been silent for {} and {sweeps} sweeps", spoken(span)));
+        }
+        let (span, sweeps) = lasts(health.failing_since, health.failing_sweeps)?;
+        Some(format!("its application has failed for {} and {sweeps} sweeps", spoken(span)))
+    }
+
+    fn sort_intents(&mut self, snapshot: &'a Snapshot) {
+        for intent in &snapshot.intents {
+            match &intent.call {
+                Call::Launch(spec) => {
+                    self.open.insert(&intent.id, OpenLaunch { intent, spec });
+                }
+                Call::Terminate { instance, .. } => {
+                    self.ending.insert(instance);
+                }
+            }
+        }
+    }
+
+    /// Pairs each unhealthy member with the replacement that was launched for it. A pair whose old member has
+    /// recovered, or is on its way out, is no pair any more.
+    fn pair_replacements(&mut self) {
+        let launched = self.seats.values().filter(|seat| seat.phase.is_actual());
+        let launched = launched.filter_map(|seat| Some((seat.member.replaces.as_ref()?, Some(&seat.member.id))));
+        let open = self.open.values().filter_map(|open| Some((open.spec.replaces.as_ref()?, None)));
+        let pairs: Vec<_> = launched.chain(open).collect();
+        for (old, new) in pairs {
+            if self.seats.get(old).is_some_and(|seat| seat.phase.is_actual() && seat.unhealthy.is_some()) {
+                self.pairs.entry(old).or_insert(new);
+            }
+        }
+    }
+
+    fn count(&mut self) {
+        let counts = &mut self.counts;
+        for seat in self.seats.values() {
+            match seat.phase {
+                Phase::Pending => counts.pending += 1,
+                Phase::Warming => counts.warming += 1,
+                Phase::InService => counts.in_service += 1,
+                Phase::Suspect => counts.suspect += 1,
+                Phase::Draining => counts.draining += 1,
+                Phase::Terminating => counts.terminating += 1,
+            }
+            match seat.serving {
+                Some(load) => {
+                    counts.serving += 1;
+                    self.load_sum += load.percent();
+                }
+                None if matches!(seat.phase, Phase::InService | Phase::Suspect) => counts.missing += 1,
+                None => {}
+            }
+            if seat.phase.is_actual() && seat.first_answer.is_some() {
+                self.ever += 1;
+                self.silent += u32::from(!seat.answered());
+            }
+        }
+        counts.pending += u32::try_from(self.open.len()).unwrap_or(u32::MAX);
+        counts.actual = counts.pending + counts.warming + counts.in_service + counts.suspect;
+    }
+
+    /// Whether members have answered before and none of them does now: then nobody is terminated for load or health (S5).
+    pub(super) fn nobody_answers(&self) -> bool {
+        self.ever > 0 && self.silent == self.ever
+    }
+
+    /// Whether so many are silent together that it is probably our own fault (H3).
+    pub(super) fn mass_silence(&self, policy: &Policy) -> bool {
+        self.silent >= 2
+            && u64::from(self.silent) * 100 >= u64::from(self.ever) * u64::from(policy.max_unhealthy_percent)
+    }
+
+    /// The ids of those in `phase` of which `wanted` holds, at most three and a count, for a remark.
+    pub(super) fn names(&self, wanted: impl Fn(&Seat<'a>) -> bool) -> Option<String> {
+        let mut names = self.seats.values().filter(|seat| wanted(seat)).map(|seat| seat.member.id.to_string());
+        let first: Vec<String> = names.by_ref().take(3).collect();
+        let rest = names.count();
+        match (first.is_empty(), rest) {
+            (true, _) => None,
+            (false, 0) => Some(first.join(", ")),
+            (false, rest) => Some(format!("{} and {rest} more", first.join(", "))),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The plan in the making: HEAD as it will be, the steps so far, and what is said about them.
+
+use std::collections::BTreeSet;
+
+use crate::group::Head;
+use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
+use crate::member::{InstanceId, Leaving};
+use crate::plan::{Plan, Step};
+use crate::policy::{Mode, Policy};
+use crate::report::{Desired, LoadFigures, Remark, Report, Rule};
+use crate::snapshot::{Member, Snapshot};
+use crate::time::{Timestamp, millis};
+
+use super::census::Census;
+use super::size::Sizing;
+use super::{ACTIONS_PER_CLAIM, Decision, load};
+
+pub(super) struct Draft<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) now: Timestamp,
+    slot: Option<Timestamp>,
+    before: Head,
+    pub(super) head: Head,
+    pub(super) steps: Vec<Step>,
+    pub(super) remarks: Vec<Remark>,
+    pub(super) waits: Vec<Remark>,
+    /// Members that a step of this plan lets go.
+    pub(super) leaving: BTreeSet<InstanceId>,
+    /// Launches that a step of this plan takes back.
+    cancelled: BTreeSet<IntentId>,
+    postponed: u32,
+    actual: u32,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(snapshot: &Snapshot, policy: &'a Policy, census: &Census<'_>) -> Self {
+        let mut draft = Self {
+            policy,
+            now: snapshot.now,
+            slot: snapshot.sweep.as_ref().map(|sweep| sweep.slot),
+            before: snapshot.head.clone(),
+            head: snapshot.head.clone(),
+            steps: Vec::new(),
+            remarks: Vec::new(),
+            waits: Vec::new(),
+            leaving: BTreeSet::new(),
+            cancelled: BTreeSet::new(),
+            postponed: 0,
+            actual: census.counts.actual,
+        };
+        if let Some(notice) = &snapshot.policy_notice {
+            draft.remark(Rule::O7, notice.clone());
+        }
+        draft
+    }
+
+    pub(super) fn remark(&mut self, rule: Rule, text: String) {
+        self.remarks.push(Remark { rule, text });
+    }
+
+    pub(super) fn wait(&mut self, rule: Rule, text: String) {
+        self.waits.push(Remark { rule, text });
+    }
+
+    /// Tells apart a silent agent, a failing application, and ourselves cut off (H2).
+    pub(super) fn remark_on_health(&mut self, census: &Census<'_>) {
+        if let Some(blind) = census.blind {
+            self.remark(Rule::H2, format!("MonitorS itself was cut off or stalled: {blind}"));
+        }
+        let silent = |health: &crate::health::Health| health.silent_sweeps > 0;
+        let failing = |health: &crate::health::Health| health.failing_sweeps > 0;
+        let of = |wanted: &dyn Fn(&crate::health::Health) -> bool| {
+            census.names(|seat| {
+                seat.phase.is_actual() && seat.first_answer.is_some() && seat.member.health.as_ref().is_some_and(wanted)
+            })
+        };
+        if let Some(names) = of(&silent) {
+            self.remark(Rule::H2, format!("the agent is silent: {names}"));
+        }
+        if let Some(names) = of(&|health| failing(health) && !silent(health)) {
+            self.remark(Rule::H2, format!("the agent answers, the application fails: {names}"));
+        }
+    }
+
+    /// Puts the size that was decided into HEAD, and what the next decisions must remember of it.
+    pub(super) fn take(&mut self, sizing: &Sizing, gate: &Result<(), Remark>, census: &Census<'_>) {
+        self.head.desired = sizing.desired;
+        self.waits.extend(sizing.waits.iter().cloned());
+        if gate.is_err() {
+            return;
+        }
+        self.head.last_slot = self.slot;
+        let keep = self.policy.out.stabilization.max(self.policy.inward.stabilization);
+        self.head.remember_recommendation(self.now, sizing.recommended, keep);
+        self.head.remember_darkness(self.now, census.nobody_answers());
+        if sizing.cause == Some(Cause::Load) {
+            if sizing.desired > self.before.desired {
+                self.head.factor_out_at = Some(self.now);
+            } else {
+                self.head.scale_in_at = Some(self.now);
+            }
+        }
+    }
+
+    /// *actual* as C4 counts it: a member under replacement and its replacement are one towards desired, and what this
+    /// plan lets go is none.
+    pub(super) fn effective(&self, census: &Census<'_>) -> u32 {
+        let pairs = census.pairs.keys().filter(|old| !self.leaving.contains(old)).count();
+        self.actual_after(census).saturating_sub(u32::try_from(pairs).unwrap_or(u32::MAX))
+    }
+
+    /// *actual* once this plan is claimed.
+    pub(super) fn actual_after(&self, census: &Census<'_>) -> u32 {
+        let left =
+            self.leaving.iter().filter(|id| census.seats.get(id).is_some_and(|seat| seat.phase.is_actual())).count();
+        let launches = self.steps.iter().filter(|step| matches!(step, Step::Launch { .. })).count();
+        let gone = u32::try_from(left + self.cancelled.len()).unwrap_or(u32::MAX);
+        self.actual.saturating_sub(gone).saturating_add(u32::try_from(launches).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the claim has room for one more action; otherwise it is left to the next claim.
+    fn room_for_one(&mut self) -> bool {
+        let actions = self.steps.iter().filter(|step| !step.is_record()).count();
+        let fits = actions < ACTIONS_PER_CLAIM;
+        self.postponed += u32::from(!fits);
+        fits
+    }
+
+    pub(super) fn launch(&mut self, mut spec: LaunchSpec, cause: Cause) {
+        if self.room_for_one() {
+            let id = self.next_id();
+            spec.token = crate::intent::Token::derive(&self.head.stack, &self.head.group, &id);
+            let intent = self.intent(id, cause, Call::Launch(spec));
+            self.steps.push(Step::Launch { intent });
+            self.head.launches.record(self.now, 1, self.actual, self.policy.out.window);
+        }
+    }
+
+    /// Commits the termination of `member`; `paced` unless its drain was counted already.
+    pub(super) fn terminate(&mut self, member: &Member, cause: Cause, replaced: bool, paced: bool) {
+        if self.room_for_one() {
+            let call = Call::Terminate { instance: member.id.clone(), shard: member.shard };
+            let intent = self.intent(self.next_id(), cause, call);
+            let leaving = self.leaving(cause);
+            self.steps.push(Step::Terminate { id: member.id.clone(), leaving, intent, replaced });
+            self.leaving.insert(member.id.clone());
+            if paced {
+                self.pace_in();
+            }
+        }
+    }
+
+    pub(super) fn drain(&mut self, id: &InstanceId, cause: Cause) {
+        if self.room_for_one() {
+            let leaving = self.leaving(cause);
+            self.steps.push(Step::Drain { id: id.clone(), leaving });
+            self.leaving.insert(id.clone());
+            self.pace_in();
+        }
+    }
+
+    pub(super) fn cancel(&mut self, intent: &IntentId) {
+        if self.room_for_one() {
+            self.steps.push(Step::Cancel { intent: intent.clone() });
+            self.cancelled.insert(intent.clone());
+        }
+    }
+
+    fn pace_in(&mut self) {
+        self.head.terminations.record(self.now, 1, self.actual, self.policy.inward.window);
+    }
+
+    fn leaving(&self, cause: Cause) -> Leaving {
+        Leaving { since: self.now, cause, timeout_ms: millis(self.policy.drain_timeout) }
+    }
+
+    fn next_id(&self) -> IntentId {
+        IntentId::of_next_claim(&self.before, u32::try_from(self.steps.len()).unwrap_or(u32::MAX))
+    }
+
+    fn intent(&self, id: IntentId, cause: Cause, call: Call) -> Intent {
+        Intent { id, at: self.now, cause, policy: self.head.policy, call, attempt: 0, lease: None }
+    }
+
+    /// The decision. In a mode that changes nothing, only what has happened is written down (O1).
+    pub(super) fn finish(mut self, census: &Census<'_>, sizing: &Sizing) -> Decision {
+        let desired = Desired { before: self.before.desired, after: self.head.desired };
+        let mut withheld = Vec::new();
+        match self.policy.mode {
+            Mode::Active => {}
+            Mode::OutOnly => {
+                self.withhold(&mut withheld, |step| step.is_record() || matches!(step, Step::Launch { .. }))
+            }
+            Mode::Observe | Mode::Paused => {
+                self.withhold(&mut withheld, Step::is_record);
+                self.head = self.observed_head();
+            }
+        }
+        if self.postponed > 0 {
+            self.wait(Rule::C4, format!("{} more actions follow in the next claim", self.postponed));
+        }
+        self.head.version = self.before.version.saturating_add(1);
+        let mut headline = sizing.headline.clone();
+        for note in self.notes() {
+            headline = format!("{} {note}", headline);
+        }
+        let report = Report {
+            at: self.now,
+            slot: self.slot,
+            policy: self.head.policy,
+            mode: self.policy.mode,
+            headline,
+            rule: sizing.rule,
+            desired,
+            bounds: (self.policy.min, self.policy.max),
+            counts: census.counts,
+            load: figures(census, self.before.desired),
+            stages: sizing.stages.clone(),
+            remarks: self.remarks,
+            waits: self.waits,
+            actions: self.steps.iter().map(Step::describe).collect(),
+            withheld,
+        };
+        Decision { plan: Plan { head: self.head, steps: self.steps, postponed: self.postponed }, report }
+    }
+
+    fn withhold(&mut self, withheld: &mut Vec<String>, keep: impl Fn(&Step) -> bool) {
+        let (kept, dropped): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps).into_iter().partition(keep);
+        withheld.extend(dropped.iter().map(Step::describe));
+        if dropped.iter().any(Step::lets_go) {
+            self.head.terminations = self.before.terminations.clone();
+        }
+        self.steps = kept;
+    }
+
+    /// HEAD as before, save for what has been seen: a mode that changes nothing starts no cooldown and orders nothing.
+    fn observed_head(&self) -> Head {
+        Head {
+            last_slot: self.head.last_slot,
+            recommendations: self.head.recommendations.clone(),
+            not_found: self.head.not_found.clone(),
+            boot_times_ms: self.head.boot_times_ms.clone(),
+            boot_failures: if self.steps.iter().any(|s| matches!(s, Step::Confirm { .. })) {
+                0
+            } else {
+                self.before.boot_failures
+            },
+            dark: self.head.dark,
+            ..self.before.clone()
+        }
+    }
+
+    /// What the steps mean, one sentence a kind, beside the headline about the size.
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let count = |wanted: &dyn Fn(&Step) -> bool| self.steps.iter().filter(|step| wanted(step)).count();
+        let many = |n: usize, one: &str, more: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {more}") };
+        let replacements = count(&|step| matches!(step, Step::Launch { intent } if intent.cause == Cause::Unhealthy));
+        if replacements > 0 {
+            notes.push(format!("Launches {} for the unhealthy.", many(replacements, "replacement", "replacements")));
+        }
+        let launches = count(&|step| matches!(step, Step::Launch { intent } if intent.cause == Cause::Bounds));
+        if launches > 0 {
+            notes.push(format!("Launches {} to reach desired.", many(launches, "instance", "instances")));
+        }
+        for step in &self.steps {
+            match step {
+                Step::Terminate { id, leaving, .. } if leaving.cause == Cause::Unhealthy => {
+                    notes.push(format!("Terminates {id}, unhealthy."));
+                }
+                Step::Terminate { id, leaving, .. } if leaving.cause == Cause::BootTimeout => {
+                    notes.push(format!("Terminates {id}, which never answered."));
+                }
+                Step::Close { id, lost: true } => notes.push(format!("{id} is lost.")),
+                Step::Close { .. } | Step::Confirm { .. } | Step::Drain { .. } | Step::Terminate { .. } => {}
+                Step::Cancel { .. } | Step::Launch { .. } => {}
+            }
+        }
+        notes
+    }
+}
+
+/// The three means that the decision looked at.
+fn figures(census: &Census<'_>, desired: u32) -> Option<LoadFigures> {
+    (census.counts.serving > 0).then(|| LoadFigures {
+        mean: load::mean(census),
+        at_most: load::mean_with_missing_full(census),
+        at_least: load::mean_over_ordered(census, desired),
+    })
+}

@@ -1,0 +1,107 @@
+//! The decision: total, pure, independent of the order of its input (S9).
+//!
+//! The way through: [`census`] sorts the members into phases; [`size`] turns load into a desired size, stage by stage;
+//! [`victims`] says who goes; [`repair`] replaces the unhealthy; [`saga`] takes the steps that follow from earlier
+//! decisions; [`draft`] collects it all into a plan. What must never be in here: a loop over EC2, a clock, a retry.
+
+mod census;
+mod draft;
+mod launches;
+mod load;
+mod repair;
+mod saga;
+mod size;
+mod victims;
+
+use serde::{Deserialize, Serialize};
+
+use crate::intent::Cause;
+use crate::plan::Plan;
+use crate::policy::{Mode, Policy};
+use crate::report::{Remark, Report, Rule};
+use crate::snapshot::Snapshot;
+use crate::time::spoken;
+
+use census::Census;
+use draft::Draft;
+use size::Sizing;
+
+/// Actions that one claim takes at most. A DynamoDB transaction holds 100 items: a termination costs two, HEAD, the
+/// activity and the rosters some.
+pub const ACTIONS_PER_CLAIM: usize = 30;
+/// Effective periods after which a sweep is too old for load and health (O8).
+const STALE_PERIODS: u32 = 3;
+
+/// What to do, and why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What to do.
+    pub plan: Plan,
+    /// Why.
+    pub report: Report,
+}
+
+/// Decides what the group should do next.
+pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
+    let census = Census::take(snapshot, policy);
+    let mut draft = Draft::new(snapshot, policy, &census);
+    saga::record_facts(&census, &mut draft);
+    if policy.mode == Mode::Paused {
+        let sizing = Sizing::hold(draft.head.desired, Rule::O1, "Paused: nothing is decided.".into());
+        return draft.finish(&census, &sizing);
+    }
+    let gate = gate(snapshot, &census);
+    draft.remark_on_health(&census);
+    let sizing = size::size(&census, policy, &draft.head, &gate);
+    draft.take(&sizing, &gate, &census);
+    saga::finish_drains(&census, &mut draft);
+    saga::repeat_terminations(&census, &mut draft);
+    let judged = gate.is_ok() && census.blind.is_none();
+    if judged {
+        saga::give_up_boots(&census, &mut draft);
+    }
+    level(&census, &sizing, &mut draft);
+    if judged {
+        repair::repair(&census, &mut draft);
+    }
+    draft.finish(&census, &sizing)
+}
+
+/// Whether this sweep may still move anything for reasons of load or health; else why not.
+fn gate(snapshot: &Snapshot, census: &Census<'_>) -> Result<(), Remark> {
+    let closed = |rule, text| Err(Remark { rule, text });
+    let Some(sweep) = &snapshot.sweep else {
+        return closed(Rule::M5, "there has been no sweep yet".into());
+    };
+    if sweep.awaited > 0 {
+        return closed(Rule::M5, format!("the sweep of {} shards is not in yet", sweep.awaited));
+    }
+    if snapshot.head.last_slot.is_some_and(|last| last >= sweep.slot) {
+        return closed(Rule::S7, format!("the sweep of {} has been decided on", sweep.slot));
+    }
+    let age = snapshot.now.since(sweep.slot);
+    if age > census.period * STALE_PERIODS {
+        return closed(
+            Rule::O8,
+            format!(
+                "the latest sweep is {} old, three periods are {}",
+                spoken(age),
+                spoken(census.period * STALE_PERIODS)
+            ),
+        );
+    }
+    Ok(())
+}
+
+/// Brings *actual* to *desired* (C4): launches what is missing, lets go what is too much.
+fn level(census: &Census<'_>, sizing: &Sizing, draft: &mut Draft<'_>) {
+    let desired = draft.head.desired;
+    let effective = draft.effective(census);
+    if effective < desired {
+        let cause = if sizing.cause == Some(Cause::Load) { Cause::Load } else { Cause::Bounds };
+        launches::launch_missing(census, desired - effective, cause, draft);
+    } else if effective > desired {
+        let cause = if sizing.cause == Some(Cause::Load) { Cause::Load } else { Cause::Bounds };
+        victims::let_go(census, effective - desired, cause, draft);
+    }
+}

@@ -1,0 +1,350 @@
+//! A group of instances: its name, its rosters, and HEAD, the one item through which everything about it is serialised.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::member::InstanceId;
+use crate::policy::Mode;
+use crate::time::Timestamp;
+
+/// Boot time assumed before any launch has been measured.
+pub const BOOT_TIME_BEFORE_ANY: Duration = Duration::from_secs(30);
+/// Launches whose boot time is remembered; the median of five outlives two outliers.
+pub const BOOT_TIMES_KEPT: usize = 5;
+/// Members a shard holds at most: a Lambda has 1,024 file descriptors for good.
+pub const SHARD_CAPACITY: usize = 500;
+/// Recommendations and rate entries kept in HEAD at most; older ones are merged, to the safe side.
+const HISTORY_KEPT: usize = 64;
+
+/// The name of a group: 1-64 characters of `a-z A-Z 0-9 - _ .`, as it appears in tags, keys and parameter names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupName(String);
+
+/// A text that cannot name a group.
+#[derive(Debug, thiserror::Error)]
+#[error("group name {0:?} must have 1-64 characters of a-z, A-Z, 0-9, '-', '_' or '.'")]
+pub struct GroupNameError(String);
+
+impl FromStr for GroupName {
+    type Err = GroupNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        if fits { Ok(Self(text.to_owned())) } else { Err(GroupNameError(text.chars().take(80).collect())) }
+    }
+}
+
+impl TryFrom<String> for GroupName {
+    type Error = GroupNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<GroupName> for String {
+    fn from(name: GroupName) -> Self {
+        name.0
+    }
+}
+
+impl Default for GroupName {
+    /// `example`, the group of documents that do not say.
+    fn default() -> Self {
+        Self("example".to_owned())
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One shard of a group: at most [`SHARD_CAPACITY`] members that one sweep covers. A member keeps its shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Shard(pub u16);
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a shard's roster. It only rises; an agent ignores a lower one than it has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RosterNumber(pub u64);
+
+impl RosterNumber {
+    /// The number of the roster after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for RosterNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a policy's version, given by its source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PolicyVersion(pub u64);
+
+impl fmt::Display for PolicyVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who was in a shard, in order, and what was wanted of them. Immutable: every change of membership puts the next one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    /// The group.
+    pub group: GroupName,
+    /// The shard.
+    pub shard: Shard,
+    /// This roster's number.
+    pub number: RosterNumber,
+    /// The members, in the order of their ids.
+    pub entries: Vec<RosterEntry>,
+}
+
+/// One member on a roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterEntry {
+    /// The instance.
+    pub id: InstanceId,
+    /// Where its agent listens: `address:port`.
+    pub endpoint: String,
+    /// What MonitorS shall tell the agent.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of a member; the sweep tells its agent by `Register` or `Unregister`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "want")]
+pub enum Wanted {
+    /// To serve.
+    Serve,
+    /// To drain: finish what is in flight, within the timeout.
+    Drain {
+        /// Why, for people and for the application.
+        reason: String,
+        /// How long the agent may take, counted from the first `Unregister` that reached it.
+        timeout_ms: u64,
+    },
+}
+
+/// The item that serialises a group: every transaction that changes membership or desired raises its version (O6, S7).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Head {
+    /// The group.
+    pub group: GroupName,
+    /// The stack that the group belongs to; part of every client token.
+    pub stack: String,
+    /// When this HEAD was created. Part of every intent's id, so that a table made anew never repeats a token.
+    pub born: Timestamp,
+    /// Strictly increasing.
+    pub version: u64,
+    /// The roster in force of each shard.
+    pub rosters: BTreeMap<Shard, RosterNumber>,
+    /// The policy version in force; none before the first valid policy.
+    pub policy: Option<PolicyVersion>,
+    /// The mode of the policy in force, so that MonitorS sees it without parsing.
+    pub mode: Mode,
+    /// How many members the group should have. Changed by a claim only.
+    pub desired: u32,
+    /// The slot of the last sweep that a load- or health-driven decision was taken on (S7).
+    pub last_slot: Option<Timestamp>,
+    /// What the rule asked for lately, before stabilisation (F1).
+    pub recommendations: Vec<Recommendation>,
+    /// When the last load-driven scale-out by factor was claimed (Z2).
+    pub factor_out_at: Option<Timestamp>,
+    /// Spans from intent to first answer of the latest launches, oldest first.
+    pub boot_times_ms: Vec<u64>,
+    /// When EC2 last accepted a load-driven launch: the scale-out cooldown's start (F3).
+    pub launch_accepted_at: Option<Timestamp>,
+    /// When the last load-driven scale-in was claimed: the scale-in cooldown's start (F3).
+    pub scale_in_at: Option<Timestamp>,
+    /// Launches claimed lately (F8).
+    pub launches: RateLog,
+    /// Terminations and drains claimed lately (F8).
+    pub terminations: RateLog,
+    /// When a replacement was last begun (H3's repair interval).
+    pub repaired_at: Option<Timestamp>,
+    /// Members that EC2 did not list, and how often in a row (H7).
+    pub not_found: BTreeMap<InstanceId, Sightings>,
+    /// Launches in a row whose agent never answered in time (L8).
+    pub boot_failures: u32,
+    /// The last span in which nobody answered: clocks that wait for an answer stand still in it (D3, L8).
+    pub dark: Option<Darkness>,
+    /// The policy edit that was refused last, while it is still the newest (Z9).
+    pub refusal: Option<Refusal>,
+    /// The activity record of the last decision, so that an equal one can be folded into it (O2).
+    pub last_decision: Option<DecisionMark>,
+}
+
+impl Head {
+    /// The median of the measured boot times; [`BOOT_TIME_BEFORE_ANY`] before any.
+    pub fn boot_time(&self) -> Duration {
+        let mut times = self.boot_times_ms.clone();
+        times.sort_unstable();
+        times.get(times.len() / 2).map_or(BOOT_TIME_BEFORE_ANY, |ms| Duration::from_millis(*ms))
+    }
+
+    /// Adds a measured boot time and forgets the oldest beyond [`BOOT_TIMES_KEPT`].
+    pub fn remember_boot_time(&mut self, span: Duration) {
+        self.boot_times_ms.push(crate::time::millis(span));
+        let excess = self.boot_times_ms.len().saturating_sub(BOOT_TIMES_KEPT);
+        self.boot_times_ms.drain(..excess);
+    }
+
+    /// Notes whether anybody answered at `now`.
+    pub fn remember_darkness(&mut self, now: Timestamp, dark: bool) {
+        self.dark = match (self.dark, dark) {
+            (Some(span), true) if span.lasts => Some(Darkness { until: now, ..span }),
+            (_, true) => Some(Darkness { since: now, until: now, lasts: true }),
+            (span, false) => span.map(|span| Darkness { lasts: false, ..span }),
+        };
+    }
+
+    /// The time from `start` to `now` without the last span in which nobody answered.
+    pub fn lit_since(&self, start: Timestamp, now: Timestamp) -> Duration {
+        let dark = self.dark.map_or(Duration::ZERO, |dark| {
+            let until = if dark.lasts { now } else { dark.until };
+            until.min(now).since(dark.since.max(start))
+        });
+        now.since(start).saturating_sub(dark)
+    }
+
+    /// Adds what the rule asked for at `at`, and forgets what is older than `keep`.
+    pub fn remember_recommendation(&mut self, at: Timestamp, desired: u32, keep: Duration) {
+        self.recommendations.retain(|seen| at.since(seen.at) <= keep);
+        match self.recommendations.last_mut() {
+            Some(last) if last.highest == desired && last.lowest == desired => last.at = at,
+            _ => self.recommendations.push(Recommendation { at, highest: desired, lowest: desired }),
+        }
+        if self.recommendations.len() > HISTORY_KEPT {
+            let oldest = self.recommendations.remove(0);
+            let next = &mut self.recommendations[0];
+            next.highest = next.highest.max(oldest.highest);
+            next.lowest = next.lowest.min(oldest.lowest);
+        }
+    }
+}
+
+/// A span in which nobody who had ever answered did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Darkness {
+    /// The first decision that saw it.
+    pub since: Timestamp,
+    /// The last one.
+    pub until: Timestamp,
+    /// Whether it was still so at the last decision.
+    pub lasts: bool,
+}
+
+/// What the rule asked for at a time. Merged entries hold a range, so that each direction keeps its safe end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recommendation {
+    /// When it was last asked for.
+    pub at: Timestamp,
+    /// The highest size asked for.
+    pub highest: u32,
+    /// The lowest size asked for.
+    pub lowest: u32,
+}
+
+/// Actions claimed lately, for the rate limits (F8). It is stored, never in memory alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RateLog(pub Vec<RateEntry>);
+
+/// A number of actions claimed together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateEntry {
+    /// When they were claimed.
+    pub at: Timestamp,
+    /// How many.
+    pub count: u32,
+    /// The group's *actual* just before.
+    pub actual: u32,
+}
+
+impl RateLog {
+    /// How many more actions fit into the window that ends at `now`. The limit is a share of *actual* at the window's
+    /// start: before its first action, or now when it holds none.
+    pub fn room(&self, now: Timestamp, window: Duration, limit: crate::policy::Limit, actual: u32) -> u32 {
+        let mut inside = self.0.iter().filter(|entry| now.since(entry.at) < window).peekable();
+        let base = inside.peek().map_or(actual, |first| first.actual);
+        let used = inside.fold(0_u32, |sum, entry| sum.saturating_add(entry.count));
+        limit.of(base).saturating_sub(used)
+    }
+
+    /// Adds `count` actions at `now` and forgets entries older than `keep`.
+    pub fn record(&mut self, now: Timestamp, count: u32, actual: u32, keep: Duration) {
+        self.0.retain(|entry| now.since(entry.at) < keep);
+        if count == 0 {
+            return;
+        }
+        self.0.push(RateEntry { at: now, count, actual });
+        if self.0.len() > HISTORY_KEPT {
+            // The merged entry keeps the later time and the smaller base, so it is never forgotten too early.
+            let oldest = self.0.remove(0);
+            let next = &mut self.0[0];
+            next.count = next.count.saturating_add(oldest.count);
+            next.actual = next.actual.min(oldest.actual);
+        }
+    }
+}
+
+/// How often in a row EC2's listing did not hold a member, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sightings {
+    /// When it was first not listed.
+    pub first: Timestamp,
+    /// How often in a row.
+    pub count: u32,
+}
+
+/// A policy text that was not accepted, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// Names the refused text, so that it is reported once.
+    pub digest: String,
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// What is wrong with it, in one line.
+    pub reason: String,
+}
+
+/// The last decision's activity record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionMark {
+    /// The record's id.
+    pub id: String,
+    /// What makes two decisions equal.
+    pub fold_key: String,
+    /// The first of the equal decisions.
+    pub since: Timestamp,
+    /// How many there were.
+    pub count: u32,
+}

@@ -1,0 +1,440 @@
+//! What MonitorS saw of each agent, and how one sweep follows from the one before.
+//!
+//! Not knowing is a value: a probe that timed out is [`Observation::Unreachable`], never a load of 0 %, and silence
+//! that may be our own fault is [`Observation::Unknown`]. An agent's clock is never used (M8): what counts is when
+//! MonitorS received the answer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::group::{GroupName, RosterNumber, Shard};
+use crate::member::InstanceId;
+use crate::time::{Timestamp, millis};
+
+/// Gaps between slots whose median makes the effective period (O8).
+const GAPS: usize = 5;
+
+/// A load in percent, finite and within 0..=100 (M6).
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Load(f64);
+
+impl Load {
+    /// The load, unless it is NaN, infinite or outside 0..=100: then it is a missing sample.
+    pub fn new(percent: f64) -> Option<Self> {
+        (0.0..=100.0).contains(&percent).then_some(Self(percent))
+    }
+
+    /// Percent, 0..=100.
+    pub const fn percent(self) -> f64 {
+        self.0
+    }
+}
+
+impl TryFrom<f64> for Load {
+    type Error = String;
+
+    fn try_from(percent: f64) -> Result<Self, Self::Error> {
+        Self::new(percent).ok_or_else(|| format!("a load of {percent} is not within 0 to 100 %"))
+    }
+}
+
+impl From<Load> for f64 {
+    fn from(load: Load) -> Self {
+        load.0
+    }
+}
+
+/// What one probe of one member gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Observation {
+    /// The agent answered.
+    Answered(Answer),
+    /// No answer in time, or no way there.
+    Unreachable {
+        /// What happened.
+        detail: String,
+    },
+    /// The host answered that nothing listens there.
+    Refused {
+        /// What happened.
+        detail: String,
+    },
+    /// Something answered, but not as an agent does.
+    BadAnswer {
+        /// What was wrong.
+        detail: String,
+    },
+    /// Silence that may be our own fault: says nothing about the member.
+    Unknown,
+}
+
+/// An agent's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// When MonitorS received it.
+    pub received_at: Timestamp,
+    /// Another value means that the agent was started again.
+    pub boot_id: String,
+    /// Where the agent is in its life.
+    pub state: AgentState,
+    /// What the agent says of the application.
+    pub application: Application,
+    /// Mean load since the last sweep in percent, as sent; anything that is not a load is a missing sample (M6).
+    pub load: Option<f64>,
+    /// Give it back in the next sweep.
+    pub cursor: u64,
+    /// Whether an `Unregister` was accepted in this sweep.
+    pub unregistered: bool,
+}
+
+/// Where an agent is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AgentState {
+    /// The application has not been seen healthy yet.
+    Starting,
+    /// In service.
+    #[default]
+    Serving,
+    /// Asked to drain, still busy.
+    Draining,
+    /// Nothing is left to do.
+    Drained,
+    /// About to end and come back.
+    Restarting,
+    /// The machine is about to go.
+    Leaving,
+}
+
+/// What the agent's probe of the application says.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Application {
+    /// Not probed: nothing is held against the member.
+    #[default]
+    NotProbed,
+    /// The probe succeeds.
+    Healthy,
+    /// The probe fails.
+    Failing {
+        /// Why, in a few words.
+        detail: String,
+    },
+}
+
+/// What is known of a member's health after a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Health {
+    /// How the last probe ended.
+    pub seen: Seen,
+    /// When the agent first answered.
+    pub first_answer: Option<Timestamp>,
+    /// When it last answered.
+    pub last_answer: Option<Timestamp>,
+    /// When the present silence was first noticed.
+    pub silent_since: Option<Timestamp>,
+    /// Sweeps in a row without an answer; unknown ones do not count.
+    pub silent_sweeps: u32,
+    /// Since when the application fails while the agent answers.
+    pub failing_since: Option<Timestamp>,
+    /// Sweeps in a row in which the application failed.
+    pub failing_sweeps: u32,
+    /// The latest load.
+    pub load: Option<Load>,
+    /// When it was received. None with a load means: in the snapshot's own sweep.
+    pub sampled_at: Option<Timestamp>,
+    /// The agent's state in its last answer.
+    pub agent: Option<AgentState>,
+    /// The agent's process in its last answer.
+    pub boot_id: String,
+    /// The cursor for the next `GetMetrics`.
+    pub cursor: u64,
+    /// When the first `Unregister` of the present drain was delivered (D3).
+    pub unregistered_at: Option<Timestamp>,
+    /// Why the last probe gave no answer, or why the application fails; for people.
+    pub detail: String,
+}
+
+/// How the last probe of a member ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// An answer.
+    #[default]
+    Answered,
+    /// None.
+    Silent,
+    /// Nobody can say.
+    Unknown,
+}
+
+/// A member's health after `observation`, made at `now`, given its health before.
+pub fn fold(before: Option<&Health>, observation: &Observation, now: Timestamp) -> Health {
+    let before = before.cloned().unwrap_or_default();
+    match observation {
+        Observation::Answered(answer) => fold_answer(&before, answer),
+        Observation::Unreachable { detail } | Observation::Refused { detail } | Observation::BadAnswer { detail } => {
+            Health {
+                seen: Seen::Silent,
+                silent_since: before.silent_since.or(Some(now)),
+                silent_sweeps: before.silent_sweeps.saturating_add(1),
+                detail: shortened(detail),
+                ..before
+            }
+        }
+        Observation::Unknown => Health { seen: Seen::Unknown, ..before },
+    }
+}
+
+fn fold_answer(before: &Health, answer: &Answer) -> Health {
+    let at = answer.received_at;
+    let load = answer.load.and_then(Load::new);
+    let (failing_since, failing_sweeps, detail) = match &answer.application {
+        Application::Failing { detail } => {
+            (before.failing_since.or(Some(at)), before.failing_sweeps.saturating_add(1), shortened(detail))
+        }
+        Application::NotProbed | Application::Healthy => (None, 0, String::new()),
+    };
+    let leaving = matches!(answer.state, AgentState::Draining | AgentState::Drained);
+    let unregistered_at = if answer.unregistered && leaving { before.unregistered_at.or(Some(at)) } else { None };
+    Health {
+        seen: Seen::Answered,
+        first_answer: before.first_answer.or(Some(at)),
+        last_answer: Some(at),
+        silent_since: None,
+        silent_sweeps: 0,
+        failing_since,
+        failing_sweeps,
+        load: load.or(before.load),
+        sampled_at: if load.is_some() { Some(at) } else { before.sampled_at },
+        agent: Some(answer.state),
+        boot_id: shortened(&answer.boot_id),
+        cursor: answer.cursor,
+        unregistered_at,
+        detail,
+    }
+}
+
+/// The start of a foreign text: a lying agent cannot grow our tables (M7, S11).
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+/// One pass over a shard's members: written once and last, and that write is the doorbell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// The group.
+    pub group: GroupName,
+    /// The shard.
+    pub shard: Shard,
+    /// The sweep's start, rounded down to the interval: names it.
+    pub slot: Timestamp,
+    /// The roster that was swept; none while the group has no HEAD.
+    pub roster: Option<RosterNumber>,
+    /// When the last answer was in.
+    pub finished_at: Timestamp,
+    /// The effective period: the larger of the interval and the median of the last five gaps between slots (O8).
+    pub period_ms: u64,
+    /// The last gaps between slots, newest last.
+    pub gaps_ms: Vec<u64>,
+    /// Set when MonitorS had evidence that it was itself cut off or stalled: then silence says nothing (H2).
+    pub blind: Option<String>,
+    /// What a person wants to read first.
+    pub counts: SweepCounts,
+    /// Each member's health.
+    pub members: BTreeMap<InstanceId, Health>,
+}
+
+/// A sweep in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SweepCounts {
+    /// Members on the roster.
+    pub members: u32,
+    /// Those that answered.
+    pub answered: u32,
+    /// Those that did not.
+    pub silent: u32,
+    /// Those of which nothing can be said.
+    pub unknown: u32,
+    /// Mean load of those that answered, in percent.
+    pub mean: Option<f64>,
+    /// 90th percentile of the same.
+    pub p90: Option<f64>,
+}
+
+impl Sweep {
+    /// The sweep at `slot` that follows `previous`, from one observation of each member. A member that `observations`
+    /// does not hold is unknown.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a fact of the one sweep; a struct would only be unpacked here"
+    )]
+    pub fn fold(
+        group: &GroupName,
+        shard: Shard,
+        slot: Timestamp,
+        roster: Option<RosterNumber>,
+        previous: Option<&Self>,
+        observations: &BTreeMap<InstanceId, Observation>,
+        blind: Option<String>,
+        finished_at: Timestamp,
+        interval: Duration,
+    ) -> Self {
+        let members: BTreeMap<InstanceId, Health> = observations
+            .iter()
+            .map(|(id, observation)| {
+                let before = previous.and_then(|sweep| sweep.members.get(id));
+                (id.clone(), fold(before, observation, finished_at))
+            })
+            .collect();
+        let mut gaps_ms = previous.map(|sweep| sweep.gaps_ms.clone()).unwrap_or_default();
+        if let Some(before) = previous {
+            gaps_ms.push(millis(slot.since(before.slot)));
+            gaps_ms.drain(..gaps_ms.len().saturating_sub(GAPS));
+        }
+        let period_ms = effective_period(interval, &gaps_ms);
+        let counts = SweepCounts::of(&members);
+        Self { group: group.clone(), shard, slot, roster, finished_at, period_ms, gaps_ms, blind, counts, members }
+    }
+}
+
+/// The larger of the interval and the median of the gaps.
+fn effective_period(interval: Duration, gaps_ms: &[u64]) -> u64 {
+    let mut sorted = gaps_ms.to_vec();
+    sorted.sort_unstable();
+    let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0);
+    median.max(millis(interval))
+}
+
+impl SweepCounts {
+    fn of(members: &BTreeMap<InstanceId, Health>) -> Self {
+        let count = |seen| u32::try_from(members.values().filter(|m| m.seen == seen).count()).unwrap_or(u32::MAX);
+        let mut loads: Vec<f64> =
+            members.values().filter(|m| m.seen == Seen::Answered).filter_map(|m| m.load).map(Load::percent).collect();
+        loads.sort_by(f64::total_cmp);
+        let rank = (loads.len() * 9).div_ceil(10).saturating_sub(1);
+        Self {
+            members: u32::try_from(members.len()).unwrap_or(u32::MAX),
+            answered: count(Seen::Answered),
+            silent: count(Seen::Silent),
+            unknown: count(Seen::Unknown),
+            mean: (!loads.is_empty()).then(|| loads.iter().sum::<f64>() / loads.len() as f64),
+            p90: loads.get(rank).copied(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn answer(ms: u64, load: f64) -> Answer {
+        Answer {
+            received_at: at(ms),
+            boot_id: "b".into(),
+            state: AgentState::Serving,
+            application: Application::NotProbed,
+            load: Some(load),
+            cursor: 1,
+            unregistered: false,
+        }
+    }
+
+    fn silence() -> Observation {
+        Observation::Unreachable { detail: "no answer within 1 s".into() }
+    }
+
+    #[test]
+    fn m6_what_is_not_a_load_is_a_missing_sample() {
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1, 100.1] {
+            assert_eq!(Load::new(wrong), None, "{wrong}");
+            let health = fold(None, &Observation::Answered(answer(1, wrong)), at(1));
+            assert_eq!((health.load, health.sampled_at), (None, None), "{wrong}");
+        }
+        assert_eq!(Load::new(0.0).map(Load::percent), Some(0.0));
+        assert_eq!(Load::new(100.0).map(Load::percent), Some(100.0));
+    }
+
+    #[test]
+    fn h1_silence_is_counted_from_the_first_miss_and_ends_with_an_answer() {
+        let answered = fold(None, &Observation::Answered(answer(1_000, 50.0)), at(1_000));
+        let once = fold(Some(&answered), &silence(), at(2_000));
+        let twice = fold(Some(&once), &silence(), at(3_000));
+        assert_eq!((twice.silent_since, twice.silent_sweeps), (Some(at(2_000)), 2));
+        assert_eq!(twice.load, answered.load, "the last load is kept, its age tells");
+        let back = fold(Some(&twice), &Observation::Answered(answer(4_000, 50.0)), at(4_000));
+        assert_eq!((back.silent_since, back.silent_sweeps, back.first_answer), (None, 0, Some(at(1_000))));
+    }
+
+    #[test]
+    fn h2_a_blind_sweep_neither_raises_nor_clears_silence() {
+        let silent = fold(None, &silence(), at(1_000));
+        let unknown = fold(Some(&silent), &Observation::Unknown, at(2_000));
+        assert_eq!((unknown.seen, unknown.silent_sweeps, unknown.silent_since), (Seen::Unknown, 1, Some(at(1_000))));
+    }
+
+    #[test]
+    fn h2_a_failing_application_is_told_apart_from_a_silent_agent() {
+        let failing = Answer { application: Application::Failing { detail: "503".into() }, ..answer(1_000, 5.0) };
+        let health = fold(None, &Observation::Answered(failing.clone()), at(1_000));
+        let health =
+            fold(Some(&health), &Observation::Answered(Answer { received_at: at(2_000), ..failing }), at(2_000));
+        assert_eq!((health.failing_sweeps, health.failing_since, health.silent_sweeps), (2, Some(at(1_000)), 0));
+        let well = fold(Some(&health), &Observation::Answered(answer(3_000, 5.0)), at(3_000));
+        assert_eq!((well.failing_sweeps, well.failing_since), (0, None));
+    }
+
+    #[test]
+    fn d3_the_drain_deadline_runs_from_the_first_unregister_delivered() {
+        let busy = |ms| Answer { unregistered: true, state: AgentState::Draining, ..answer(ms, 5.0) };
+        let first = fold(None, &Observation::Answered(busy(1_000)), at(1_000));
+        let second = fold(Some(&first), &Observation::Answered(busy(2_000)), at(2_000));
+        assert_eq!(second.unregistered_at, Some(at(1_000)));
+        let taken_back = fold(Some(&second), &Observation::Answered(answer(3_000, 5.0)), at(3_000));
+        assert_eq!(taken_back.unregistered_at, None);
+    }
+
+    #[test]
+    fn o8_the_effective_period_is_the_median_gap_but_never_below_the_interval() {
+        let second = Duration::from_secs(1);
+        assert_eq!(effective_period(second, &[]), 1_000);
+        assert_eq!(effective_period(second, &[1_000, 1_000, 9_000]), 1_000, "one late sweep is an outlier");
+        assert_eq!(effective_period(second, &[2_000, 3_000, 2_000, 1_000, 2_000]), 2_000);
+        assert_eq!(effective_period(Duration::from_secs(60), &[1_000]), 60_000);
+    }
+
+    #[test]
+    fn m7_a_flood_of_text_is_cut() {
+        let flood = Answer { boot_id: "x".repeat(1 << 20), ..answer(1, 1.0) };
+        assert_eq!(fold(None, &Observation::Answered(flood), at(1)).boot_id.len(), 120);
+    }
+
+    #[test]
+    fn a_sweep_counts_what_it_saw() {
+        let observations = BTreeMap::from([
+            (InstanceId::from("i-1"), Observation::Answered(answer(1_000, 10.0))),
+            (InstanceId::from("i-2"), Observation::Answered(answer(1_000, 30.0))),
+            (InstanceId::from("i-3"), silence()),
+            (InstanceId::from("i-4"), Observation::Unknown),
+        ]);
+        let group = GroupName::default();
+        let interval = Duration::from_secs(1);
+        let sweep = Sweep::fold(&group, Shard(0), at(0), None, None, &observations, None, at(1_000), interval);
+        let counts = SweepCounts { members: 4, answered: 2, silent: 1, unknown: 1, mean: Some(20.0), p90: Some(30.0) };
+        assert_eq!(sweep.counts, counts);
+        let next =
+            Sweep::fold(&group, Shard(0), at(4_000), None, Some(&sweep), &observations, None, at(5_000), interval);
+        assert_eq!((next.gaps_ms, next.period_ms), (vec![4_000], 4_000));
+    }
+}

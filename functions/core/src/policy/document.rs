@@ -1,0 +1,352 @@
+//! The policy as it is written: one JSON document. This struct is its only definition; validation, JSON Schema,
+//! defaults and the documents' tables come from it. The doc comments are the help that an operator reads.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::span::Span;
+
+/// The policy of a group. Every field has a default: `{"min_instances": 2, "max_instances": 5}` is a policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Muster policy")]
+pub struct PolicyDocument {
+    /// What Muster may do: `active` everything, `out-only` launches only, `observe` decides and records but changes
+    /// nothing, `paused` nothing.
+    #[garde(skip)]
+    pub mode: Mode,
+    /// Fewest instances, 0-10000. 0 needs a signal that exists without members, which `threshold` on processor load is not.
+    #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
+    pub min_instances: u32,
+    /// Most instances, 0-10000, not below `min_instances`.
+    #[garde(range(max = 10_000))]
+    pub max_instances: u32,
+    /// The rule that turns load into a size.
+    #[garde(dive)]
+    pub scaling: ScalingDocument,
+    /// How often the agents are swept, 1s-1h.
+    #[garde(custom(within(1, 3_600)))]
+    pub sweep_interval: Span,
+    /// Older samples count as missing. From one period to 10m; null means three effective periods.
+    #[garde(custom(sample_age(self.sweep_interval)))]
+    pub max_sample_age: Option<Span>,
+    /// With a smaller share of the members in service answering, load moves nothing, 0-100 %.
+    #[garde(range(max = 100))]
+    pub min_available_percent: u32,
+    /// How long after its first answer a member's load is left out, 0s-30m.
+    #[garde(custom(within(0, 1_800)))]
+    pub warm_up: Span,
+    /// After EC2 accepted a launch, how long load starts no further one, 0s-1h.
+    #[garde(custom(within(0, 3_600)))]
+    pub cooldown_out: Span,
+    /// After a scale-in by load, how long there is no further one, 0s-1h.
+    #[garde(custom(within(0, 3_600)))]
+    pub cooldown_in: Span,
+    /// Scale-out uses the lowest size that was asked for in this span, 0s-1h.
+    #[garde(custom(within(0, 3_600)))]
+    pub stabilization_out: Span,
+    /// Scale-in uses the highest size that was asked for in this span, 0s-1h.
+    #[garde(custom(within(0, 3_600)))]
+    pub stabilization_in: Span,
+    /// The window of `max_out_per_window`, 1s-1h.
+    #[garde(custom(within(1, 3_600)))]
+    pub out_window: Span,
+    /// Most launches in a window, as a share of the members at its start.
+    #[garde(dive)]
+    pub max_out_per_window: Limit,
+    /// The window of `max_in_per_window`, 1s-1h.
+    #[garde(custom(within(1, 3_600)))]
+    pub in_window: Span,
+    /// Most terminations in a window, as a share of the members at its start.
+    #[garde(dive)]
+    pub max_in_per_window: Limit,
+    /// What to launch, and where.
+    #[garde(dive)]
+    pub launch: LaunchDocument,
+    /// When a member counts as unhealthy, and how fast the unhealthy are replaced.
+    #[garde(dive)]
+    pub health: HealthDocument,
+    /// How members are let go.
+    #[garde(dive)]
+    pub drain: DrainDocument,
+}
+
+/// What Muster may do to a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Everything.
+    #[default]
+    Active,
+    /// Launches only: starts no drain and no termination.
+    OutOnly,
+    /// Decides and records, changes nothing.
+    Observe,
+    /// Nothing.
+    Paused,
+}
+
+/// The rule that turns load into a size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScalingDocument {
+    /// `threshold`; `target`, `step` and `auto` are not available yet.
+    #[garde(custom(available))]
+    pub kind: ScalingKind,
+    /// Scale out when the mean load is above this, above 1 to 100 %.
+    #[garde(custom(percentage), custom(apart(self.cpu_down_threshold)))]
+    #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
+    pub cpu_up_threshold: f64,
+    /// Scale in when the mean load is below this, above 1 to 100 %, at least 10 below `cpu_up_threshold`.
+    #[garde(custom(percentage))]
+    #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
+    pub cpu_down_threshold: f64,
+    /// Scaling out multiplies desired by this, above 1 to 10.
+    #[garde(custom(up_factor))]
+    #[schemars(range(max = 10.0), extend("exclusiveMinimum" = 1))]
+    pub scale_up_factor: f64,
+    /// Scaling in removes this share of desired, above 0, below 1: 0.5 halves.
+    #[garde(custom(down_factor))]
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
+    pub scale_down_factor: f64,
+}
+
+/// The kinds of rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScalingKind {
+    /// Two thresholds and two factors.
+    #[default]
+    Threshold,
+    /// Target tracking. Not available yet.
+    Target,
+    /// Steps. Not available yet.
+    Step,
+    /// Chooses among many rules by what they would have cost. Not available yet.
+    Auto,
+}
+
+/// A limit as a share of the members, and never less than a fixed number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Share of the members, 0-10000 %, rounded down.
+    #[garde(range(max = 10_000))]
+    pub percent: u32,
+    /// At least this many, 1-10000.
+    #[garde(range(min = 1, max = 10_000))]
+    pub at_least: u32,
+}
+
+impl Limit {
+    /// The limit for a group of `members`.
+    pub fn of(self, members: u32) -> u32 {
+        let share = u64::from(members) * u64::from(self.percent) / 100;
+        u32::try_from(share).unwrap_or(u32::MAX).max(self.at_least)
+    }
+}
+
+/// What to launch, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct LaunchDocument {
+    /// The launch template's id, `lt-...`; at most 128 characters.
+    #[garde(inner(length(chars, min = 1, max = 128)))]
+    pub template: Option<String>,
+    /// Zones or subnets in the order of preference, at most 16. None lets EC2 choose.
+    #[garde(length(max = 16), inner(length(chars, min = 1, max = 64)))]
+    pub zones: Vec<String>,
+    /// Instance types in the order of preference, at most 32. None lets the template choose.
+    #[garde(length(max = 32), inner(length(chars, min = 1, max = 64)))]
+    pub instance_types: Vec<String>,
+}
+
+/// When a member counts as unhealthy, and how fast the unhealthy are replaced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthDocument {
+    /// After its launch a member is not judged for this long, 0s-2h.
+    #[garde(custom(within(0, 7_200)))]
+    pub grace_period: Span,
+    /// Silent, or its application failing, for this long and three sweeps: unhealthy, 1s-1h.
+    #[garde(custom(within(1, 3_600)))]
+    pub unhealthy_after: Span,
+    /// A launch whose agent has not answered by then is terminated and replaced, 1s-2h.
+    #[garde(custom(within(1, 7_200)))]
+    pub boot_timeout: Span,
+    /// With at least two members and this share silent together, our own fault is assumed, 1-100 %.
+    #[garde(range(min = 1, max = 100))]
+    pub max_unhealthy_percent: u32,
+    /// While that holds, one member is replaced in this span, 1s-1h.
+    #[garde(custom(within(1, 3_600)))]
+    pub repair_interval: Span,
+    /// Most members under replacement at a time.
+    #[garde(dive)]
+    pub max_replacing: Limit,
+}
+
+/// How members are let go.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct DrainDocument {
+    /// How long a member may take to finish its work, 0s-48h.
+    #[garde(custom(within(0, 172_800)))]
+    pub timeout: Span,
+    /// What happens when it takes longer: `terminate`; `wait` is not available yet.
+    #[garde(custom(no_wait))]
+    pub on_timeout: OnTimeout,
+}
+
+/// What happens when a drain takes longer than its timeout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnTimeout {
+    /// The member is terminated.
+    #[default]
+    Terminate,
+    /// The member stays until it has drained. Not available yet.
+    Wait,
+}
+
+impl Default for PolicyDocument {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Active,
+            min_instances: 2,
+            max_instances: 5,
+            scaling: ScalingDocument::default(),
+            sweep_interval: Span::seconds(10),
+            max_sample_age: None,
+            min_available_percent: 50,
+            warm_up: Span::seconds(60),
+            cooldown_out: Span::seconds(0),
+            cooldown_in: Span::seconds(300),
+            stabilization_out: Span::seconds(0),
+            stabilization_in: Span::seconds(300),
+            out_window: Span::seconds(60),
+            max_out_per_window: Limit { percent: 1_000, at_least: 4 },
+            in_window: Span::seconds(300),
+            max_in_per_window: Limit { percent: 50, at_least: 1 },
+            launch: LaunchDocument::default(),
+            health: HealthDocument::default(),
+            drain: DrainDocument::default(),
+        }
+    }
+}
+
+impl Default for ScalingDocument {
+    fn default() -> Self {
+        Self {
+            kind: ScalingKind::Threshold,
+            cpu_up_threshold: 70.0,
+            cpu_down_threshold: 20.0,
+            scale_up_factor: 2.0,
+            scale_down_factor: 0.5,
+        }
+    }
+}
+
+impl Default for HealthDocument {
+    fn default() -> Self {
+        Self {
+            grace_period: Span::seconds(300),
+            unhealthy_after: Span::seconds(60),
+            boot_timeout: Span::seconds(600),
+            max_unhealthy_percent: 34,
+            repair_interval: Span::seconds(60),
+            max_replacing: Limit { percent: 10, at_least: 2 },
+        }
+    }
+}
+
+impl Default for DrainDocument {
+    fn default() -> Self {
+        Self { timeout: Span::seconds(120), on_timeout: OnTimeout::Terminate }
+    }
+}
+
+type Check = Result<(), garde::Error>;
+
+fn refuse(text: String) -> Check {
+    Err(garde::Error::new(text))
+}
+
+fn fewest(max: u32) -> impl Fn(&u32, &()) -> Check {
+    move |min, ()| {
+        if *min > max {
+            return refuse(format!("must not be above max_instances, which is {max}"));
+        }
+        if *min == 0 {
+            return refuse("must be at least 1: processor load cannot wake a group without members (Z7)".into());
+        }
+        Ok(())
+    }
+}
+
+fn within(least: u64, most: u64) -> impl Fn(&Span, &()) -> Check {
+    move |span, ()| {
+        let (least, most) = (Span::seconds(least), Span::seconds(most));
+        if *span < least || *span > most {
+            return refuse(format!("must be from {least} to {most}"));
+        }
+        Ok(())
+    }
+}
+
+fn sample_age(period: Span) -> impl Fn(&Option<Span>, &()) -> Check {
+    move |age, ()| match age {
+        Some(age) if *age < period || *age > Span::seconds(600) => {
+            refuse(format!("must be from sweep_interval, which is {period}, to 600s"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn available(kind: &ScalingKind, (): &()) -> Check {
+    match kind {
+        ScalingKind::Threshold => Ok(()),
+        ScalingKind::Target | ScalingKind::Step | ScalingKind::Auto => {
+            refuse("is not available yet: only \"threshold\" is".into())
+        }
+    }
+}
+
+fn percentage(percent: &f64, (): &()) -> Check {
+    if *percent > 1.0 && *percent <= 100.0 {
+        return Ok(());
+    }
+    let hint = if *percent > 0.0 && *percent <= 1.0 {
+        format!("; percentages are 0-100: {percent} means {}", (*percent * 1e6).round() / 1e4)
+    } else {
+        String::new()
+    };
+    refuse(format!("must be above 1 and at most 100{hint}"))
+}
+
+fn apart(down: f64) -> impl Fn(&f64, &()) -> Check {
+    move |up, ()| {
+        if *up - down >= 10.0 {
+            return Ok(());
+        }
+        refuse(format!("must be at least 10 above cpu_down_threshold, which is {down}"))
+    }
+}
+
+fn up_factor(factor: &f64, (): &()) -> Check {
+    if *factor > 1.0 && *factor <= 10.0 { Ok(()) } else { refuse("must be above 1 and at most 10".into()) }
+}
+
+fn down_factor(factor: &f64, (): &()) -> Check {
+    if *factor > 0.0 && *factor < 1.0 {
+        return Ok(());
+    }
+    refuse("must be above 0 and below 1: it is the share that is removed".into())
+}
+
+fn no_wait(on_timeout: &OnTimeout, (): &()) -> Check {
+    match on_timeout {
+        OnTimeout::Terminate => Ok(()),
+        OnTimeout::Wait => refuse("is not available yet: only \"terminate\" is".into()),
+    }
+}

@@ -1,0 +1,350 @@
+//! From text to a valid document, with errors that point at the place and name key, value and range.
+
+use std::fmt;
+use std::ops::Range;
+
+use garde::Validate;
+use jsonc_parser::ast;
+use jsonc_parser::common::Ranged;
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+use serde_json::Value;
+
+use super::document::PolicyDocument;
+
+/// The largest policy text that is read. A standard SSM parameter holds 4 KB, an advanced one 8 KB.
+const LARGEST_TEXT: usize = 64 * 1024;
+
+/// Why a policy text was refused. `Display` is one line; with miette's reporter it points into the text.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", one_line(.problems))]
+pub struct PolicyError {
+    text: String,
+    /// Everything that is wrong, in the order of the text.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong with a policy text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, dotted; empty for the whole document.
+    pub key: String,
+    /// The value as it was written; empty when there is none.
+    pub value: String,
+    /// What is wrong, with the range.
+    pub message: String,
+    /// Line of the place in the text, from 1.
+    pub line: usize,
+    /// Column of the place in the text, in characters, from 1.
+    pub column: usize,
+    span: Range<usize>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.key.is_empty(), self.value.is_empty()) {
+            (true, _) => write!(f, "{}", self.message)?,
+            (false, true) => write!(f, "{} {}", self.key, self.message)?,
+            (false, false) => write!(f, "{} is {}: {}", self.key, self.value, self.message)?,
+        }
+        write!(f, " (line {}, column {})", self.line, self.column)
+    }
+}
+
+fn one_line(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Diagnostic for PolicyError {
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.text)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.problems.iter().map(|problem| {
+            LabeledSpan::new(Some(problem.message.clone()), problem.span.start, problem.span.len().max(1))
+        })))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new("the last valid policy stays in force; `muster policy schema` lists every key and range"))
+    }
+}
+
+/// The valid document that `text` holds.
+pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
+    let fail = |problems| Err(PolicyError { text: text.to_owned(), problems });
+    if text.len() > LARGEST_TEXT {
+        let message = format!("the policy has {} bytes: at most {LARGEST_TEXT} are read", text.len());
+        return Err(PolicyError { text: String::new(), problems: vec![whole(message)] });
+    }
+    if text.trim().is_empty() {
+        return fail(vec![whole("the policy is empty: write at least {}".into())]);
+    }
+    // serde_json goes first: it bounds the depth of nesting, which the parser that knows the places does not.
+    let value: Value = match serde_json::from_str(text) {
+        Ok(value) => value,
+        Err(error) => return fail(vec![syntax(text, &error)]),
+    };
+    let tree = Tree::of(text);
+    let mut problems = unknown_keys(&value, &tree);
+    problems.extend(tree.repeated_keys());
+    if !problems.is_empty() {
+        return fail(problems);
+    }
+    let document: PolicyDocument = match serde_path_to_error::deserialize(&value) {
+        Ok(document) => document,
+        Err(error) => {
+            let key = error.path().to_string();
+            return fail(vec![tree.problem(&key, &error.into_inner().to_string())]);
+        }
+    };
+    match document.validate() {
+        Ok(()) => Ok(document),
+        Err(report) => {
+            let mut problems: Vec<Problem> =
+                report.iter().map(|(path, error)| tree.problem(&path.to_string(), error.message())).collect();
+            problems.sort_by_key(|problem| problem.span.start);
+            fail(problems)
+        }
+    }
+}
+
+fn whole(message: String) -> Problem {
+    Problem { key: String::new(), value: String::new(), message, line: 1, column: 1, span: 0..0 }
+}
+
+fn syntax(text: &str, error: &serde_json::Error) -> Problem {
+    let start = offset(text, error.line(), error.column());
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    let (line, column) = (error.line(), error.column().max(1));
+    Problem {
+        message: format!("the policy is not JSON: {said}"),
+        line,
+        column,
+        span: start..start,
+        ..whole(String::new())
+    }
+}
+
+/// Byte offset of serde_json's line and column (both from 1; the column counts bytes).
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    (before + column.saturating_sub(1)).min(text.len().saturating_sub(1))
+}
+
+/// Keys of `value` that the document does not have, at any depth.
+fn unknown_keys(value: &Value, tree: &Tree<'_>) -> Vec<Problem> {
+    let known = serde_json::to_value(PolicyDocument::default()).expect("the default policy is plain data");
+    let mut problems = Vec::new();
+    compare(value, &known, "", tree, &mut problems);
+    problems
+}
+
+fn compare(value: &Value, known: &Value, path: &str, tree: &Tree<'_>, problems: &mut Vec<Problem>) {
+    let (Value::Object(value), Value::Object(known)) = (value, known) else { return };
+    for (key, inner) in value {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match known.get(key) {
+            Some(known) => compare(inner, known, &path, tree, problems),
+            None => {
+                let names: Vec<&str> = known.keys().map(String::as_str).collect();
+                let near = names.iter().find(|name| name.contains(key.as_str()) || key.contains(**name));
+                let hint = near.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+                let message = format!("is not a key of the policy{hint} Known here: {}", names.join(", "));
+                problems.push(Problem { value: String::new(), ..tree.problem_at_key(&path, &message) });
+            }
+        }
+    }
+}
+
+/// The text's syntax tree, which knows where everything stands.
+struct Tree<'a> {
+    text: &'a str,
+    root: Option<ast::Value<'a>>,
+}
+
+impl<'a> Tree<'a> {
+    fn of(text: &'a str) -> Self {
+        let parsed = jsonc_parser::parse_to_ast(text, &Default::default(), &Default::default());
+        Self { text, root: parsed.ok().and_then(|parsed| parsed.value) }
+    }
+
+    fn problem(&self, key: &str, message: &str) -> Problem {
+        let key = if key == "." { "" } else { key };
+        // A key that the text leaves out has its default; the nearest key that is there is pointed at.
+        let mut at = key;
+        loop {
+            if let Some((_, value)) = self.find(at) {
+                let shown = if at == key { self.text.get(value.clone()).unwrap_or_default() } else { "" };
+                return self.place(key, shown, message, value);
+            }
+            match at.rfind(['.', '[']) {
+                Some(end) => at = &at[..end],
+                None if at.is_empty() => return self.place(key, "", message, 0..self.text.len().min(1)),
+                None => at = "",
+            }
+        }
+    }
+
+    fn problem_at_key(&self, key: &str, message: &str) -> Problem {
+        let range = self.find(key).map_or(0..0, |(name, _)| name);
+        self.place(key, "", message, range)
+    }
+
+    fn place(&self, key: &str, value: &str, message: &str, span: Range<usize>) -> Problem {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        let value = if value.chars().count() > 60 {
+            value.chars().take(60).chain("...".chars()).collect()
+        } else {
+            value.to_owned()
+        };
+        Problem { key: key.to_owned(), value, message: message.to_owned(), line, column, span }
+    }
+
+    /// Where the key at a dotted path stands, and where its value does.
+    fn find(&self, path: &str) -> Option<(Range<usize>, Range<usize>)> {
+        let mut value = self.root.as_ref()?;
+        let mut name = span(value);
+        for part in path.split(['.', '[']).map(|part| part.trim_end_matches(']')).filter(|part| !part.is_empty()) {
+            match value {
+                ast::Value::Object(object) => {
+                    let property = object.properties.iter().find(|property| property.name.as_str() == part)?;
+                    name = property.name.range().start..property.name.range().end;
+                    value = &property.value;
+                }
+                ast::Value::Array(array) => {
+                    value = array.elements.get(part.parse::<usize>().ok()?)?;
+                    name = span(value);
+                }
+                ast::Value::StringLit(_)
+                | ast::Value::NumberLit(_)
+                | ast::Value::BooleanLit(_)
+                | ast::Value::NullKeyword(_) => {
+                    return None;
+                }
+            }
+        }
+        Some((name, span(value)))
+    }
+
+    /// Keys that stand twice in one object: which of them would count is nobody's guess.
+    fn repeated_keys(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut open: Vec<(String, &ast::Value<'_>)> = self.root.iter().map(|root| (String::new(), root)).collect();
+        while let Some((path, value)) = open.pop() {
+            let ast::Value::Object(object) = value else { continue };
+            let mut seen = std::collections::BTreeSet::new();
+            for property in &object.properties {
+                let name = property.name.as_str();
+                let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+                if !seen.insert(name) {
+                    let range = property.name.range();
+                    problems.push(self.place(&path, "", "stands twice in the same object", range.start..range.end));
+                }
+                open.push((path, &property.value));
+            }
+        }
+        problems
+    }
+}
+
+fn span(value: &ast::Value<'_>) -> Range<usize> {
+    let range = value.range();
+    range.start..range.end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Mode, Policy, ScalingKind};
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Policy::parse(text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn two_numbers_are_a_policy() {
+        let policy = Policy::parse(r#"{"min_instances": 3, "max_instances": 7}"#).unwrap();
+        assert_eq!((policy.min, policy.max, policy.mode), (3, 7, Mode::Active));
+        assert_eq!(policy, Policy { min: 3, max: 7, ..Policy::default() });
+    }
+
+    #[test]
+    fn the_default_document_is_valid_and_reads_itself() {
+        let text = serde_json::to_string_pretty(&PolicyDocument::default()).unwrap();
+        assert_eq!(document(&text).unwrap(), PolicyDocument::default());
+        assert_eq!(document("{}").unwrap().scaling.kind, ScalingKind::Threshold);
+    }
+
+    #[test]
+    fn z9_every_refusal_names_key_value_and_range() {
+        for (text, says) in [
+            (
+                r#"{"min_instances": 9, "max_instances": 3}"#,
+                "min_instances is 9: must not be above max_instances, which is 3 (line 1, column 19)",
+            ),
+            (r#"{"min_instances": 9}"#, "min_instances is 9: must not be above max_instances, which is 5"),
+            (r#"{"max_instances": 1}"#, "min_instances must not be above max_instances, which is 1"),
+            (r#"{"min_instances": 0}"#, "min_instances is 0: must be at least 1"),
+            (r#"{"max_instances": 10001}"#, "max_instances is 10001: "),
+            (
+                r#"{"scaling": {"cpu_up_threshold": 0.7}}"#,
+                "scaling.cpu_up_threshold is 0.7: must be above 1 and at most 100; percentages are 0-100: 0.7 means 70",
+            ),
+            (r#"{"scaling": {"cpu_down_threshold": 0.2}}"#, "0.2 means 20"),
+            (
+                r#"{"scaling": {"cpu_up_threshold": 30, "cpu_down_threshold": 25}}"#,
+                "scaling.cpu_up_threshold is 30: must be at least 10 above cpu_down_threshold, which is 25",
+            ),
+            (r#"{"scaling": {"scale_down_factor": 1}}"#, "scaling.scale_down_factor is 1: must be above 0 and below 1"),
+            (r#"{"scaling": {"scale_up_factor": 1}}"#, "scaling.scale_up_factor is 1: must be above 1 and at most 10"),
+            (r#"{"scaling": {"kind": "auto"}}"#, r#"scaling.kind is "auto": is not available yet"#),
+            (r#"{"drain": {"on_timeout": "wait"}}"#, "is not available yet"),
+            (r#"{"cooldown_in": "2h"}"#, r#"cooldown_in is "2h": must be from 0s to 3600s"#),
+            (
+                r#"{"cooldown_in": 300}"#,
+                r#"cooldown_in is 300: invalid type: integer `300`, expected a span with its unit, such as "10s""#,
+            ),
+            (
+                r#"{"max_sample_age": "1s"}"#,
+                r#"max_sample_age is "1s": must be from sweep_interval, which is 10s, to 600s"#,
+            ),
+            (r#"{"mode": "on"}"#, r#"mode is "on": unknown variant `on`, expected one of"#),
+            (r#"{"min_instance": 2}"#, "min_instance is not a key of the policy; did you mean min_instances?"),
+            (r#"{"scaling": {"threshold": 2}}"#, "scaling.threshold is not a key of the policy"),
+            (r#"{"min_instances": 2, "min_instances": 3}"#, "min_instances stands twice"),
+            (r#"{"min_instances": -1}"#, "min_instances is -1: "),
+            (r#"{"min_instances": 2.5}"#, "min_instances is 2.5: "),
+            (r#"{"scaling": {"cpu_up_threshold": 1e999}}"#, "the policy is not JSON: number out of range"),
+            (r#"{"launch": {"zones": ["a", ""]}}"#, r#"launch.zones[1] is "": "#),
+            (r#"{"max_in_per_window": {"percent": 50, "at_least": 0}}"#, "max_in_per_window.at_least is 0: "),
+            (r#"[2, 5]"#, "invalid type"),
+            ("{\n  \"min_instances\": 2,\n}", "the policy is not JSON: trailing comma (line 3, column 1)"),
+            ("", "the policy is empty"),
+            ("{\"min_instances\": 2} x", "the policy is not JSON: trailing characters"),
+        ] {
+            let said = refusal(text);
+            assert!(said.contains(says), "{text}\nsaid:   {said}\nwanted: {says}");
+        }
+    }
+
+    #[test]
+    fn z9_all_problems_are_told_at_once_and_each_points_at_its_place() {
+        let text =
+            "{\n  \"min_instances\": 9, \"max_instances\": 3,\n  \"scaling\": {\n    \"cpu_up_threshold\": 0.7 }\n}";
+        let error = Policy::parse(text).unwrap_err();
+        let places: Vec<_> = error.problems.iter().map(|p| (p.line, p.column, &text[p.span.clone()])).collect();
+        assert_eq!(places[0], (2, 20, "9"));
+        assert!(places.contains(&(4, 25, "0.7")), "{places:?}");
+    }
+
+    #[test]
+    fn s11_hostile_texts_are_refused_not_suffered() {
+        assert!(refusal(&"[".repeat(50_000)).contains("recursion limit"));
+        assert!(refusal(&format!("{{\"mode\": \"{}\"}}", "x".repeat(LARGEST_TEXT))).contains("at most 65536 are read"));
+        assert!(refusal("{\"\u{1F600}\": 1}").contains("is not a key"));
+    }
+}
