@@ -1,0 +1,126 @@
+//! What has happened to a group, as people read it later.
+
+use muster_core::group::{GroupName, PolicyVersion};
+use muster_core::intent::{Cause, IntentId};
+use muster_core::member::InstanceId;
+use muster_core::report::Report;
+use muster_core::snapshot::Snapshot;
+use muster_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Members up to which a decision's whole snapshot is recorded with it; larger groups are replayed from their sweeps.
+const SNAPSHOT_MEMBERS: usize = 50;
+
+/// One thing that has happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// The group.
+    pub group: GroupName,
+    /// When.
+    pub at: Timestamp,
+    /// Unique within the group; writing the same id again replaces the record.
+    pub id: String,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Event {
+    /// A decision, inaction too. Equal consecutive ones are one record (O2).
+    Decision {
+        /// The last of the equal decisions' reports.
+        report: Box<Report>,
+        /// HEAD's version after it.
+        version: u64,
+        /// The time of the first.
+        since: Timestamp,
+        /// How many there were.
+        count: u32,
+        /// What the last of them was decided on; none for large groups.
+        snapshot: Option<Box<Snapshot>>,
+    },
+    /// EC2 accepted a launch.
+    Launched {
+        /// The intent.
+        intent: IntentId,
+        /// The instance.
+        instance: InstanceId,
+        /// Its zone.
+        zone: String,
+        /// Why.
+        cause: Cause,
+        /// Whom it replaces.
+        replaces: Option<InstanceId>,
+    },
+    /// EC2 accepted a termination.
+    Terminated {
+        /// The intent.
+        intent: IntentId,
+        /// The instance.
+        instance: InstanceId,
+        /// Why.
+        cause: Cause,
+    },
+    /// A launch was given up by the holder of its lease: EC2 said that it will not be.
+    Abandoned {
+        /// The intent.
+        intent: IntentId,
+        /// Why.
+        reason: String,
+    },
+    /// A member answered for the first time.
+    Joined {
+        /// The instance.
+        instance: InstanceId,
+        /// From intent to first answer.
+        boot_ms: u64,
+    },
+    /// A member began to drain.
+    Draining {
+        /// The instance.
+        instance: InstanceId,
+        /// Why.
+        cause: Cause,
+    },
+    /// EC2 says that a member is gone that nobody here had ended.
+    Lost {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// A policy came into force.
+    PolicyAccepted {
+        /// Its version.
+        version: PolicyVersion,
+    },
+    /// An edit was refused; the last valid policy stays in force.
+    PolicyRefused {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Activity {
+    /// The key under which activities sort by time: what is written again under its id keeps its place.
+    pub fn sort_key(&self) -> (Timestamp, &str) {
+        let at = match &self.event {
+            Event::Decision { since, .. } => *since,
+            Event::Launched { .. }
+            | Event::Terminated { .. }
+            | Event::Abandoned { .. }
+            | Event::Joined { .. }
+            | Event::Draining { .. }
+            | Event::Lost { .. }
+            | Event::PolicyAccepted { .. }
+            | Event::PolicyRefused { .. } => self.at,
+        };
+        (at, &self.id)
+    }
+}
+
+/// The snapshot as it is recorded with a decision.
+pub(crate) fn recorded(snapshot: &Snapshot) -> Option<Box<Snapshot>> {
+    (snapshot.members.len() <= SNAPSHOT_MEMBERS).then(|| Box::new(snapshot.clone()))
+}

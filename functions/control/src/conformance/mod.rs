@@ -1,0 +1,68 @@
+//! The suites that every implementation of a port must pass: one case, one named test.
+//!
+//! `store_conformance!(make)` and `fleet_conformance!(make)` write out one `#[tokio::test]` a case; `make` is an async
+//! expression that gives a fresh port and something that is dropped after it.
+
+pub mod fleet;
+pub mod store;
+
+/// Writes out the store suite as tests.
+#[macro_export]
+macro_rules! store_conformance {
+    ($make:expr) => {
+        $crate::store_conformance!(@ $make;
+            a_group_is_unknown_before_its_first_claim,
+            a_first_claim_creates_head_once,
+            a_claim_writes_all_or_nothing,
+            a_claim_on_an_old_version_is_a_conflict,
+            of_many_claims_at_once_one_wins,
+            a_claim_overwrites_the_record_of_an_equal_decision,
+            members_are_put_replaced_and_deleted,
+            rosters_and_policies_are_kept_by_number,
+            an_intent_is_leased_by_one_at_a_time,
+            a_lease_does_not_raise_the_version,
+            an_untried_intent_can_be_taken_back_and_a_leased_one_cannot,
+            a_settlement_ends_its_intents_and_raises_the_version,
+            a_settlement_needs_its_own_attempt_and_the_roster_as_read,
+            a_settlement_never_moves_the_cooldown_back,
+            a_slot_is_taken_once_and_never_backwards,
+            a_sweep_is_written_once,
+            shards_and_groups_are_kept_apart,
+            activities_come_back_in_order_and_bounded,
+        );
+    };
+    (@ $make:expr; $($case:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let (store, _guard) = $make.await;
+                $crate::conformance::store::$case(&store).await;
+            }
+        )*
+    };
+}
+
+/// Writes out the fleet suite as tests.
+#[macro_export]
+macro_rules! fleet_conformance {
+    ($make:expr) => {
+        $crate::fleet_conformance!(@ $make;
+            a_token_launches_once,
+            a_token_with_other_parameters_is_refused,
+            a_token_of_an_ended_instance_launches_nothing,
+            a_lower_attempt_than_seen_is_refused,
+            an_ended_instance_is_listed_as_gone_and_may_be_ended_again,
+            ending_what_is_unknown_is_success,
+            groups_are_listed_apart,
+        );
+    };
+    (@ $make:expr; $($case:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                let (fleet, _guard) = $make.await;
+                $crate::conformance::fleet::$case(&fleet).await;
+            }
+        )*
+    };
+}

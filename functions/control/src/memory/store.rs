@@ -1,0 +1,174 @@
+//! The tables in memory, with their conditions.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::health::Sweep;
+use muster_core::intent::{Intent, IntentId, Lease};
+use muster_core::member::{InstanceId, MemberRecord};
+use muster_core::time::Timestamp;
+
+use crate::activity::Activity;
+use crate::ports::{
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Settlement, StoreError, StoredPolicy,
+};
+
+/// The tables in memory.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<BTreeMap<GroupName, Group>>);
+
+#[derive(Debug, Default)]
+struct Group {
+    head: Option<Head>,
+    members: BTreeMap<InstanceId, MemberRecord>,
+    intents: BTreeMap<IntentId, Intent>,
+    rosters: BTreeMap<(Shard, RosterNumber), Roster>,
+    policies: BTreeMap<PolicyVersion, StoredPolicy>,
+    slots: BTreeMap<Shard, Timestamp>,
+    sweeps: BTreeMap<(Shard, Timestamp), Sweep>,
+    activity: BTreeMap<String, Activity>,
+    /// The stream: keys only, in the order of the writes.
+    doorbells: Vec<(Shard, Timestamp)>,
+}
+
+impl MemoryStore {
+    fn groups(&self) -> MutexGuard<'_, BTreeMap<GroupName, Group>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The doorbells that have rung for a group, in order.
+    pub fn doorbells(&self, group: &GroupName) -> Vec<(Shard, Timestamp)> {
+        self.groups().get(group).map(|group| group.doorbells.clone()).unwrap_or_default()
+    }
+}
+
+impl Group {
+    fn log(&mut self, activity: &[Activity]) {
+        self.activity.extend(activity.iter().map(|activity| (activity.id.clone(), activity.clone())));
+    }
+}
+
+impl GroupStore for MemoryStore {
+    async fn head(&self, group: &GroupName) -> Result<Option<Head>, StoreError> {
+        Ok(self.groups().get(group).and_then(|group| group.head.clone()))
+    }
+
+    async fn read(&self, group: &GroupName) -> Result<Option<GroupState>, StoreError> {
+        let groups = self.groups();
+        let Some(group) = groups.get(group) else { return Ok(None) };
+        Ok(group.head.clone().map(|head| GroupState {
+            head,
+            members: group.members.values().cloned().collect(),
+            intents: group.intents.values().cloned().collect(),
+        }))
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<(), StoreError> {
+        let mut groups = self.groups();
+        let group = groups.entry(claim.head.group.clone()).or_default();
+        let untried = |id: &IntentId| group.intents.get(id).is_some_and(|intent| intent.attempt == 0);
+        if group.head.as_ref().map(|head| head.version) != claim.expected || !claim.cancel_intents.iter().all(untried) {
+            return Err(StoreError::Conflict);
+        }
+        group.head = Some(claim.head.clone());
+        group.members.extend(claim.put_members.iter().map(|member| (member.id.clone(), member.clone())));
+        group.members.retain(|id, _| !claim.delete_members.contains(id));
+        group.intents.extend(claim.put_intents.iter().map(|intent| (intent.id.clone(), intent.clone())));
+        group.intents.retain(|id, _| !claim.cancel_intents.contains(id));
+        group.rosters.extend(claim.put_rosters.iter().map(|roster| ((roster.shard, roster.number), roster.clone())));
+        group.policies.extend(claim.put_policy.iter().map(|policy| (policy.version, policy.clone())));
+        group.log(&claim.activity);
+        Ok(())
+    }
+
+    async fn lease(&self, request: &LeaseRequest) -> Result<u32, StoreError> {
+        let mut groups = self.groups();
+        let intent = groups.get_mut(&request.group).and_then(|group| group.intents.get_mut(&request.intent));
+        let intent = intent.ok_or(StoreError::Conflict)?;
+        let held = intent.lease.as_ref().is_some_and(|lease| lease.until > request.now);
+        if held || intent.attempt != request.attempt {
+            return Err(StoreError::Conflict);
+        }
+        intent.attempt = intent.attempt.saturating_add(1);
+        intent.lease = Some(Lease { owner: request.owner.clone(), until: request.until });
+        Ok(intent.attempt)
+    }
+
+    async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
+        let mut groups = self.groups();
+        let group = groups.get_mut(&settlement.group).ok_or(StoreError::Conflict)?;
+        let ours = |(id, attempt): &(IntentId, u32)| group.intents.get(id).is_some_and(|i| i.attempt == *attempt);
+        if !settlement.settled.iter().all(ours) {
+            return Err(StoreError::Conflict);
+        }
+        let head = group.head.as_mut().ok_or(StoreError::Conflict)?;
+        if head.rosters.get(&settlement.shard).copied() != settlement.roster_seen {
+            return Err(StoreError::Conflict);
+        }
+        head.version = head.version.saturating_add(1);
+        head.launch_accepted_at = head.launch_accepted_at.max(settlement.launch_accepted_at);
+        if let Some(roster) = &settlement.roster {
+            head.rosters.insert(roster.shard, roster.number);
+            group.rosters.insert((roster.shard, roster.number), roster.clone());
+        }
+        group.members.extend(settlement.put_members.iter().map(|member| (member.id.clone(), member.clone())));
+        group.intents.retain(|id, _| !settlement.settled.iter().any(|(settled, _)| settled == id));
+        group.log(&settlement.activity);
+        Ok(())
+    }
+
+    async fn roster(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        number: RosterNumber,
+    ) -> Result<Option<Roster>, StoreError> {
+        Ok(self.groups().get(group).and_then(|group| group.rosters.get(&(shard, number)).cloned()))
+    }
+
+    async fn policy(&self, group: &GroupName, version: PolicyVersion) -> Result<Option<StoredPolicy>, StoreError> {
+        Ok(self.groups().get(group).and_then(|group| group.policies.get(&version).cloned()))
+    }
+}
+
+impl HealthStore for MemoryStore {
+    async fn take_slot(&self, group: &GroupName, shard: Shard, slot: Timestamp, _: &str) -> Result<(), StoreError> {
+        let mut groups = self.groups();
+        let slots = &mut groups.entry(group.clone()).or_default().slots;
+        if slots.get(&shard).is_some_and(|taken| *taken >= slot) {
+            return Err(StoreError::Conflict);
+        }
+        slots.insert(shard, slot);
+        Ok(())
+    }
+
+    async fn append(&self, sweep: &Sweep) -> Result<(), StoreError> {
+        let mut groups = self.groups();
+        let group = groups.entry(sweep.group.clone()).or_default();
+        if group.sweeps.contains_key(&(sweep.shard, sweep.slot)) {
+            return Err(StoreError::Conflict);
+        }
+        group.sweeps.insert((sweep.shard, sweep.slot), sweep.clone());
+        group.doorbells.push((sweep.shard, sweep.slot));
+        Ok(())
+    }
+
+    async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
+        let groups = self.groups();
+        let Some(group) = groups.get(group) else { return Ok(None) };
+        let shards_own = (shard, Timestamp::EPOCH)..=(shard, Timestamp::from_millis(u64::MAX));
+        Ok(group.sweeps.range(shards_own).next_back().map(|(_, sweep)| sweep.clone()))
+    }
+}
+
+impl ActivityLog for MemoryStore {
+    async fn since(&self, group: &GroupName, from: Timestamp, limit: usize) -> Result<Vec<Activity>, StoreError> {
+        let groups = self.groups();
+        let Some(group) = groups.get(group) else { return Ok(Vec::new()) };
+        let mut found: Vec<Activity> = group.activity.values().filter(|a| a.sort_key().0 >= from).cloned().collect();
+        found.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+        found.drain(..found.len().saturating_sub(limit));
+        Ok(found)
+    }
+}

@@ -1,0 +1,120 @@
+//! Which policy is in force: the newest text if it is valid, else the last good one, and a word about why (Z9, O4, O7).
+
+use muster_core::group::{Head, PolicyVersion, Refusal};
+use muster_core::policy::Policy;
+use muster_core::time::Timestamp;
+use sha2::{Digest, Sha256};
+
+use crate::activity::{Activity, Event};
+use crate::ports::{Claim, GroupStore, PolicySource, PolicyText, StoreError, StoredPolicy};
+
+/// The policy that a decision is taken with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InForce {
+    /// The policy.
+    pub policy: Policy,
+    /// Its version.
+    pub version: PolicyVersion,
+    /// Its text, when this decision is the first with it.
+    put: Option<String>,
+    /// The newest text, when it was refused: its digest, and what is wrong.
+    refused: Option<(String, String)>,
+    /// Why the policy in force is not the newest text.
+    pub notice: Option<String>,
+}
+
+/// There is no policy to decide with.
+#[derive(Debug, thiserror::Error)]
+pub enum NoPolicy {
+    /// None has ever been valid.
+    #[error("there is no valid policy yet: {0}")]
+    NoneYet(String),
+    /// The last good one cannot be read.
+    #[error("the last good policy cannot be read")]
+    Store(#[from] StoreError),
+}
+
+/// The policy in force for a group with `head` (none: the group has no HEAD yet). It is read at every decision (O4).
+pub async fn in_force<S: GroupStore, P: PolicySource>(
+    store: &S,
+    source: &P,
+    group: &muster_core::group::GroupName,
+    head: Option<&Head>,
+) -> Result<InForce, NoPolicy> {
+    let stored = match head.and_then(|head| head.policy) {
+        Some(version) => store.policy(group, version).await?,
+        None => None,
+    };
+    let fetched = match source.fetch(group).await {
+        Ok(Some(text)) if text.text.trim().is_empty() => Err("the policy is empty".to_owned()),
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err("the policy is missing".to_owned()),
+        Err(error) => Err(chain(&error)),
+    };
+    let (notice, refused) = match fetched {
+        Ok(text) if stored.as_ref().is_some_and(|stored| stored.text == text.text) => (None, None),
+        Ok(text) => match Policy::parse(&text.text) {
+            Ok(policy) => {
+                let version = version_of(&text, stored.as_ref());
+                return Ok(InForce { policy, version, put: Some(text.text), refused: None, notice: None });
+            }
+            Err(error) => {
+                (Some(format!("the policy was refused: {error}")), Some((digest(&text.text), error.to_string())))
+            }
+        },
+        Err(why) => (Some(why), None),
+    };
+    let Some(stored) = stored else {
+        return Err(NoPolicy::NoneYet(notice.unwrap_or_default()));
+    };
+    let policy = Policy::parse(&stored.text).map_err(|error| StoreError::Corrupt(Box::new(error)))?;
+    let notice = notice.map(|why| format!("{why}; version {} stays in force", stored.version));
+    Ok(InForce { policy, version: stored.version, put: None, refused, notice })
+}
+
+fn version_of(text: &PolicyText, stored: Option<&StoredPolicy>) -> PolicyVersion {
+    text.version.unwrap_or_else(|| PolicyVersion(stored.map_or(0, |stored| stored.version.0).saturating_add(1)))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error and all its sources, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+impl InForce {
+    /// Whether the next claim has something to write down about the policy.
+    pub fn has_news(&self, head: &Head) -> bool {
+        self.put.is_some()
+            || head.refusal.as_ref().map(|refusal| &refusal.digest) != self.refused.as_ref().map(|(digest, _)| digest)
+    }
+
+    /// Puts a new policy or a new refusal into the claim that is being made.
+    pub(crate) fn note(&self, head: &mut Head, claim: &mut Claim, activity: &mut Vec<Activity>, now: Timestamp) {
+        let group = head.group.clone();
+        let mut say = |id: String, event| activity.push(Activity { group: group.clone(), at: now, id, event });
+        head.policy = Some(self.version);
+        head.mode = self.policy.mode;
+        if let Some(text) = &self.put {
+            claim.put_policy = Some(StoredPolicy { version: self.version, text: text.clone(), since: now });
+            say(format!("{:010}-policy", head.version), Event::PolicyAccepted { version: self.version });
+        }
+        match &self.refused {
+            Some((digest, _)) if head.refusal.as_ref().is_some_and(|seen| seen.digest == *digest) => {}
+            Some((digest, reason)) => {
+                head.refusal = Some(Refusal { digest: digest.clone(), at: now, reason: reason.clone() });
+                say(format!("{:010}-refusal", head.version), Event::PolicyRefused { reason: reason.clone() });
+            }
+            None => head.refusal = None,
+        }
+    }
+}

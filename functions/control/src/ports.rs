@@ -1,0 +1,326 @@
+//! What the use cases need of the world. Named for the domain, few methods each; every implementation passes the suites in
+//! `conformance`. Errors carry only what a caller acts on.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::health::{Observation, Sweep};
+use muster_core::intent::{Intent, IntentId, LaunchSpec};
+use muster_core::member::{InstanceId, MemberRecord};
+use muster_core::snapshot::FleetInstance;
+use muster_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::activity::Activity;
+
+/// An error's cause, for the log.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A condition did not hold: somebody else was first. A normal outcome; read again.
+    #[error("another writer was first")]
+    Conflict,
+    /// The store asks for less.
+    #[error("the store is throttling")]
+    Throttled(#[source] Cause),
+    /// The store cannot be reached, or its answer did not come: the write may or may not have happened.
+    #[error("the store is not available")]
+    Unavailable(#[source] Cause),
+    /// What is stored cannot be understood.
+    #[error("the store holds something that is not ours")]
+    Corrupt(#[source] Cause),
+}
+
+/// A group's serialised state: HEAD first, then members and intents (the read protocol). Sound only because every write
+/// that changes membership raises HEAD's version, and every claim is conditioned on it.
+pub trait GroupStore: Send + Sync {
+    /// HEAD alone, read strongly; none before the group's first claim.
+    fn head(&self, group: &GroupName) -> impl Future<Output = Result<Option<Head>, StoreError>> + Send;
+
+    /// HEAD, then all members, then all intents, read strongly and in that order.
+    fn read(&self, group: &GroupName) -> impl Future<Output = Result<Option<GroupState>, StoreError>> + Send;
+
+    /// Writes all of a claim or nothing.
+    ///
+    /// `Conflict` unless HEAD's version is `expected` (none: there is no HEAD) and nobody has ever leased any of the
+    /// intents that the claim cancels.
+    fn claim(&self, claim: &Claim) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Takes the lease of an intent: its attempt becomes `request.attempt + 1`, which is returned.
+    ///
+    /// `Conflict` unless the intent exists, its attempt is `request.attempt` and its lease, if any, has ended at
+    /// `request.now`. Does not raise HEAD's version.
+    fn lease(&self, request: &LeaseRequest) -> impl Future<Output = Result<u32, StoreError>> + Send;
+
+    /// Ends leased intents, all or none: removes them, writes their members and roster, adds one to HEAD's version.
+    ///
+    /// `Conflict` unless every intent exists with the attempt given and the shard's roster is `roster_seen`.
+    fn settle(&self, settlement: &Settlement) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// A roster by its number; immutable, so any copy will do.
+    fn roster(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        number: RosterNumber,
+    ) -> impl Future<Output = Result<Option<Roster>, StoreError>> + Send;
+
+    /// A policy that a claim has put.
+    fn policy(
+        &self,
+        group: &GroupName,
+        version: PolicyVersion,
+    ) -> impl Future<Output = Result<Option<StoredPolicy>, StoreError>> + Send;
+}
+
+/// The sweeps. Appending one rings the doorbell.
+pub trait HealthStore: Send + Sync {
+    /// Claims a slot for `owner`, before its sweep begins. `Conflict` when this or a later slot of the shard is claimed.
+    fn take_slot(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        slot: Timestamp,
+        owner: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes a sweep, once. `Conflict` when its slot holds one already.
+    fn append(&self, sweep: &Sweep) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The shard's sweep with the latest slot.
+    fn latest(&self, group: &GroupName, shard: Shard)
+    -> impl Future<Output = Result<Option<Sweep>, StoreError>> + Send;
+}
+
+/// What has happened, append-only; claims and settlements write to it in their own transactions.
+pub trait ActivityLog: Send + Sync {
+    /// The newest `limit` activities at or after `from`, oldest first.
+    fn since(
+        &self,
+        group: &GroupName,
+        from: Timestamp,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Activity>, StoreError>> + Send;
+}
+
+/// Where the operator writes the policy.
+pub trait PolicySource: Send + Sync {
+    /// The text as it is now; none when there is none.
+    fn fetch(&self, group: &GroupName) -> impl Future<Output = Result<Option<PolicyText>, PolicySourceError>> + Send;
+}
+
+/// The policy's source cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the policy cannot be read")]
+pub struct PolicySourceError(#[source] pub Cause);
+
+/// The running instances of a group, and the only way to change them.
+pub trait Fleet: Send + Sync {
+    /// Every instance that carries the group's tag, every page.
+    fn list(&self, group: &GroupName) -> impl Future<Output = Result<Vec<FleetInstance>, FleetError>> + Send;
+
+    /// Launches `spec` at most once per `spec.token`, however often it is called with that token. `attempt` is the
+    /// lease's: an implementation may refuse a lower one than it has seen.
+    fn launch(&self, spec: &LaunchSpec, attempt: u32) -> impl Future<Output = Result<Launched, FleetError>> + Send;
+
+    /// Ends one instance; ending what has ended is success (D6).
+    fn terminate(
+        &self,
+        group: &GroupName,
+        instance: &InstanceId,
+        attempt: u32,
+    ) -> impl Future<Output = Result<(), FleetError>> + Send;
+}
+
+/// An instance that EC2 has accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launched {
+    /// Its id.
+    pub id: InstanceId,
+    /// Where its agent will listen: `address:port`.
+    pub endpoint: String,
+}
+
+/// Why EC2 did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// Too many calls: the same again, later.
+    #[error("EC2 is throttling")]
+    Throttled(#[source] Cause),
+    /// No instance of that type in that zone now. Nothing was launched.
+    #[error("EC2 has no capacity")]
+    NoCapacity(#[source] Cause),
+    /// The call can never succeed as it is: a permission, an image, a parameter. Nothing was done.
+    #[error("EC2 refuses the call")]
+    Refused(#[source] Cause),
+    /// A later attempt has been seen: this caller has lost its lease.
+    #[error("a later attempt is under way")]
+    Superseded,
+    /// No answer: it may or may not have happened.
+    #[error("EC2 did not answer")]
+    Unavailable(#[source] Cause),
+}
+
+/// One bounded look at many agents.
+pub trait AgentProbe: Send + Sync {
+    /// Asks every target, within the probe's own deadline. Never fails: what could not be seen is data.
+    fn probe(&self, targets: &[Target]) -> impl Future<Output = Probed> + Send;
+}
+
+/// An agent to ask, and what to tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The member.
+    pub id: InstanceId,
+    /// Where its agent listens: `address:port`.
+    pub endpoint: String,
+    /// The cursor of its last answer, and the boot id that it belongs to.
+    pub cursor: u64,
+    /// See `cursor`.
+    pub boot_id: String,
+    /// What to tell the agent; [`Order::Look`] tells it nothing.
+    pub order: Order,
+}
+
+/// What to tell an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing: only look.
+    Look,
+    /// `Register`, if it is not registered with this roster or its lease nears its end.
+    Register {
+        /// Who monitors.
+        monitor: String,
+        /// The group.
+        group: GroupName,
+        /// The roster's number.
+        roster: RosterNumber,
+        /// How long the registration holds.
+        lease: Duration,
+        /// The sweep interval, as a setting for the agent.
+        sweep_interval: Duration,
+    },
+    /// `Unregister`.
+    Unregister {
+        /// Why.
+        reason: String,
+        /// The roster's number.
+        roster: RosterNumber,
+        /// How long the agent may take.
+        deadline: Duration,
+    },
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Probed {
+    /// One observation of each target.
+    pub observations: BTreeMap<InstanceId, Observation>,
+    /// Why silence says nothing this time: evidence about ourselves only.
+    pub blind: Option<String>,
+}
+
+/// Time. A use case asks it once for its decision, and again only for what has a deadline.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Ends after `span`.
+    fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send;
+}
+
+/// A group as it is stored.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GroupState {
+    /// HEAD.
+    pub head: Head,
+    /// All members.
+    pub members: Vec<MemberRecord>,
+    /// All intents that are not settled.
+    pub intents: Vec<Intent>,
+}
+
+/// A policy text as its source gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyText {
+    /// The text.
+    pub text: String,
+    /// The source's own version number, if it has one.
+    pub version: Option<PolicyVersion>,
+}
+
+/// A valid policy that has been in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredPolicy {
+    /// Its version.
+    pub version: PolicyVersion,
+    /// Its text.
+    pub text: String,
+    /// When it came into force.
+    pub since: Timestamp,
+}
+
+/// One decision, as one transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claim {
+    /// The version that HEAD must have; none: there must be no HEAD.
+    pub expected: Option<u64>,
+    /// HEAD afterwards; it names the group, and its version is above `expected`.
+    pub head: Head,
+    /// Members to write.
+    pub put_members: Vec<MemberRecord>,
+    /// Members whose records end.
+    pub delete_members: Vec<InstanceId>,
+    /// Intents to write.
+    pub put_intents: Vec<Intent>,
+    /// Intents to take back, on the condition that nobody has ever leased them.
+    pub cancel_intents: Vec<IntentId>,
+    /// Rosters to put.
+    pub put_rosters: Vec<Roster>,
+    /// The policy, when it is new.
+    pub put_policy: Option<StoredPolicy>,
+    /// What to write into the activity log; an id that is there already is overwritten (O2: folding).
+    pub activity: Vec<Activity>,
+}
+
+/// A wish for a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// The group.
+    pub group: GroupName,
+    /// The intent.
+    pub intent: IntentId,
+    /// The attempt as it was read.
+    pub attempt: u32,
+    /// Who wants it.
+    pub owner: String,
+    /// The time at which an earlier lease must have ended.
+    pub now: Timestamp,
+    /// When this lease will end.
+    pub until: Timestamp,
+}
+
+/// The end of a shard's leased intents, as one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// The group.
+    pub group: GroupName,
+    /// The shard.
+    pub shard: Shard,
+    /// The shard's roster as read; none when it had none.
+    pub roster_seen: Option<RosterNumber>,
+    /// The intents, each with the attempt under which it was carried out.
+    pub settled: Vec<(IntentId, u32)>,
+    /// Members that the launches have made.
+    pub put_members: Vec<MemberRecord>,
+    /// The shard's next roster, when its membership changes.
+    pub roster: Option<Roster>,
+    /// When EC2 accepted a launch that the load had asked for (F3).
+    pub launch_accepted_at: Option<Timestamp>,
+    /// What to write into the activity log.
+    pub activity: Vec<Activity>,
+}

@@ -1,0 +1,231 @@
+//! What ControllerASG does when the doorbell rings: look again, decide, claim, carry out.
+//!
+//! A doorbell never says what to do, so a duplicated, late or lost one is harmless (L2). Whoever loses a claim reads again;
+//! whoever dies after one leaves intents that the next carries out.
+
+use std::time::Duration;
+
+use muster_core::decide::{Decision, decide};
+use muster_core::group::{GroupName, Head, Shard};
+use muster_core::health::Sweep;
+use muster_core::snapshot::{FleetInstance, Member, Snapshot, SweepFacts};
+use muster_core::time::Timestamp;
+
+use crate::activity::{Activity, Event};
+use crate::claim;
+use crate::execute::{self, execute};
+use crate::policy::{self, InForce, NoPolicy};
+use crate::ports::{Clock, Fleet, GroupState, GroupStore, HealthStore, PolicySource, StoreError};
+
+/// Decisions that one doorbell may lead to: a step may make room for the next (H4, F8's pacing), but not for ever.
+const ROUNDS: usize = 12;
+/// Claims lost in a row before the rest is left to the next doorbell.
+const LOST_CLAIMS: u32 = 3;
+/// Pause after a lost claim, times a random share.
+const AFTER_LOST_CLAIM: Duration = Duration::from_millis(200);
+
+/// What a reconcile stands on.
+#[derive(Debug)]
+pub struct Controller<S, F, P, C> {
+    /// Groups, sweeps, activities.
+    pub store: S,
+    /// EC2.
+    pub fleet: F,
+    /// Where the operator writes the policy.
+    pub policies: P,
+    /// Time.
+    pub clock: C,
+    /// Settings of this controller.
+    pub settings: Settings,
+}
+
+/// Settings of a controller.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The stack; part of every client token.
+    pub stack: String,
+    /// Who this is: the owner of its leases. No two at a time may share it.
+    pub owner: String,
+    /// The length of a lease: longer than the longest invocation.
+    pub lease: Duration,
+    /// How long one call of `reconcile` may take: nothing new is begun after it.
+    pub budget: Duration,
+}
+
+/// What a reconcile did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reconciled {
+    /// Decisions, claims' by-products and settled intents, in order.
+    pub activity: Vec<Activity>,
+    /// Whether it gave up on losing claims; the next doorbell goes on.
+    pub contended: bool,
+}
+
+/// Why a reconcile could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// The store failed.
+    #[error("the group cannot be read or written")]
+    Store(#[from] StoreError),
+    /// There is no policy to decide with.
+    #[error(transparent)]
+    Policy(#[from] NoPolicy),
+}
+
+/// Looks at the group and does what is to be done. `jitter` is a random share in 0..=1.
+pub async fn reconcile<S, F, P, C>(
+    controller: &Controller<S, F, P, C>,
+    group: &GroupName,
+    jitter: f64,
+) -> Result<Reconciled, ReconcileError>
+where
+    S: GroupStore + HealthStore,
+    F: Fleet,
+    P: PolicySource,
+    C: Clock,
+{
+    let Controller { store, policies, clock, settings, .. } = controller;
+    let deadline = clock.now().plus(settings.budget);
+    let mut done = Reconciled::default();
+    let mut lost_claims = 0;
+    for _ in 0..ROUNDS {
+        if clock.now() >= deadline {
+            break;
+        }
+        let state = store.read(group).await?;
+        let in_force = policy::in_force(store, policies, group, state.as_ref().map(|state| &state.head)).await?;
+        let outcome = match &state {
+            None => create(controller, group, &in_force).await?,
+            Some(state) => round(controller, state, &in_force, deadline).await?,
+        };
+        match outcome {
+            Round::LostClaim if lost_claims == LOST_CLAIMS => {
+                done.contended = true;
+                break;
+            }
+            Round::LostClaim => {
+                lost_claims += 1;
+                clock.sleep(AFTER_LOST_CLAIM.mul_f64(jitter.clamp(0.0, 1.0))).await;
+            }
+            Round::Done(activity) => {
+                done.activity.extend(activity);
+                break;
+            }
+            Round::Again(activity) => done.activity.extend(activity),
+        }
+    }
+    Ok(done)
+}
+
+enum Round {
+    /// There is nothing more to do now.
+    Done(Vec<Activity>),
+    /// Something was done that may make room for more.
+    Again(Vec<Activity>),
+    LostClaim,
+}
+
+async fn create<S: GroupStore, F, P, C: Clock>(
+    controller: &Controller<S, F, P, C>,
+    group: &GroupName,
+    in_force: &InForce,
+) -> Result<Round, ReconcileError> {
+    let claim = claim::first(group, &controller.settings.stack, controller.clock.now(), in_force);
+    match controller.store.claim(&claim).await {
+        Ok(()) => Ok(Round::Again(claim.activity)),
+        Err(StoreError::Conflict) => Ok(Round::LostClaim),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn round<S, F, P, C>(
+    controller: &Controller<S, F, P, C>,
+    state: &GroupState,
+    in_force: &InForce,
+    deadline: Timestamp,
+) -> Result<Round, ReconcileError>
+where
+    S: GroupStore + HealthStore,
+    F: Fleet,
+    P: PolicySource,
+    C: Clock,
+{
+    let Controller { store, fleet, clock, .. } = controller;
+    let group = &state.head.group;
+    let sweeps = latest_sweeps(store, &state.head).await?;
+    // When EC2 cannot be asked its facts are unknown, which is not the same as nobody being there.
+    let listed = fleet.list(group).await.ok();
+    let snapshot = snapshot(state, &sweeps, listed, in_force, clock.now());
+    let decision = decide(&snapshot, &in_force.policy);
+    let mut activity = Vec::new();
+    if needs_claim(state, &decision, in_force) {
+        let claim = claim::of(state, &snapshot, &decision, in_force);
+        match store.claim(&claim).await {
+            Ok(()) => activity.extend(claim.activity),
+            Err(StoreError::Conflict) => return Ok(Round::LostClaim),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let allowed = execute::Allowed::by(in_force.policy.mode);
+    activity.extend(execute(controller, group, allowed, deadline).await?);
+    let settled = activity.iter().any(|a| !matches!(a.event, Event::Decision { .. } | Event::Joined { .. }));
+    let acted = decision.plan.postponed > 0 || decision.plan.steps.iter().any(|step| !step.is_record());
+    Ok(if settled || acted { Round::Again(activity) } else { Round::Done(activity) })
+}
+
+/// Whether a decision changes anything that is worth a transaction: every sweep is (O2), a look between sweeps is not.
+fn needs_claim(state: &GroupState, decision: &Decision, in_force: &InForce) -> bool {
+    let next = &decision.plan.head;
+    !decision.plan.is_empty()
+        || next.last_slot != state.head.last_slot
+        || next.desired != state.head.desired
+        || next.mode != in_force.policy.mode
+        || in_force.has_news(&state.head)
+}
+
+async fn latest_sweeps<S: HealthStore>(store: &S, head: &Head) -> Result<Vec<(Shard, Option<Sweep>)>, StoreError> {
+    let mut sweeps = Vec::new();
+    for shard in head.rosters.keys() {
+        sweeps.push((*shard, store.latest(&head.group, *shard).await?));
+    }
+    Ok(sweeps)
+}
+
+/// Puts together what is known. Members of a shard that has not swept the latest slot keep no health: not knowing is a
+/// value. While the slot's time is not up, the shards that lack are awaited.
+fn snapshot(
+    state: &GroupState,
+    sweeps: &[(Shard, Option<Sweep>)],
+    fleet: Option<Vec<FleetInstance>>,
+    in_force: &InForce,
+    now: Timestamp,
+) -> Snapshot {
+    let found = || sweeps.iter().filter_map(|(_, sweep)| sweep.as_ref());
+    let newest = found().map(|sweep| sweep.slot).max();
+    let facts = newest.map(|slot| {
+        let period_ms = found().map(|sweep| sweep.period_ms).max().unwrap_or_default();
+        let late = sweeps.iter().filter(|(_, sweep)| sweep.as_ref().is_none_or(|sweep| sweep.slot < slot)).count();
+        let in_time = now.since(slot) < Duration::from_millis(period_ms);
+        SweepFacts {
+            slot,
+            period_ms,
+            blind: found().filter(|sweep| sweep.slot == slot).find_map(|sweep| sweep.blind.clone()),
+            awaited: if in_time { u32::try_from(late).unwrap_or(u32::MAX) } else { 0 },
+        }
+    });
+    let health = |shard, id| {
+        let (_, sweep) = sweeps.iter().find(|(s, _)| *s == shard)?;
+        sweep.as_ref().filter(|sweep| Some(sweep.slot) == newest)?.members.get(id).cloned()
+    };
+    let mut head = state.head.clone();
+    head.policy = Some(in_force.version);
+    Snapshot {
+        now,
+        head,
+        sweep: facts,
+        members: state.members.iter().map(|record| Member::of(record, health(record.shard, &record.id))).collect(),
+        intents: state.intents.clone(),
+        fleet,
+        policy_notice: in_force.notice.clone(),
+    }
+}

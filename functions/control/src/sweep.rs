@@ -1,0 +1,127 @@
+//! What MonitorS does: one pass over a shard's agents, written once and last. It touches agents and the store only.
+
+use std::time::Duration;
+
+use muster_core::group::{GroupName, Head, Roster, RosterEntry, Shard, Wanted};
+use muster_core::health::Sweep;
+use muster_core::policy::{Mode, Policy};
+
+use crate::ports::{AgentProbe, Clock, GroupStore, HealthStore, Order, StoreError, Target};
+
+/// Sweep intervals that a registration outlives: a monitor that is gone for longer is gone.
+const REGISTRATION_INTERVALS: u32 = 30;
+
+/// What a sweep stands on.
+#[derive(Debug)]
+pub struct Monitor<S, A, C> {
+    /// Groups and sweeps.
+    pub store: S,
+    /// The agents.
+    pub probe: A,
+    /// Time.
+    pub clock: C,
+    /// Who sweeps: names the owner of a slot, and the monitor to the agents.
+    pub name: String,
+}
+
+/// How a sweep ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Swept {
+    /// It is written, and the doorbell has rung.
+    Written(Box<Sweep>),
+    /// The slot belongs to somebody else, or its time has not come.
+    Taken,
+}
+
+/// The interval at which a group wants to be swept: its policy's, or the default before it has one.
+pub async fn interval<S: GroupStore>(
+    store: &S,
+    group: &GroupName,
+    head: Option<&Head>,
+) -> Result<Duration, StoreError> {
+    let Some(version) = head.and_then(|head| head.policy) else { return Ok(Policy::default().sweep_interval) };
+    let stored = store.policy(group, version).await?;
+    let policy = stored.and_then(|stored| Policy::parse(&stored.text).ok()).unwrap_or_default();
+    Ok(policy.sweep_interval)
+}
+
+/// Sweeps one shard of a group once. A group without HEAD gets an empty sweep: its doorbell makes the controller create it.
+pub async fn sweep<S, A, C>(monitor: &Monitor<S, A, C>, group: &GroupName, shard: Shard) -> Result<Swept, StoreError>
+where
+    S: GroupStore + HealthStore,
+    A: AgentProbe,
+    C: Clock,
+{
+    let store = &monitor.store;
+    let head = store.head(group).await?;
+    let interval = interval(store, group, head.as_ref()).await?;
+    let slot = monitor.clock.now().round_down(interval);
+    match store.take_slot(group, shard, slot, &monitor.name).await {
+        Ok(()) => {}
+        Err(StoreError::Conflict) => return Ok(Swept::Taken),
+        Err(error) => return Err(error),
+    }
+    let roster = match head.as_ref().and_then(|head| head.rosters.get(&shard)) {
+        Some(number) => store.roster(group, shard, *number).await?,
+        None => None,
+    };
+    let previous = store.latest(group, shard).await?;
+    let mode = head.as_ref().map_or(Mode::Active, |head| head.mode);
+    let targets = targets(monitor, roster.as_ref(), previous.as_ref(), mode, interval);
+    let probed = monitor.probe.probe(&targets).await;
+    let number = roster.map(|roster| roster.number);
+    let finished_at = monitor.clock.now();
+    let sweep = Sweep::fold(
+        group,
+        shard,
+        slot,
+        number,
+        previous.as_ref(),
+        &probed.observations,
+        probed.blind,
+        finished_at,
+        interval,
+    );
+    match store.append(&sweep).await {
+        Ok(()) => Ok(Swept::Written(Box::new(sweep))),
+        Err(StoreError::Conflict) => Ok(Swept::Taken),
+        Err(error) => Err(error),
+    }
+}
+
+fn targets<S, A, C>(
+    monitor: &Monitor<S, A, C>,
+    roster: Option<&Roster>,
+    previous: Option<&Sweep>,
+    mode: Mode,
+    interval: Duration,
+) -> Vec<Target> {
+    let Some(roster) = roster else { return Vec::new() };
+    let target = |entry: &RosterEntry| {
+        let health = previous.and_then(|sweep| sweep.members.get(&entry.id));
+        let order = match (mode, &entry.wanted) {
+            // In these modes nothing is changed anywhere, not even in an agent (O1).
+            (Mode::Observe | Mode::Paused, _) => Order::Look,
+            (Mode::Active | Mode::OutOnly, Wanted::Serve) => Order::Register {
+                monitor: monitor.name.clone(),
+                group: roster.group.clone(),
+                roster: roster.number,
+                lease: (interval * REGISTRATION_INTERVALS).min(Duration::from_secs(3600)),
+                sweep_interval: interval,
+            },
+            (Mode::Active | Mode::OutOnly, Wanted::Drain { reason, timeout_ms }) => Order::Unregister {
+                reason: reason.clone(),
+                roster: roster.number,
+                deadline: Duration::from_millis(*timeout_ms),
+            },
+        };
+        Target {
+            id: entry.id.clone(),
+            endpoint: entry.endpoint.clone(),
+            cursor: health.map_or(0, |health| health.cursor),
+            boot_id: health.map(|health| health.boot_id.clone()).unwrap_or_default(),
+            order,
+        }
+    };
+    roster.entries.iter().map(target).collect()
+}
