@@ -17,7 +17,10 @@ pub const BOOT_TIME_BEFORE_ANY: Duration = Duration::from_secs(30);
 pub const BOOT_TIMES_KEPT: usize = 5;
 /// Members a shard holds at most: a Lambda has 1,024 file descriptors for good.
 pub const SHARD_CAPACITY: usize = 500;
-/// Recommendations and rate entries kept in HEAD at most; older ones are merged, to the safe side.
+/// Recommendations and rate entries in one slice of their window are merged, to the safe side: HEAD stays small, and
+/// the window is blurred by less than 2 %.
+const HISTORY_SLICES: u32 = 60;
+/// Entries kept in HEAD at most, whatever window they were kept for.
 const HISTORY_KEPT: usize = 64;
 
 /// The name of a group: 1-64 characters of `a-z A-Z 0-9 - _ .`, as it appears in tags, keys and parameter names.
@@ -233,14 +236,14 @@ impl Head {
     pub fn remember_recommendation(&mut self, at: Timestamp, desired: u32, keep: Duration) {
         self.recommendations.retain(|seen| at.since(seen.at) <= keep);
         match self.recommendations.last_mut() {
-            Some(last) if last.highest == desired && last.lowest == desired => last.at = at,
-            _ => self.recommendations.push(Recommendation { at, highest: desired, lowest: desired }),
+            Some(last) if (last.highest, last.lowest) == (desired, desired) => last.at = at,
+            Some(last) if same_slice(last.at, at, keep) => last.widen(at, desired, desired),
+            Some(_) | None => self.recommendations.push(Recommendation { at, highest: desired, lowest: desired }),
         }
         if self.recommendations.len() > HISTORY_KEPT {
             let oldest = self.recommendations.remove(0);
             let next = &mut self.recommendations[0];
-            next.highest = next.highest.max(oldest.highest);
-            next.lowest = next.lowest.min(oldest.lowest);
+            next.widen(next.at, oldest.highest, oldest.lowest);
         }
     }
 }
@@ -267,6 +270,12 @@ pub struct Recommendation {
     pub highest: u32,
     /// The lowest size asked for.
     pub lowest: u32,
+}
+
+impl Recommendation {
+    fn widen(&mut self, at: Timestamp, highest: u32, lowest: u32) {
+        *self = Self { at, highest: self.highest.max(highest), lowest: self.lowest.min(lowest) };
+    }
 }
 
 /// Actions claimed lately, for the rate limits (F8). It is stored, never in memory alone.
@@ -302,15 +311,25 @@ impl RateLog {
         if count == 0 {
             return;
         }
-        self.0.push(RateEntry { at: now, count, actual });
+        match self.0.last_mut() {
+            // The merged entry keeps the later time, so it is never forgotten too early, and the base at its start.
+            Some(last) if same_slice(last.at, now, keep) => {
+                *last = RateEntry { at: now, count: last.count.saturating_add(count), ..*last };
+            }
+            Some(_) | None => self.0.push(RateEntry { at: now, count, actual }),
+        }
         if self.0.len() > HISTORY_KEPT {
-            // The merged entry keeps the later time and the smaller base, so it is never forgotten too early.
             let oldest = self.0.remove(0);
-            let next = &mut self.0[0];
-            next.count = next.count.saturating_add(oldest.count);
-            next.actual = next.actual.min(oldest.actual);
+            self.0[0].count = self.0[0].count.saturating_add(oldest.count);
+            self.0[0].actual = oldest.actual;
         }
     }
+}
+
+/// Whether two instants lie so close together in a history of `keep` that they share an entry.
+fn same_slice(a: Timestamp, b: Timestamp, keep: Duration) -> bool {
+    let slice = keep / HISTORY_SLICES;
+    a.round_down(slice) == b.round_down(slice)
 }
 
 /// How often in a row EC2's listing did not hold a member, and since when.
@@ -347,4 +366,20 @@ pub struct DecisionMark {
     pub since: Timestamp,
     /// How many there were.
     pub count: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_name_fits_tags_keys_and_parameter_names() {
+        for name in ["web", "a", "Web-1_b.c", &"x".repeat(64)] {
+            assert_eq!(name.parse::<GroupName>().map(|name| name.to_string()).ok().as_deref(), Some(name));
+        }
+        for name in ["", "a b", "a/b", "a#b", "\u{e4}", "a\n", &"x".repeat(65)] {
+            assert!(name.parse::<GroupName>().is_err(), "{name:?}");
+            assert!(GroupName::try_from(name.to_owned()).is_err(), "{name:?}");
+        }
+    }
 }

@@ -24,7 +24,8 @@ pub struct Load(f64);
 impl Load {
     /// The load, unless it is NaN, infinite or outside 0..=100: then it is a missing sample.
     pub fn new(percent: f64) -> Option<Self> {
-        (0.0..=100.0).contains(&percent).then_some(Self(percent))
+        // Adding 0 turns -0 into 0, so that loads sort as their bits do.
+        (0.0..=100.0).contains(&percent).then_some(Self(percent + 0.0))
     }
 
     /// Percent, 0..=100.

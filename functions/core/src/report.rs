@@ -29,6 +29,7 @@ pub enum Rule {
     H4,
     H7,
     L8,
+    M2,
     M3,
     M4,
     M5,
@@ -166,11 +167,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// What makes two decisions equal: consecutive equal ones are folded into one record (O2).
+    /// What makes two decisions equal: consecutive equal ones are folded into one record (O2). Actions name what they
+    /// act on, so two decisions that do something are never equal.
     pub fn fold_key(&self) -> String {
         let rules = |remarks: &[Remark]| remarks.iter().map(|r| r.rule.to_string()).collect::<Vec<_>>().join(",");
         format!(
-            "{}|{:?}|{}>{}|{:?}|{:?}|{}|{}|{}|{}",
+            "{}|{:?}|{}>{}|{:?}|{:?}|{}|{}|{}|{}|{}",
             self.rule,
             self.mode,
             self.desired.before,
@@ -180,7 +182,8 @@ impl Report {
             self.stages.iter().map(|s| format!("{}{}", s.rule, s.desired)).collect::<Vec<_>>().join(","),
             rules(&self.remarks),
             rules(&self.waits),
-            self.actions.len() + self.withheld.len(),
+            self.actions.join(","),
+            self.withheld.len(),
         )
     }
 }

@@ -237,7 +237,20 @@ impl<'a> Census<'a> {
         counts.actual = counts.pending + counts.warming + counts.in_service + counts.suspect;
     }
 
-    /// Whether members have answered before and none of them does now: then nobody is terminated for load or health (S5).
+    /// Members for which somebody has been launched who is in one of `phases`, or is still to come.
+    pub(super) fn replaced(&self, phases: fn(Phase) -> bool) -> impl Iterator<Item = &'a InstanceId> {
+        let launched = self.seats.values().filter(move |seat| phases(seat.phase));
+        let open = self.open.values().filter_map(|open| open.spec.replaces.as_ref());
+        launched.filter_map(|seat| seat.member.replaces.as_ref()).chain(open)
+    }
+
+    /// *actual* as C4 counts it: a member under replacement and its replacement are one towards desired.
+    pub(super) fn effective(&self) -> u32 {
+        self.counts.actual.saturating_sub(u32::try_from(self.pairs.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Whether members have answered before and none of them does now: then nobody is terminated for load or health
+    /// (S5).
     pub(super) fn nobody_answers(&self) -> bool {
         self.ever > 0 && self.silent == self.ever
     }

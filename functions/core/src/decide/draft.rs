@@ -13,7 +13,7 @@ use crate::time::{Timestamp, millis};
 
 use super::census::Census;
 use super::size::Sizing;
-use super::{ACTIONS_PER_CLAIM, Decision, load};
+use super::{ACTIONS_PER_CLAIM, Decision, RECORDS_PER_CLAIM, REMARKS_KEPT, counted, load};
 
 pub(super) struct Draft<'a> {
     pub(super) policy: &'a Policy,
@@ -28,6 +28,8 @@ pub(super) struct Draft<'a> {
     pub(super) leaving: BTreeSet<InstanceId>,
     /// Launches that a step of this plan takes back.
     cancelled: BTreeSet<IntentId>,
+    /// Steps that the mode kept from being taken, in words (O1).
+    withheld: Vec<String>,
     postponed: u32,
     actual: u32,
 }
@@ -45,6 +47,7 @@ impl<'a> Draft<'a> {
             waits: Vec::new(),
             leaving: BTreeSet::new(),
             cancelled: BTreeSet::new(),
+            withheld: Vec::new(),
             postponed: 0,
             actual: census.counts.actual,
         };
@@ -102,10 +105,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Whether this decision raises desired.
+    pub(super) fn grows(&self) -> bool {
+        self.head.desired > self.before.desired
+    }
+
     /// *actual* as C4 counts it: a member under replacement and its replacement are one towards desired, and what this
     /// plan lets go is none.
     pub(super) fn effective(&self, census: &Census<'_>) -> u32 {
-        let pairs = census.pairs.keys().filter(|old| !self.leaving.contains(old)).count();
+        let stays = |id: &&InstanceId| !self.leaving.contains(*id);
+        let pairs = census.pairs.iter().filter(|(old, new)| stays(old) && new.iter().all(stays)).count();
         self.actual_after(census).saturating_sub(u32::try_from(pairs).unwrap_or(u32::MAX))
     }
 
@@ -118,50 +127,75 @@ impl<'a> Draft<'a> {
         self.actual.saturating_sub(gone).saturating_add(u32::try_from(launches).unwrap_or(u32::MAX))
     }
 
-    /// Whether the claim has room for one more action; otherwise it is left to the next claim.
-    fn room_for_one(&mut self) -> bool {
-        let actions = self.steps.iter().filter(|step| !step.is_record()).count();
-        let fits = actions < ACTIONS_PER_CLAIM;
-        self.postponed += u32::from(!fits);
+    /// How many more members may be let go in the window (F8).
+    pub(super) fn room_in(&self) -> u32 {
+        let pace = self.policy.inward;
+        self.head.terminations.room(self.now, pace.window, pace.limit, self.actual)
+    }
+
+    /// Adds a step that writes down what has happened, and says whether it did: what a full claim has no room for is as
+    /// true in the next one.
+    pub(super) fn record(&mut self, step: Step) -> bool {
+        let fits = self.steps.iter().filter(|step| step.is_record()).count() < RECORDS_PER_CLAIM;
+        if fits {
+            self.steps.push(step);
+        } else {
+            self.postponed += 1;
+        }
         fits
     }
 
-    pub(super) fn launch(&mut self, mut spec: LaunchSpec, cause: Cause) {
-        if self.room_for_one() {
-            let id = self.next_id();
-            spec.token = crate::intent::Token::derive(&self.head.stack, &self.head.group, &id);
-            let intent = self.intent(id, cause, Call::Launch(spec));
-            self.steps.push(Step::Launch { intent });
-            self.head.launches.record(self.now, 1, self.actual, self.policy.out.window);
+    /// Adds an action, and says whether it did: `out-only` withholds all but launches (O1), and what a full claim has
+    /// no room for is left to the next one.
+    fn act(&mut self, step: Step) -> bool {
+        if self.policy.mode == Mode::OutOnly && !matches!(step, Step::Launch { .. }) {
+            self.withheld.push(step.describe());
+            return false;
         }
+        let fits = self.steps.iter().filter(|step| !step.is_record()).count() < ACTIONS_PER_CLAIM;
+        if fits {
+            self.steps.push(step);
+        } else {
+            self.postponed += 1;
+        }
+        fits
     }
 
-    /// Commits the termination of `member`; `paced` unless its drain was counted already.
-    pub(super) fn terminate(&mut self, member: &Member, cause: Cause, replaced: bool, paced: bool) {
-        if self.room_for_one() {
-            let call = Call::Terminate { instance: member.id.clone(), shard: member.shard };
-            let intent = self.intent(self.next_id(), cause, call);
-            let leaving = self.leaving(cause);
-            self.steps.push(Step::Terminate { id: member.id.clone(), leaving, intent, replaced });
+    pub(super) fn launch(&mut self, mut spec: LaunchSpec, cause: Cause) -> bool {
+        let id = self.next_id();
+        spec.token = crate::intent::Token::derive(&self.head.stack, &self.head.group, &id);
+        let launched = self.act(Step::Launch { intent: self.intent(id, cause, Call::Launch(spec)) });
+        if launched {
+            self.head.launches.record(self.now, 1, self.actual, self.policy.out.window);
+        }
+        launched
+    }
+
+    /// Commits the termination of `member`; `paced` unless its drain was counted already (F8).
+    pub(super) fn terminate(&mut self, member: &Member, cause: Cause, replaced: bool, paced: bool) -> bool {
+        let call = Call::Terminate { instance: member.id.clone(), shard: member.shard };
+        let intent = self.intent(self.next_id(), cause, call);
+        let leaving = self.leaving(cause);
+        let terminated = self.act(Step::Terminate { id: member.id.clone(), leaving, intent, replaced });
+        if terminated {
             self.leaving.insert(member.id.clone());
             if paced {
                 self.pace_in();
             }
         }
+        terminated
     }
 
     pub(super) fn drain(&mut self, id: &InstanceId, cause: Cause) {
-        if self.room_for_one() {
-            let leaving = self.leaving(cause);
-            self.steps.push(Step::Drain { id: id.clone(), leaving });
+        let leaving = self.leaving(cause);
+        if self.act(Step::Drain { id: id.clone(), leaving }) {
             self.leaving.insert(id.clone());
             self.pace_in();
         }
     }
 
     pub(super) fn cancel(&mut self, intent: &IntentId) {
-        if self.room_for_one() {
-            self.steps.push(Step::Cancel { intent: intent.clone() });
+        if self.act(Step::Cancel { intent: intent.clone() }) {
             self.cancelled.insert(intent.clone());
         }
     }
@@ -185,25 +219,23 @@ impl<'a> Draft<'a> {
     /// The decision. In a mode that changes nothing, only what has happened is written down (O1).
     pub(super) fn finish(mut self, census: &Census<'_>, sizing: &Sizing) -> Decision {
         let desired = Desired { before: self.before.desired, after: self.head.desired };
-        let mut withheld = Vec::new();
         match self.policy.mode {
-            Mode::Active => {}
-            Mode::OutOnly => {
-                self.withhold(&mut withheld, |step| step.is_record() || matches!(step, Step::Launch { .. }))
-            }
+            Mode::Active | Mode::OutOnly => {}
             Mode::Observe | Mode::Paused => {
-                self.withhold(&mut withheld, Step::is_record);
+                let (kept, withheld) = std::mem::take(&mut self.steps).into_iter().partition(Step::is_record);
+                self.steps = kept;
+                let withheld: Vec<Step> = withheld;
+                self.withheld.extend(withheld.iter().map(Step::describe));
                 self.head = self.observed_head();
             }
         }
+        let (remarks, mut waits) = (few(std::mem::take(&mut self.remarks)), few(std::mem::take(&mut self.waits)));
         if self.postponed > 0 {
-            self.wait(Rule::C4, format!("{} more actions follow in the next claim", self.postponed));
+            let text = format!("{} more actions follow in the next claim", self.postponed);
+            waits.push(Remark { rule: Rule::C4, text });
         }
         self.head.version = self.before.version.saturating_add(1);
-        let mut headline = sizing.headline.clone();
-        for note in self.notes() {
-            headline = format!("{} {note}", headline);
-        }
+        let headline = [vec![sizing.headline.clone()], self.notes()].concat().join(" ");
         let report = Report {
             at: self.now,
             slot: self.slot,
@@ -216,35 +248,23 @@ impl<'a> Draft<'a> {
             counts: census.counts,
             load: figures(census, self.before.desired),
             stages: sizing.stages.clone(),
-            remarks: self.remarks,
-            waits: self.waits,
+            remarks,
+            waits,
             actions: self.steps.iter().map(Step::describe).collect(),
-            withheld,
+            withheld: self.withheld,
         };
         Decision { plan: Plan { head: self.head, steps: self.steps, postponed: self.postponed }, report }
     }
 
-    fn withhold(&mut self, withheld: &mut Vec<String>, keep: impl Fn(&Step) -> bool) {
-        let (kept, dropped): (Vec<_>, Vec<_>) = std::mem::take(&mut self.steps).into_iter().partition(keep);
-        withheld.extend(dropped.iter().map(Step::describe));
-        if dropped.iter().any(Step::lets_go) {
-            self.head.terminations = self.before.terminations.clone();
-        }
-        self.steps = kept;
-    }
-
     /// HEAD as before, save for what has been seen: a mode that changes nothing starts no cooldown and orders nothing.
     fn observed_head(&self) -> Head {
+        let answered = |step: &Step| matches!(step, Step::Confirm { .. });
         Head {
             last_slot: self.head.last_slot,
             recommendations: self.head.recommendations.clone(),
             not_found: self.head.not_found.clone(),
             boot_times_ms: self.head.boot_times_ms.clone(),
-            boot_failures: if self.steps.iter().any(|s| matches!(s, Step::Confirm { .. })) {
-                0
-            } else {
-                self.before.boot_failures
-            },
+            boot_failures: if self.steps.iter().any(answered) { 0 } else { self.before.boot_failures },
             dark: self.head.dark,
             ..self.before.clone()
         }
@@ -254,14 +274,13 @@ impl<'a> Draft<'a> {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let count = |wanted: &dyn Fn(&Step) -> bool| self.steps.iter().filter(|step| wanted(step)).count();
-        let many = |n: usize, one: &str, more: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {more}") };
         let replacements = count(&|step| matches!(step, Step::Launch { intent } if intent.cause == Cause::Unhealthy));
         if replacements > 0 {
-            notes.push(format!("Launches {} for the unhealthy.", many(replacements, "replacement", "replacements")));
+            notes.push(format!("Launches {} for the unhealthy.", counted(replacements, "replacement")));
         }
         let launches = count(&|step| matches!(step, Step::Launch { intent } if intent.cause == Cause::Bounds));
         if launches > 0 {
-            notes.push(format!("Launches {} to reach desired.", many(launches, "instance", "instances")));
+            notes.push(format!("Launches {} to reach desired.", counted(launches, "instance")));
         }
         for step in &self.steps {
             match step {
@@ -278,6 +297,17 @@ impl<'a> Draft<'a> {
         }
         notes
     }
+}
+
+/// The first of `remarks`, and how many more there were.
+fn few(mut remarks: Vec<Remark>) -> Vec<Remark> {
+    let more = remarks.len().saturating_sub(REMARKS_KEPT);
+    if let Some(first) = remarks.get(REMARKS_KEPT) {
+        let rest = Remark { rule: first.rule, text: format!("and {more} more") };
+        remarks.truncate(REMARKS_KEPT);
+        remarks.push(rest);
+    }
+    remarks
 }
 
 /// The three means that the decision looked at.

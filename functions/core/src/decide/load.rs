@@ -9,6 +9,7 @@ use crate::report::{Rule, Stage, StageName};
 use crate::time::spoken;
 
 use super::census::Census;
+use super::counted;
 
 /// Products like 10 x 1.1 come out a hair above the whole number that people mean.
 const ROUNDING: f64 = 1e-9;
@@ -24,7 +25,8 @@ pub(super) fn mean_with_missing_full(census: &Census<'_>) -> f64 {
     (census.load_sum + 100.0 * missing) / (f64::from(census.counts.serving) + missing).max(1.0)
 }
 
-/// The sum of the loads over max(desired, actual): Pending, Warming, missing and not yet launched members at 0 % (M2, M4).
+/// The sum of the loads over max(desired, actual): Pending, Warming, missing and not yet launched members at 0 %
+/// (M2, M4).
 pub(super) fn mean_over_ordered(census: &Census<'_>, desired: u32) -> f64 {
     census.load_sum / f64::from(desired.max(census.counts.actual).max(1))
 }
@@ -96,20 +98,21 @@ fn scale_out(census: &Census<'_>, policy: &Policy, head: &Head, mean: f64) -> Re
     };
     if low <= rule.up {
         let counts = census.counts;
-        // Over those in service alone the rule would still ask for more: then it is the members on their way that hold.
-        let answering_low = census.load_sum / f64::from((counts.serving + counts.missing).max(1));
-        let (by, who) = if counts.missing > 0 && answering_low <= rule.up {
-            (Rule::M3, format!("with {} missing members at 0 %", counts.missing))
+        // The missing alone may turn it; else it is the members on their way that hold.
+        let with_missing = census.load_sum / f64::from((counts.serving + counts.missing).max(1));
+        let (by, text) = if with_missing <= rule.up {
+            (Rule::M3, format!("with {} at 0 % it is {}", missing(census), percent(with_missing)))
         } else {
-            (Rule::M4, format!("over the {} members that are there or ordered", n.max(counts.actual)))
+            let ordered = counted(usize::try_from(n.max(counts.actual)).unwrap_or(usize::MAX), "member");
+            (Rule::M4, format!("over the {ordered} there or ordered it is {}", percent(low)))
         };
-        return hold(stages, by, format!("{above}, but {who} it is {}", percent(low)));
+        return hold(stages, by, format!("{above}, but {text}"));
     }
     if let Some(since) = head.factor_out_at {
         let (passed, boot) = (census.now.since(since), head.boot_time());
         if passed < boot {
-            let why =
-                format!("{above}, but the last doubling is {} old and booting takes {}", spoken(passed), spoken(boot));
+            let (passed, boot) = (spoken(passed), spoken(boot));
+            let why = format!("{above}, but the last scale-out is {passed} old and booting takes {boot}");
             return hold(stages, Rule::Z2, why);
         }
     }
@@ -117,7 +120,7 @@ fn scale_out(census: &Census<'_>, policy: &Policy, head: &Head, mean: f64) -> Re
         StageName::Filled,
         wanted,
         Rule::M4,
-        &format!("{} over members there or ordered", percent(low)),
+        &format!("over all members there or ordered it is {}", percent(low)),
     ));
     Recommendation { desired: wanted, stages, rule: Rule::Z2, why: above }
 }
@@ -131,17 +134,21 @@ fn scale_in(census: &Census<'_>, policy: &Policy, n: u32, mean: f64) -> Recommen
     let high = mean_with_missing_full(census);
     match high.partial_cmp(&rule.down) {
         Some(Ordering::Less) => {
-            let text = format!("{} with {} missing members at 100 %", percent(high), census.counts.missing);
-            stages.push(Recommendation::stage(StageName::Filled, wanted, Rule::M4, &text));
+            let text = format!("with {} at 100 % it is {}", missing(census), percent(high));
+            stages.push(Recommendation::stage(StageName::Filled, wanted, Rule::M2, &text));
             Recommendation { desired: wanted, stages, rule: Rule::Z2, why: below }
         }
         Some(Ordering::Equal | Ordering::Greater) | None => {
-            let why =
-                format!("{below}, but with {} missing members at 100 % it is {}", census.counts.missing, percent(high));
+            let why = format!("{below}, but with {} at 100 % it is {}", missing(census), percent(high));
             stages.push(Recommendation::stage(StageName::Filled, n, Rule::M3, &why));
             Recommendation { desired: n, stages, rule: Rule::M3, why }
         }
     }
+}
+
+/// `1 missing member`.
+fn missing(census: &Census<'_>) -> String {
+    counted(usize::try_from(census.counts.missing).unwrap_or(usize::MAX), "missing member")
 }
 
 /// A size from a float, saturating (Z8).

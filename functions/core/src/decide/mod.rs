@@ -29,6 +29,10 @@ use size::Sizing;
 /// Actions that one claim takes at most. A DynamoDB transaction holds 100 items: a termination costs two, HEAD, the
 /// activity and the rosters some.
 pub const ACTIONS_PER_CLAIM: usize = 30;
+/// Facts that one claim writes down at most, for the same reason.
+pub const RECORDS_PER_CLAIM: usize = 20;
+/// Remarks of a kind that a report holds at most: a record in DynamoDB holds 400 KB, however large the group.
+const REMARKS_KEPT: usize = 20;
 /// Effective periods after which a sweep is too old for load and health (O8).
 const STALE_PERIODS: u32 = 3;
 
@@ -97,11 +101,17 @@ fn gate(snapshot: &Snapshot, census: &Census<'_>) -> Result<(), Remark> {
 fn level(census: &Census<'_>, sizing: &Sizing, draft: &mut Draft<'_>) {
     let desired = draft.head.desired;
     let effective = draft.effective(census);
+    let load = sizing.cause == Some(Cause::Load);
     if effective < desired {
-        let cause = if sizing.cause == Some(Cause::Load) { Cause::Load } else { Cause::Bounds };
+        let cause = if load && draft.grows() { Cause::Load } else { Cause::Bounds };
         launches::launch_missing(census, desired - effective, cause, draft);
     } else if effective > desired {
-        let cause = if sizing.cause == Some(Cause::Load) { Cause::Load } else { Cause::Bounds };
+        let cause = if load && !draft.grows() { Cause::Load } else { Cause::Bounds };
         victims::let_go(census, effective - desired, cause, draft);
     }
+}
+
+/// `1 member`, `2 members`.
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }

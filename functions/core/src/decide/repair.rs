@@ -1,14 +1,17 @@
 //! The unhealthy are replaced (H1, H3, H4, H5), and never because we ourselves cannot see (S5).
 
+use std::collections::BTreeSet;
+
 use crate::intent::Cause;
-use crate::member::{MemberState, Phase};
+use crate::member::{InstanceId, MemberState, Phase};
 use crate::policy::Mode;
 use crate::report::Rule;
+use crate::snapshot::Member;
 use crate::time::spoken;
 
 use super::census::Census;
 use super::draft::Draft;
-use super::launches;
+use super::{counted, launches};
 
 /// Members that may be under replacement at a time while the breaker holds (H3). It grows when the sagas are whole.
 const WIDTH: u32 = 1;
@@ -29,8 +32,8 @@ pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
         return draft.remark(Rule::H3, text);
     }
     if draft.policy.mode == Mode::OutOnly && !unhealthy.is_empty() {
-        return draft
-            .wait(Rule::O1, format!("the mode out-only replaces none of {} unhealthy members", unhealthy.len()));
+        let many = counted(unhealthy.len(), "unhealthy member");
+        return draft.wait(Rule::O1, format!("the mode out-only keeps {many}"));
     }
     let breaker = census.mass_silence(draft.policy);
     if breaker {
@@ -40,71 +43,67 @@ pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
         );
         draft.remark(Rule::H3, text);
     }
+    let (rule, limit) =
+        if breaker { (Rule::H3, WIDTH) } else { (Rule::H4, draft.policy.max_replacing.of(draft.head.desired)) };
     let mut busy = under_replacement(census);
-    let limit = if breaker { WIDTH } else { draft.policy.max_replacing.of(draft.head.desired) };
     for (member, why) in unhealthy {
-        match census.pairs.get(&member.id) {
-            Some(replacement) => {
-                // The replacement stands in: now the old one goes.
-                let ready = replacement.is_some_and(|id| census.seats[id].phase == Phase::InService);
-                if ready && room_in(census, draft) {
-                    draft.remark(Rule::H4, format!("{} is replaced: {why}", member.id));
-                    draft.terminate(member, Cause::Unhealthy, true, true);
-                }
+        if let Some(replacement) = census.pairs.get(&member.id) {
+            if replacement.is_some_and(|id| census.seats[id].phase == Phase::InService) {
+                complete(member, &why, draft);
             }
-            None if busy >= limit => {
-                draft.wait(Rule::H4, format!("{} waits for its replacement: {limit} at a time", member.id))
-            }
-            None => {
-                if breaker && !interval_over(draft) {
-                    draft.wait(
-                        Rule::H3,
-                        format!(
-                            "{} waits for its replacement: one every {}",
-                            member.id,
-                            spoken(draft.policy.repair_interval)
-                        ),
-                    );
-                    continue;
-                }
-                busy += 1;
-                begin(census, member, &why, draft);
-            }
+        } else if busy >= limit {
+            draft.wait(rule, format!("{} waits for its replacement: {limit} at a time", member.id));
+        } else if breaker && !interval_over(draft) {
+            let interval = spoken(draft.policy.repair_interval);
+            draft.wait(rule, format!("{} waits for its replacement: one every {interval}", member.id));
+        } else if begin(census, member, &why, draft) {
+            busy += 1;
+            draft.head.repaired_at = Some(draft.now);
         }
     }
+}
+
+/// The replacement stands in: now the old one goes.
+fn complete(member: &Member, why: &str, draft: &mut Draft<'_>) {
+    if draft.room_in() == 0 {
+        return draft.wait(Rule::F8, format!("no termination has room for {}, which is replaced", member.id));
+    }
+    draft.remark(Rule::H4, format!("{} is replaced: {why}", member.id));
+    draft.terminate(member, Cause::Unhealthy, true, true);
 }
 
 /// Begins one replacement: launches first when that keeps *actual* within max, otherwise terminates first (H4).
-fn begin(census: &Census<'_>, member: &crate::snapshot::Member, why: &str, draft: &mut Draft<'_>) {
-    if draft.actual_after(census) < draft.policy.max {
-        if launches::room(census, draft) == 0 {
-            return draft.wait(Rule::F8, format!("no launch has room to replace {}", member.id));
+fn begin(census: &Census<'_>, member: &Member, why: &str, draft: &mut Draft<'_>) -> bool {
+    let id = &member.id;
+    if launches::room_below_max(census, draft) > 0 {
+        if launches::room_in_window(census, draft) == 0 {
+            draft.wait(Rule::F8, format!("no launch has room to replace {id}"));
+            return false;
         }
-        draft.remark(Rule::H1, format!("{} is unhealthy: {why}; its replacement is launched first", member.id));
-        launches::launch_one(census, Cause::Unhealthy, Some(member.id.clone()), draft);
+        draft.remark(Rule::H1, format!("{id} is unhealthy: {why}; its replacement is launched first"));
+        launches::launch_replacement(census, id, draft)
     } else {
-        if !room_in(census, draft) {
-            return draft.wait(Rule::F8, format!("no termination has room to replace {}", member.id));
+        if draft.room_in() == 0 {
+            draft.wait(Rule::F8, format!("no termination has room to replace {id}"));
+            return false;
         }
-        draft.remark(Rule::H1, format!("{} is unhealthy: {why}; at max it is terminated first", member.id));
-        draft.terminate(member, Cause::Unhealthy, true, true);
+        draft.remark(Rule::H1, format!("{id} is unhealthy: {why}; at max it is terminated first"));
+        draft.terminate(member, Cause::Unhealthy, true, true)
     }
-    draft.head.repaired_at = Some(draft.now);
 }
 
-/// Members under replacement now: pairs, and those terminated first whose seat is not filled again.
+/// Members under replacement now: those still there, those terminated first, and those that are gone while their
+/// replacement boots.
 fn under_replacement(census: &Census<'_>) -> u32 {
-    let first = census.seats.values().filter(
+    let terminated = census.seats.values().filter(
         |seat| matches!(&seat.member.state, MemberState::Terminating(leaving) if leaving.cause == Cause::Unhealthy),
     );
-    u32::try_from(census.pairs.len() + first.count()).unwrap_or(u32::MAX)
+    let mut busy: BTreeSet<&InstanceId> = terminated.map(|seat| &seat.member.id).collect();
+    busy.extend(census.pairs.keys());
+    busy.extend(census.replaced(|phase| phase == Phase::Pending));
+    u32::try_from(busy.len()).unwrap_or(u32::MAX)
 }
 
 fn interval_over(draft: &Draft<'_>) -> bool {
     draft.head.repaired_at.is_none_or(|at| draft.now.since(at) >= draft.policy.repair_interval)
-}
-
-fn room_in(census: &Census<'_>, draft: &Draft<'_>) -> bool {
-    let pace = draft.policy.inward;
-    draft.head.terminations.room(census.now, pace.window, pace.limit, census.counts.actual) > 0
 }

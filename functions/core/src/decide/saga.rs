@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use crate::group::Sightings;
+use crate::group::{Head, Sightings};
+use crate::health::Health;
 use crate::intent::Cause;
-use crate::member::{MemberState, Phase};
+use crate::member::{Leaving, MemberState, Phase};
 use crate::plan::Step;
 use crate::report::Rule;
 use crate::time::{Timestamp, spoken};
@@ -17,7 +18,7 @@ use super::draft::Draft;
 const NOT_FOUND_TIMES: u32 = 3;
 /// ... over at least this long: DescribeInstances is eventually consistent (H7).
 const NOT_FOUND_SPAN: Duration = Duration::from_secs(3600);
-/// Sweep periods that a drain may take beyond its timeout when no `Unregister` gets through (D3).
+/// Sweep periods that a drain may take beyond its timeout, because `Unregister` crosses over with a sweep (D3).
 const DRAIN_GRACE_PERIODS: u32 = 3;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -31,7 +32,9 @@ pub(super) fn proves_absence(seen: &Sightings, now: Timestamp) -> bool {
 pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
     for member in &census.gone {
         let lost = !matches!(member.state, MemberState::Terminating(_));
-        draft.steps.push(Step::Close { id: member.id.clone(), lost });
+        if !draft.record(Step::Close { id: member.id.clone(), lost }) {
+            continue;
+        }
         draft.head.not_found.remove(&member.id);
         if lost {
             draft.remark(Rule::H7, format!("EC2 says that {} is gone, though nobody here ended it", member.id));
@@ -49,8 +52,8 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
     for seat in census.seats.values() {
         if seat.member.state == MemberState::Pending
             && let Some(first_answer) = seat.first_answer
+            && draft.record(Step::Confirm { id: seat.member.id.clone(), first_answer })
         {
-            draft.steps.push(Step::Confirm { id: seat.member.id.clone(), first_answer });
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
             draft.head.boot_failures = 0;
         }
@@ -61,36 +64,33 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
 pub(super) fn finish_drains(census: &Census<'_>, draft: &mut Draft<'_>) {
     for seat in census.seats.values() {
         let MemberState::Draining(leaving) = &seat.member.state else { continue };
-        let timeout = Duration::from_millis(leaving.timeout_ms);
-        let delivered = seat.member.health.as_ref().and_then(|health| health.unregistered_at);
-        let (start, span) = match delivered {
-            Some(at) => (at, timeout),
-            None => (leaving.since, timeout + census.period * DRAIN_GRACE_PERIODS),
-        };
+        let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
         // Silence of everybody is ours to mend: a drain for the load's sake waits it out.
-        let passed = if leaving.cause == Cause::Load {
-            draft.head.lit_since(start, census.now)
+        let waits = leaving.cause == Cause::Load && census.nobody_answers();
+        let id = &seat.member.id;
+        if seat.drained() && !waits {
+            draft.remark(Rule::D3, format!("{id} has drained"));
+        } else if left.is_zero() && !waits {
+            draft.remark(Rule::D3, format!("{id} has had its time to drain"));
         } else {
-            census.now.since(start)
-        };
-        let over = passed >= span && !(leaving.cause == Cause::Load && census.nobody_answers());
-        if seat.drained() || over {
-            draft.remark(
-                Rule::D3,
-                if seat.drained() {
-                    format!("{} has drained", seat.member.id)
-                } else {
-                    format!("{} has had its {} to drain", seat.member.id, spoken(timeout))
-                },
-            );
-            draft.terminate(seat.member, leaving.cause, false, false);
-        } else {
-            draft.wait(
-                Rule::D3,
-                format!("{} is draining, {} left", seat.member.id, spoken(span.saturating_sub(passed))),
-            );
+            draft.wait(Rule::D3, format!("{id} is draining, {} left", spoken(left)));
+            continue;
         }
+        draft.terminate(seat.member, leaving.cause, false, false);
     }
+}
+
+/// The time until a drain's deadline: it runs from the first `Unregister` that was delivered, and ends at most three
+/// periods later than if that had been at once.
+fn time_to_drain(census: &Census<'_>, leaving: &Leaving, health: Option<&Health>, head: &Head) -> Duration {
+    let timeout = Duration::from_millis(leaving.timeout_ms);
+    let passed = |start| match leaving.cause {
+        Cause::Load => head.lit_since(start, census.now),
+        Cause::Bounds | Cause::Lost | Cause::Unhealthy | Cause::BootTimeout => census.now.since(start),
+    };
+    let cap = (timeout + census.period * DRAIN_GRACE_PERIODS).saturating_sub(passed(leaving.since));
+    let delivered = health.and_then(|health| health.unregistered_at);
+    delivered.map_or(cap, |at| timeout.saturating_sub(passed(at)).min(cap))
 }
 
 /// Terminates again what EC2 still lists although it was told to end it: the call may be repeated (D6).
@@ -112,12 +112,14 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
         return;
     }
     for seat in census.seats.values().filter(|seat| seat.phase == Phase::Pending) {
-        if draft.head.lit_since(seat.member.launched_at, census.now) >= draft.policy.boot_timeout {
-            draft.remark(
-                Rule::L8,
-                format!("{} has not answered within {}", seat.member.id, spoken(draft.policy.boot_timeout)),
-            );
-            draft.terminate(seat.member, Cause::BootTimeout, false, true);
+        if draft.head.lit_since(seat.member.launched_at, census.now) < draft.policy.boot_timeout {
+            continue;
+        }
+        let text = format!("{} has not answered within {}", seat.member.id, spoken(draft.policy.boot_timeout));
+        draft.remark(Rule::L8, text);
+        if draft.room_in() == 0 {
+            draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
+        } else if draft.terminate(seat.member, Cause::BootTimeout, false, true) {
             draft.head.boot_failures = draft.head.boot_failures.saturating_add(1);
         }
     }

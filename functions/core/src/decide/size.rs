@@ -1,15 +1,18 @@
 //! Desired, stage by stage: rule -> stabilisation -> cooldown, projection and rate limit -> bounds (Z5).
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use crate::group::Head;
 use crate::intent::Cause;
-use crate::member::{MemberState, Phase};
+use crate::member::MemberState;
 use crate::policy::{Mode, Policy};
 use crate::report::{Remark, Rule, Stage, StageName};
 use crate::time::spoken;
 
 use super::census::Census;
-use super::load::{self, percent};
-use super::victims;
+use super::load::{self, Recommendation, percent};
+use super::{counted, victims};
 
 /// The size that was decided, and how it came about.
 pub(super) struct Sizing {
@@ -40,6 +43,8 @@ struct Way<'a> {
     size: u32,
     rule: Rule,
     why: String,
+    /// What bound the size last, as the end of a sentence that begins with `why`.
+    bound_by: String,
     stages: Vec<Stage>,
     waits: Vec<Remark>,
 }
@@ -47,28 +52,16 @@ struct Way<'a> {
 /// Decides desired. With the gate closed, load moves nothing and only the bounds speak.
 pub(super) fn size(census: &Census<'_>, policy: &Policy, head: &Head, gate: &Result<(), Remark>) -> Sizing {
     let n = head.desired;
-    let (recommended, mut way) = match gate {
-        Ok(()) => {
-            let rec = load::recommend(census, policy, head);
-            let waits = Vec::new();
-            let way = Way {
-                census,
-                policy,
-                head,
-                n,
-                size: rec.desired,
-                rule: rec.rule,
-                why: rec.why,
-                stages: rec.stages,
-                waits,
-            };
-            (rec.desired, way)
-        }
+    let (rec, waits) = match gate {
+        Ok(()) => (load::recommend(census, policy, head), Vec::new()),
         Err(closed) => {
-            let (why, waits) = (closed.text.clone(), vec![closed.clone()]);
-            (n, Way { census, policy, head, n, size: n, rule: closed.rule, why, stages: Vec::new(), waits })
+            let Remark { rule, text: why } = closed.clone();
+            (Recommendation { desired: n, stages: Vec::new(), rule, why }, vec![closed.clone()])
         }
     };
+    let Recommendation { desired: recommended, stages, rule, why } = rec;
+    let bound_by = String::new();
+    let mut way = Way { census, policy, head, n, size: recommended, rule, why, bound_by, stages, waits };
     if gate.is_ok() {
         way.stabilise();
         way.limit();
@@ -80,14 +73,14 @@ pub(super) fn size(census: &Census<'_>, policy: &Policy, head: &Head, gate: &Res
 impl Way<'_> {
     fn stage(&mut self, stage: StageName, size: u32, rule: Rule, text: String) {
         self.size = size;
+        self.rule = rule;
         self.stages.push(Stage { stage, desired: size, rule, text });
     }
 
     /// Goes back to desired as it is, because of `rule`.
     fn hold(&mut self, stage: StageName, rule: Rule, text: String) {
         self.waits.push(Remark { rule, text: text.clone() });
-        self.why = format!("{}, but {text}", self.why);
-        self.rule = rule;
+        self.bound_by = format!(", but {text}");
         self.stage(stage, self.n, rule, text);
     }
 
@@ -118,15 +111,16 @@ impl Way<'_> {
         if size == self.n {
             self.hold(stage, rule, text);
         } else {
-            self.rule = rule;
+            self.bound_by = format!(", and {text}");
             self.stage(stage, size, rule, text);
         }
     }
 
     fn limit(&mut self) {
-        if self.size > self.n {
+        // At the bound there is nothing to limit, and it is the bound that speaks.
+        if self.size > self.n && self.n < self.policy.max {
             self.limit_out();
-        } else if self.size < self.n {
+        } else if self.size < self.n && self.n > self.policy.min {
             self.limit_in();
         }
     }
@@ -140,11 +134,10 @@ impl Way<'_> {
             let left = spoken(pace.cooldown - now.since(since));
             return self.hold(StageName::Limited, Rule::F2, format!("the scale-out cooldown has {left} left"));
         }
-        let actual = self.census.counts.actual;
-        let room = self.head.launches.room(now, pace.window, pace.limit, actual);
-        let reach = actual.saturating_add(room).max(self.n);
+        let room = self.head.launches.room(now, pace.window, pace.limit, self.census.counts.actual);
+        let reach = self.census.effective().saturating_add(room).max(self.n);
         if reach < self.size {
-            let text = format!("{room} more launches fit into {}", spoken(pace.window));
+            let text = format!("only {} into {}", fits(room, "more member"), spoken(pace.window));
             self.shorten(StageName::Limited, reach, Rule::F8, text);
         }
     }
@@ -161,14 +154,12 @@ impl Way<'_> {
             let left = spoken(pace.cooldown - now.since(since));
             return self.hold(StageName::Limited, Rule::F2, format!("the scale-in cooldown has {left} left"));
         }
-        let draining = |seat: &super::census::Seat<'_>| {
-            seat.phase == Phase::Draining
-                && matches!(&seat.member.state, MemberState::Draining(l) if l.cause == Cause::Load)
-        };
-        if let Some(names) = self.census.names(draining) {
+        let by_load =
+            |state: &MemberState| matches!(state, MemberState::Draining(leaving) if leaving.cause == Cause::Load);
+        if let Some(names) = self.census.names(|seat| by_load(&seat.member.state)) {
             return self.hold(StageName::Limited, Rule::F3, format!("the last scale-in is still draining {names}"));
         }
-        let asked = self.n - self.size;
+        let asked = self.n - self.size.max(self.policy.min);
         let (step, rule, text) = self.largest_step(asked);
         if step < asked {
             self.shorten(StageName::Limited, self.n - step, rule, text);
@@ -177,64 +168,102 @@ impl Way<'_> {
 
     /// The largest step of at most `asked`, and what bound it.
     fn largest_step(&self, asked: u32) -> (u32, Rule, String) {
-        let (n, policy) = (self.n, self.policy);
-        // Members beyond desired go for the bounds' sake; members short of desired need not go at all.
-        let effective =
-            self.census.counts.actual.saturating_sub(u32::try_from(self.census.pairs.len()).unwrap_or(u32::MAX));
+        let policy = self.policy;
         let mut best = (asked, Rule::Z2, String::new());
-        // F5: the projection may not reach the threshold that would bring the members back.
-        let mean = load::mean_with_missing_full(self.census);
-        let projected = |k: u32| if k >= n { f64::INFINITY } else { mean * f64::from(n) / f64::from(n - k) };
-        while best.0 > 0 && projected(best.0) >= policy.threshold.up {
-            let text = format!("without {} members the mean would be {}", best.0, percent(projected(best.0)));
-            best = (best.0 - 1, Rule::F5, text);
+        let projected = self.projectable(asked);
+        if projected < asked {
+            let without = counted(usize::try_from(projected + 1).unwrap_or(usize::MAX), "member");
+            let mean = percent(self.projected(projected + 1));
+            best = (projected, Rule::F5, format!("without {without} the mean would be {mean}"));
         }
-        let needed = |k: u32| effective.saturating_sub(n - k);
-        let room = self.head.terminations.room(
-            self.census.now,
-            policy.inward.window,
-            policy.inward.limit,
-            self.census.counts.actual,
-        );
-        if needed(best.0) > room {
-            let text = format!("{room} more terminations fit into {}", spoken(policy.inward.window));
-            best = ((n + room).saturating_sub(effective).min(best.0), Rule::F8, text);
+        let (now, pace) = (self.census.now, policy.inward);
+        let room = self.head.terminations.room(now, pace.window, pace.limit, self.census.counts.actual);
+        if self.needed(best.0) > room {
+            let text = format!("only {} into {}", fits(room, "more termination"), spoken(pace.window));
+            best = (self.step_of(room).min(best.0), Rule::F8, text);
         }
-        let choice = victims::choose(self.census, needed(best.0), policy, victims::Reach::of_load(self.census));
+        let reach = victims::Reach::of_load(self.census);
+        let choice = victims::choose(self.census, self.needed(best.0), policy, reach, &BTreeSet::new());
         let found = u32::try_from(choice.victims.len()).unwrap_or(u32::MAX);
-        if found < needed(best.0) {
+        if found < self.needed(best.0) {
             let (rule, text) = choice.bound_by;
-            best = ((n + found).saturating_sub(effective).min(best.0), rule, text);
+            best = (self.step_of(found).min(best.0), rule, text);
         }
         best
+    }
+
+    /// Members that must go when desired falls by `step`: those beyond desired go for the bounds' sake, and those
+    /// short of it need not go at all.
+    fn needed(&self, step: u32) -> u32 {
+        self.census.effective().saturating_sub(self.n - step)
+    }
+
+    /// The step for which `victims` members must go.
+    fn step_of(&self, victims: u32) -> u32 {
+        self.n.saturating_add(victims).saturating_sub(self.census.effective())
+    }
+
+    /// The mean once desired has fallen by `step` and the load is spread over the rest (F5).
+    fn projected(&self, step: u32) -> f64 {
+        if step >= self.n {
+            return f64::INFINITY;
+        }
+        load::mean_with_missing_full(self.census) * f64::from(self.n) / f64::from(self.n - step)
+    }
+
+    /// The largest step of at most `asked` after which the mean stays below the threshold that would bring the members
+    /// back (F5).
+    fn projectable(&self, asked: u32) -> u32 {
+        let (mut fits, mut most) = (0, asked);
+        while fits < most {
+            let middle = most - (most - fits) / 2;
+            if self.projected(middle) < self.policy.threshold.up {
+                fits = middle;
+            } else {
+                most = middle - 1;
+            }
+        }
+        fits
     }
 
     /// Z5: the bounds come last and are absolute.
     fn bound(&mut self) {
         let (min, max) = (self.policy.min, self.policy.max);
         let bounded = self.size.clamp(min, max);
-        if bounded != self.size {
-            let (name, value) = if bounded == min { ("min_instances", min) } else { ("max_instances", max) };
-            let text = format!("{name} is {value}");
-            self.rule = Rule::Z5;
-            if bounded == self.n {
-                self.waits.push(Remark { rule: Rule::Z5, text: text.clone() });
-            }
-            self.why = if self.size == self.n { text.clone() } else { format!("{}, and {text}", self.why) };
-            self.stage(StageName::Bounded, bounded, Rule::Z5, text);
+        if bounded == self.size {
+            return;
         }
+        let (name, value) = if self.size < min { ("min_instances", min) } else { ("max_instances", max) };
+        let text = format!("{name} is {value}");
+        if bounded == self.n {
+            self.waits.push(Remark { rule: Rule::Z5, text: text.clone() });
+        }
+        if self.size == self.n {
+            (self.why, self.bound_by) = (text.clone(), String::new());
+        } else {
+            self.bound_by = format!(", and {text}");
+        }
+        self.stage(StageName::Bounded, bounded, Rule::Z5, text);
     }
 
     fn into_sizing(self, recommended: u32) -> Sizing {
         let (n, size) = (self.n, self.size);
-        let inside = (self.policy.min..=self.policy.max).contains(&n);
-        let cause = (size != n).then_some(if inside { Cause::Load } else { Cause::Bounds });
+        // Only up to the bound is it for the bound's sake.
+        let cause = if size == n.clamp(self.policy.min, self.policy.max) { Cause::Bounds } else { Cause::Load };
+        let why = format!("{}{}", self.why, self.bound_by);
         let headline = match (size.cmp(&n), self.rule) {
-            (std::cmp::Ordering::Greater, _) => format!("Scale out {n} -> {size}: {}.", self.why),
-            (std::cmp::Ordering::Less, _) => format!("Scale in {n} -> {size}: {}.", self.why),
-            (std::cmp::Ordering::Equal, Rule::Z1) => format!("No change at {n}: {}.", self.why),
-            (std::cmp::Ordering::Equal, _) => format!("Hold at {n}: {}.", self.why),
+            (Ordering::Greater, _) => format!("Scale out {n} -> {size}: {why}."),
+            (Ordering::Less, _) => format!("Scale in {n} -> {size}: {why}."),
+            (Ordering::Equal, Rule::Z1) => format!("No change at {n}: {why}."),
+            (Ordering::Equal, _) => format!("Hold at {n}: {why}."),
         };
+        let cause = (size != n).then_some(cause);
         Sizing { desired: size, recommended, cause, rule: self.rule, headline, stages: self.stages, waits: self.waits }
     }
+}
+
+/// `1 launch fits`, `2 launches fit`.
+fn fits(n: u32, what: &str) -> String {
+    let verb = if n == 1 { "fits" } else { "fit" };
+    format!("{} {verb}", counted(usize::try_from(n).unwrap_or(usize::MAX), what))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::health::Load;
 use crate::intent::{Cause, IntentId};
 use crate::member::{InstanceId, Phase};
 use crate::policy::{Mode, Policy};
@@ -27,7 +28,6 @@ impl Reach {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Victim<'a> {
     /// A launch that nobody has tried yet.
     Launch(&'a IntentId),
@@ -41,72 +41,89 @@ pub(super) struct Choice<'a> {
 }
 
 /// The first `count` victims in the order of D1: unhealthy, then Pending, then from the zone with most members the
-/// outdated, the least busy, the oldest; ties by id. Members of a replacement pair are repair's, not ours.
-pub(super) fn choose<'a>(census: &Census<'a>, count: u32, policy: &Policy, reach: Reach) -> Choice<'a> {
+/// outdated, the least busy, the oldest; ties by id. Members of a replacement pair are repair's, not ours, and those
+/// that are `leaving` already are not chosen again.
+pub(super) fn choose<'a>(
+    census: &Census<'a>,
+    count: u32,
+    policy: &Policy,
+    reach: Reach,
+    leaving: &BTreeSet<InstanceId>,
+) -> Choice<'a> {
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let paired: BTreeSet<_> = census.pairs.iter().flat_map(|(old, new)| [Some(*old), *new]).flatten().collect();
-    let free = || census.seats.values().filter(|seat| seat.phase.is_actual() && !paired.contains(&seat.member.id));
+    let stays = |seat: &&Seat<'a>| seat.phase.is_actual() && !leaving.contains(&seat.member.id);
+    let free: Vec<_> = census.seats.values().filter(stays).filter(|seat| !paired.contains(&seat.member.id)).collect();
+    let members = |of: fn(&Seat<'_>) -> bool| {
+        free.iter().filter(move |seat| of(seat)).map(|seat| Victim::Member(&seat.member.id))
+    };
     let replacing = |replaces: &Option<InstanceId>| replaces.as_ref().is_some_and(|old| census.pairs.contains_key(old));
+    let untried = census.open.values().rev().filter(|open| open.intent.attempt == 0 && !replacing(&open.spec.replaces));
 
     let mut victims: Vec<Victim<'a>> = Vec::new();
     if reach == Reach::Everybody {
-        victims.extend(free().filter(|seat| seat.unhealthy.is_some()).map(|seat| Victim::Member(&seat.member.id)));
+        victims.extend(members(|seat| seat.unhealthy.is_some()));
     }
-    let untried = census.open.values().rev().filter(|open| open.intent.attempt == 0 && !replacing(&open.spec.replaces));
     victims.extend(untried.map(|open| Victim::Launch(&open.intent.id)));
-    victims.extend(free().filter(|seat| seat.phase == Phase::Pending).map(|seat| Victim::Member(&seat.member.id)));
+    victims.extend(members(|seat| seat.phase == Phase::Pending));
     victims.truncate(count);
-    let missing = count - victims.len();
-    if missing == 0 || reach == Reach::PendingOnly {
-        return Choice {
-            victims,
-            bound_by: (Rule::F6, "launches are under way, and only they may be taken back".into()),
-        };
+    if victims.len() == count || reach == Reach::PendingOnly {
+        let bound_by = (Rule::F6, "launches are under way, and only they may be taken back".into());
+        return Choice { victims, bound_by };
     }
-    let bound_by = choose_serving(census, missing, policy, &paired, &mut victims);
+
+    // D7 looks at all that stay, also at those that are not to be chosen.
+    let healthy = census.seats.values().filter(stays).filter(|seat| seat.healthy).count();
+    let mut spare = Spare { healthy, min: usize::try_from(policy.min).unwrap_or(usize::MAX) };
+    for seat in at_work(census, &free, policy) {
+        if victims.len() == count {
+            break;
+        }
+        if spare.take(seat) {
+            victims.push(Victim::Member(&seat.member.id));
+        }
+    }
+    let bound_by =
+        (Rule::D7, format!("fewer than {} healthy members would be left, which is min_instances", spare.min));
     Choice { victims, bound_by }
 }
 
-/// Adds up to `count` members that may be at work, as long as `min` healthy ones remain (D7).
-fn choose_serving<'a>(
-    census: &Census<'a>,
-    count: usize,
-    policy: &Policy,
-    paired: &BTreeSet<&InstanceId>,
-    victims: &mut Vec<Victim<'a>>,
-) -> (Rule, String) {
-    let at_work = |seat: &&Seat<'a>| {
-        matches!(seat.phase, Phase::Warming | Phase::InService | Phase::Suspect) && seat.unhealthy.is_none()
-    };
-    let mut left: BTreeMap<&str, Vec<&Seat<'a>>> = BTreeMap::new();
-    for seat in census.seats.values().filter(at_work) {
-        left.entry(&seat.member.zone).or_default().push(seat);
-    }
-    for zone in left.values_mut() {
-        // The best victim last, so that it can be popped.
-        zone.sort_by(|a, b| order(b, policy).cmp(&order(a, policy)));
-    }
-    let mut healthy = census.seats.values().filter(|seat| seat.phase.is_actual() && seat.healthy).count();
-    let min = usize::try_from(policy.min).unwrap_or(usize::MAX);
-    let mut passed_over = 0_usize;
-    let mut chosen = 0_usize;
-    while chosen < count {
-        // The zone with most members; ties go to the first in the order of names. A paired member is never taken.
-        let Some(zone) = left.values_mut().filter(|zone| !zone.is_empty()).max_by_key(|zone| zone.len()) else { break };
-        let Some(seat) = zone.pop() else { break };
-        let rest = healthy - usize::from(seat.healthy);
-        if paired.contains(&seat.member.id) {
-            continue;
+/// The healthy members that D7 counts.
+struct Spare {
+    healthy: usize,
+    min: usize,
+}
+
+impl Spare {
+    /// Takes a member, unless that leaves fewer than min healthy ones. One of which nothing is known is refused like a
+    /// healthy one, and is not counted among the rest.
+    fn take(&mut self, seat: &Seat<'_>) -> bool {
+        let rest = self.healthy - usize::from(seat.healthy);
+        let may = rest >= self.min;
+        if may {
+            self.healthy = rest;
         }
-        if rest < min {
-            passed_over += 1;
-            continue;
-        }
-        healthy = rest;
-        chosen += 1;
-        victims.push(Victim::Member(&seat.member.id));
+        may
     }
-    (Rule::D7, format!("fewer than {min} healthy members would be left without {passed_over} more"))
+}
+
+/// Those of `free` that may be at work, in the order in which they go: always from the zone that then has most.
+fn at_work<'s, 'a>(census: &Census<'a>, free: &[&'s Seat<'a>], policy: &Policy) -> Vec<&'s Seat<'a>> {
+    let mut zones: BTreeMap<&str, Vec<&'s Seat<'a>>> = BTreeMap::new();
+    for seat in free.iter().filter(|seat| seat.phase != Phase::Pending && seat.unhealthy.is_none()) {
+        zones.entry(&seat.member.zone).or_default().push(seat);
+    }
+    let mut ranked = Vec::new();
+    for (name, mut zone) in zones {
+        zone.sort_by(|a, b| order(a, policy).cmp(&order(b, policy)));
+        // Whoever goes first from a zone of five goes before anybody from a zone of four.
+        let paired = census.pairs.values().flatten().chain(census.pairs.keys());
+        let others = paired.filter(|id| census.seats[*id].member.zone == name).count();
+        let sizes = (1..=zone.len()).rev().map(|size| size + others);
+        ranked.extend(sizes.zip(zone));
+    }
+    ranked.sort_by(|(a_size, a), (b_size, b)| b_size.cmp(a_size).then_with(|| order(a, policy).cmp(&order(b, policy))));
+    ranked.into_iter().map(|(_, seat)| seat).collect()
 }
 
 /// The order of D1 inside a zone: smaller goes first.
@@ -114,7 +131,7 @@ fn order<'s>(seat: &'s Seat<'_>, policy: &Policy) -> (bool, u64, Timestamp, &'s 
     let template = &seat.member.template;
     let outdated = policy.launch.template.as_ref().is_some_and(|wanted| !template.is_empty() && wanted != template);
     // A load that is not known counts as full. Loads are 0-100, so their bits sort as they do.
-    let load = seat.serving.map_or(100.0, crate::health::Load::percent);
+    let load = seat.serving.map_or(100.0, Load::percent);
     (!outdated, load.to_bits(), seat.member.launched_at, &seat.member.id)
 }
 
@@ -124,14 +141,13 @@ pub(super) fn let_go(census: &Census<'_>, count: u32, cause: Cause, draft: &mut 
     if policy.mode == Mode::OutOnly {
         return draft.wait(Rule::O1, format!("the mode out-only keeps {count} members beyond desired"));
     }
-    let room =
-        draft.head.terminations.room(census.now, policy.inward.window, policy.inward.limit, census.counts.actual);
+    let room = draft.room_in();
     if room < count {
         draft.wait(Rule::F8, format!("{room} of {count} terminations fit into {}", spoken(policy.inward.window)));
     }
     let reach = if cause == Cause::Load { Reach::of_load(census) } else { Reach::Everybody };
     let count = count.min(room);
-    let choice = choose(census, count, policy, reach);
+    let choice = choose(census, count, policy, reach, &draft.leaving);
     if choice.victims.len() < usize::try_from(count).unwrap_or(usize::MAX) {
         let (rule, text) = choice.bound_by;
         draft.wait(rule, text);

@@ -16,7 +16,8 @@ pub struct PolicyDocument {
     /// nothing, `paused` nothing.
     #[garde(skip)]
     pub mode: Mode,
-    /// Fewest instances, 0-10000. 0 needs a signal that exists without members, which `threshold` on processor load is not.
+    /// Fewest instances, 0-10000. 0 needs a signal that exists without members, which `threshold` on processor load is
+    /// not.
     #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
     pub min_instances: u32,
     /// Most instances, 0-10000, not below `min_instances`.

@@ -1,0 +1,16 @@
+//! The behavioural contract, rule by rule: a test's name begins with the id of the rule that it holds. What a rule asks
+//! of the use cases, of the ports or of the agent is tested where those are.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod counting;
+mod flapping;
+mod health;
+mod launching;
+mod measurements;
+mod operating;
+mod safety;
+mod scaling_in;
+mod seeds;
+mod size;

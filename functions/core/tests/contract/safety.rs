@@ -1,0 +1,81 @@
+//! The safety invariants of the contract that a single decision can hold or break; `properties.rs` has the rest.
+
+use crate::common::*;
+use muster_core::decide::decide;
+use muster_core::intent::Cause;
+use muster_core::policy::Limit;
+use muster_core::report::Rule;
+
+#[test]
+fn s1_actual_never_exceeds_max() {
+    // A pair and a full group: what is missing waits for the old one to go.
+    let pair = Group::example().whose("i-1", |m| m.health = dead()).desired(5).bounds(2, 5);
+    let pair = pair.but(|s| s.intents = vec![open_replacement("l-1", "i-1")]);
+    let decision = pair.decide();
+    assert_eq!((decision.report.counts.actual, decision.launches()), (5, 0));
+    assert!(decision.waits_for(Rule::S1));
+    // Who drains is not actual, and does not take a place.
+    let draining = Group::of(&[90.0; 4]).and([draining("i-9", 5, Cause::Load)]).decide();
+    assert_eq!(draining.launches(), 4);
+}
+
+#[test]
+fn s5_while_nobody_answers_nobody_goes_for_load_or_health() {
+    let mut dark = Group::of(&[1.0; 8]).ungated().with(|p| p.min_available_percent = 0);
+    for n in 1..=8 {
+        dark = dark.whose(&format!("i-{n}"), |m| m.health = dead());
+    }
+    let dark = dark.and([pending("i-9", 7000), draining("i-x", 7000, Cause::Load)]).desired(9).bounds(2, 20);
+    let decision = dark.decide();
+    assert_eq!(decision.lets_go(), [""; 0]);
+    // One answers: the unhealthy are replaced again, carefully.
+    let decision = dark.whose("i-8", |m| m.health = Some(answering(50.0))).decide();
+    assert!(!decision.lets_go().is_empty());
+}
+
+#[test]
+fn s7_a_sweep_yields_one_decision_for_load_or_health() {
+    let group = Group::of(&[90.0; 4]).bounds(2, 100).with(|p| p.out.limit = Limit { percent: 0, at_least: 4 });
+    let group = group.whose("i-1", |m| m.health = dead()).and([pending("i-9", 700)]).desired(5);
+    let slot = group.snapshot.sweep.as_ref().unwrap().slot;
+    let first = group.decide();
+    assert_eq!(first.plan.head.last_slot, Some(slot));
+    for last in [slot, slot.plus(seconds_of(10))] {
+        let decision = group.clone().but(|s| s.head.last_slot = Some(last)).decide();
+        assert_eq!((decision.verdict(), decision.plan.is_empty()), ((5, Rule::S7), true));
+        assert_eq!(decision.plan.head.last_slot, Some(last));
+    }
+    let earlier = group.but(|s| s.head.last_slot = Some(ago(12))).decide();
+    assert!(!earlier.plan.is_empty());
+}
+
+#[test]
+fn s7_load_waits_for_every_shard() {
+    let decision = Group::of(&[90.0; 4]).but(|s| s.sweep.as_mut().unwrap().awaited = 1).decide();
+    assert_eq!((decision.verdict(), decision.plan.head.last_slot), ((4, Rule::M5), None));
+    let decision = Group::of(&[90.0; 4]).but(|s| s.sweep = None).decide();
+    assert_eq!((decision.verdict(), decision.plan.is_empty()), ((4, Rule::M5), true));
+}
+
+#[test]
+fn s7_the_version_rises_with_every_claim() {
+    let mut group = Group::of(&[90.0; 4]);
+    for version in 8..12 {
+        let decision = decide(&group.snapshot, &group.policy);
+        assert_eq!(decision.plan.head.version, version);
+        group.snapshot = claim(&group.snapshot, &decision.plan);
+    }
+}
+
+#[test]
+fn s8_nobody_goes_for_health_inside_boot_timeout_or_grace_period() {
+    let young = |n: u64| {
+        let mut member = serving(&format!("i-{n}"), 50.0);
+        (member.health, member.launched_at, member.first_answer) = (dead(), ago(299), Some(ago(290)));
+        member
+    };
+    let group = Group::example().and([young(8), pending("i-9", 599)]).desired(6).bounds(2, 6);
+    assert!(group.decide().plan.is_empty(), "{:?}", group.decide().report.actions);
+    // Silence of the young is silence all the same: it opens the breaker, and is no sample.
+    assert_eq!(group.decide().report.counts.missing, 1);
+}
