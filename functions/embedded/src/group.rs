@@ -1,0 +1,143 @@
+//! A group's serialised state: the conditions of `muster_control::ports::GroupStore` inside one transaction each.
+
+use muster_control::ports::{Claim, GroupState, LeaseRequest, Settlement, StoredPolicy};
+use muster_core::group::{Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::intent::{Intent, IntentId, Lease};
+use muster_core::member::MemberRecord;
+use rusqlite::Transaction;
+
+use crate::activity;
+use crate::failure::{Failure, conflict};
+use crate::rows::{all, encode, number, one, run};
+
+pub(crate) fn head(work: &Transaction<'_>, group: &str) -> Result<Option<Head>, Failure> {
+    one(work, "SELECT doc FROM heads WHERE grp = ?1", [group])
+}
+
+pub(crate) fn read(work: &Transaction<'_>, group: &str) -> Result<Option<GroupState>, Failure> {
+    let Some(head) = head(work, group)? else { return Ok(None) };
+    let members = all(work, "SELECT doc FROM members WHERE grp = ?1 ORDER BY id", [group])?;
+    let intents = all(work, "SELECT doc FROM intents WHERE grp = ?1 ORDER BY id", [group])?;
+    Ok(Some(GroupState { head, members, intents }))
+}
+
+pub(crate) fn claim(work: &Transaction<'_>, claim: &Claim) -> Result<(), Failure> {
+    let group = claim.head.group.to_string();
+    if head(work, &group)?.map(|head| head.version) != claim.expected {
+        return Err(conflict());
+    }
+    for id in &claim.cancel_intents {
+        if intent(work, &group, id)?.is_none_or(|intent| intent.attempt != 0) {
+            return Err(conflict());
+        }
+    }
+    put_head(work, &group, &claim.head)?;
+    put_members(work, &group, &claim.put_members)?;
+    for id in &claim.delete_members {
+        run(work, "DELETE FROM members WHERE grp = ?1 AND id = ?2", (&group, &id.0))?;
+    }
+    for intent in &claim.put_intents {
+        put_intent(work, &group, intent)?;
+    }
+    for id in &claim.cancel_intents {
+        delete_intent(work, &group, id)?;
+    }
+    for roster in &claim.put_rosters {
+        put_roster(work, &group, roster)?;
+    }
+    if let Some(policy) = &claim.put_policy {
+        let row = (&group, number(policy.version.0)?, encode(policy)?);
+        run(work, "INSERT OR REPLACE INTO policies (grp, version, doc) VALUES (?1, ?2, ?3)", row)?;
+    }
+    activity::log(work, &group, &claim.activity)
+}
+
+pub(crate) fn lease(work: &Transaction<'_>, request: &LeaseRequest) -> Result<u32, Failure> {
+    let group = request.group.to_string();
+    let mut intent = intent(work, &group, &request.intent)?.ok_or_else(conflict)?;
+    let held = intent.lease.as_ref().is_some_and(|lease| lease.until > request.now);
+    if held || intent.attempt != request.attempt {
+        return Err(conflict());
+    }
+    intent.attempt = intent.attempt.saturating_add(1);
+    intent.lease = Some(Lease { owner: request.owner.clone(), until: request.until });
+    put_intent(work, &group, &intent)?;
+    Ok(intent.attempt)
+}
+
+pub(crate) fn settle(work: &Transaction<'_>, settlement: &Settlement) -> Result<(), Failure> {
+    let group = settlement.group.to_string();
+    for (id, attempt) in &settlement.settled {
+        if intent(work, &group, id)?.is_none_or(|intent| intent.attempt != *attempt) {
+            return Err(conflict());
+        }
+    }
+    let mut head = head(work, &group)?.ok_or_else(conflict)?;
+    if head.rosters.get(&settlement.shard).copied() != settlement.roster_seen {
+        return Err(conflict());
+    }
+    head.version = head.version.saturating_add(1);
+    head.launch_accepted_at = head.launch_accepted_at.max(settlement.launch_accepted_at);
+    if let Some(roster) = &settlement.roster {
+        head.rosters.insert(roster.shard, roster.number);
+        put_roster(work, &group, roster)?;
+    }
+    put_head(work, &group, &head)?;
+    put_members(work, &group, &settlement.put_members)?;
+    for (id, _) in &settlement.settled {
+        delete_intent(work, &group, id)?;
+    }
+    activity::log(work, &group, &settlement.activity)
+}
+
+pub(crate) fn roster(
+    work: &Transaction<'_>,
+    group: &str,
+    shard: Shard,
+    wanted: RosterNumber,
+) -> Result<Option<Roster>, Failure> {
+    let key = (group, shard.0, number(wanted.0)?);
+    one(work, "SELECT doc FROM rosters WHERE grp = ?1 AND shard = ?2 AND number = ?3", key)
+}
+
+pub(crate) fn policy(
+    work: &Transaction<'_>,
+    group: &str,
+    version: PolicyVersion,
+) -> Result<Option<StoredPolicy>, Failure> {
+    one(work, "SELECT doc FROM policies WHERE grp = ?1 AND version = ?2", (group, number(version.0)?))
+}
+
+fn intent(work: &Transaction<'_>, group: &str, id: &IntentId) -> Result<Option<Intent>, Failure> {
+    one(work, "SELECT doc FROM intents WHERE grp = ?1 AND id = ?2", (group, &id.0))
+}
+
+fn put_head(work: &Transaction<'_>, group: &str, head: &Head) -> Result<(), Failure> {
+    run(work, "INSERT OR REPLACE INTO heads (grp, doc) VALUES (?1, ?2)", (group, encode(head)?))?;
+    Ok(())
+}
+
+fn put_members(work: &Transaction<'_>, group: &str, members: &[MemberRecord]) -> Result<(), Failure> {
+    for member in members {
+        let row = (group, &member.id.0, encode(member)?);
+        run(work, "INSERT OR REPLACE INTO members (grp, id, doc) VALUES (?1, ?2, ?3)", row)?;
+    }
+    Ok(())
+}
+
+fn put_intent(work: &Transaction<'_>, group: &str, intent: &Intent) -> Result<(), Failure> {
+    let row = (group, &intent.id.0, encode(intent)?);
+    run(work, "INSERT OR REPLACE INTO intents (grp, id, doc) VALUES (?1, ?2, ?3)", row)?;
+    Ok(())
+}
+
+fn delete_intent(work: &Transaction<'_>, group: &str, id: &IntentId) -> Result<(), Failure> {
+    run(work, "DELETE FROM intents WHERE grp = ?1 AND id = ?2", (group, &id.0))?;
+    Ok(())
+}
+
+fn put_roster(work: &Transaction<'_>, group: &str, roster: &Roster) -> Result<(), Failure> {
+    let row = (group, roster.shard.0, number(roster.number.0)?, encode(roster)?);
+    run(work, "INSERT OR REPLACE INTO rosters (grp, shard, number, doc) VALUES (?1, ?2, ?3, ?4)", row)?;
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The sweeps, the slots that they need, and what is forgotten with them.
+
+use std::time::Duration;
+
+use muster_core::group::Shard;
+use muster_core::health::Sweep;
+use muster_core::time::Timestamp;
+use rusqlite::Transaction;
+
+use crate::failure::{Failure, conflict};
+use crate::rows::{encode, number, one, run};
+
+/// How long sweeps are kept, counted back from the newest slot: a day of charts. One of 500 members has 150 kB.
+const SWEEPS_KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Rows that one append removes at most, so that its length has a bound after a long pause, too.
+const REMOVED_AT_ONCE: u32 = 100;
+
+pub(crate) fn take_slot(
+    work: &Transaction<'_>,
+    group: &str,
+    shard: Shard,
+    slot: Timestamp,
+    owner: &str,
+) -> Result<(), Failure> {
+    let later = "INSERT INTO slots (grp, shard, slot, owner) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (grp, shard) DO UPDATE SET slot = excluded.slot, owner = excluded.owner
+                 WHERE slots.slot < excluded.slot";
+    match run(work, later, (group, shard.0, number(slot.as_millis())?, owner))? {
+        0 => Err(conflict()),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn append(work: &Transaction<'_>, sweep: &Sweep) -> Result<(), Failure> {
+    let group = sweep.group.to_string();
+    let roster = sweep.roster.map(|roster| number(roster.0)).transpose()?;
+    let row = (&group, sweep.shard.0, number(sweep.slot.as_millis())?, roster, encode(sweep)?);
+    let once = "INSERT INTO sweeps (grp, shard, slot, roster, doc) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    if run(work, once, row)? == 0 {
+        return Err(conflict());
+    }
+    forget(work, &group, sweep.shard, sweep.slot.minus(SWEEPS_KEPT))
+}
+
+/// Removes old sweeps of the shard, and rosters older than every sweep that is left: nothing names them any more. A
+/// roster's number only rises, so neither HEAD's nor a later one is among them.
+fn forget(work: &Transaction<'_>, group: &str, shard: Shard, before: Timestamp) -> Result<(), Failure> {
+    let old_sweeps = "DELETE FROM sweeps WHERE rowid IN
+        (SELECT rowid FROM sweeps WHERE grp = ?1 AND shard = ?2 AND slot < ?3 ORDER BY slot LIMIT ?4)";
+    run(work, old_sweeps, (group, shard.0, number(before.as_millis())?, REMOVED_AT_ONCE))?;
+    let old_rosters = "DELETE FROM rosters WHERE rowid IN
+        (SELECT rowid FROM rosters WHERE grp = ?1 AND shard = ?2 AND number <
+            (SELECT roster FROM sweeps WHERE grp = ?1 AND shard = ?2 ORDER BY slot LIMIT 1)
+         ORDER BY number LIMIT ?3)";
+    run(work, old_rosters, (group, shard.0, REMOVED_AT_ONCE))?;
+    Ok(())
+}
+
+pub(crate) fn latest(work: &Transaction<'_>, group: &str, shard: Shard) -> Result<Option<Sweep>, Failure> {
+    let newest = "SELECT doc FROM sweeps WHERE grp = ?1 AND shard = ?2 ORDER BY slot DESC LIMIT 1";
+    one(work, newest, (group, shard.0))
+}
