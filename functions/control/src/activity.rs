@@ -6,7 +6,7 @@ use muster_core::member::InstanceId;
 use muster_core::report::Report;
 use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 /// Members up to which a decision's whole snapshot is recorded with it; larger groups are replayed from their sweeps.
 const SNAPSHOT_MEMBERS: usize = 50;
@@ -40,6 +40,7 @@ pub enum Event {
         /// How many there were.
         count: u32,
         /// What the last of them was decided on; none for large groups.
+        #[serde(default, deserialize_with = "read_snapshot")]
         snapshot: Option<Box<Snapshot>>,
     },
     /// EC2 accepted a launch.
@@ -123,4 +124,11 @@ impl Activity {
 /// The snapshot as it is recorded with a decision.
 pub(crate) fn recorded(snapshot: &Snapshot) -> Option<Box<Snapshot>> {
     (snapshot.members.len() <= SNAPSHOT_MEMBERS).then(|| Box::new(snapshot.clone()))
+}
+
+/// A tagged enum's fields pass through a buffer in which the keys of a map are texts and nothing else; a shard's number is
+/// read out of one by way of JSON only.
+fn read_snapshot<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Snapshot>>, D::Error> {
+    let snapshot = Option::<serde_json::Value>::deserialize(deserializer)?;
+    snapshot.map(serde_json::from_value).transpose().map_err(de::Error::custom)
 }

@@ -103,18 +103,19 @@ fn apply<'a>(
 
 fn activity_of(step: &Step, state: &GroupState, now: Timestamp) -> Option<Activity> {
     let version = state.head.version + 1;
-    let (id, event) = match step {
+    let (id, what, event) = match step {
         Step::Confirm { id, first_answer } => {
             let intended = state.members.iter().find(|m| m.id == *id).map_or(*first_answer, |m| m.intended_at);
-            (id, Event::Joined { instance: id.clone(), boot_ms: millis(first_answer.since(intended)) })
+            let boot_ms = millis(first_answer.since(intended));
+            (id, "joined", Event::Joined { instance: id.clone(), boot_ms })
         }
-        Step::Drain { id, leaving } => (id, Event::Draining { instance: id.clone(), cause: leaving.cause }),
-        Step::Close { id, lost: true } => (id, Event::Lost { instance: id.clone() }),
+        Step::Drain { id, leaving } => (id, "draining", Event::Draining { instance: id.clone(), cause: leaving.cause }),
+        Step::Close { id, lost: true } => (id, "lost", Event::Lost { instance: id.clone() }),
         Step::Close { lost: false, .. } | Step::Terminate { .. } | Step::Cancel { .. } | Step::Launch { .. } => {
             return None;
         }
     };
-    Some(Activity { group: state.head.group.clone(), at: now, id: format!("{version:010}-{id}"), event })
+    Some(Activity { group: state.head.group.clone(), at: now, id: format!("{version:010}-{id}-{what}"), event })
 }
 
 /// The decision's record: a new one, or the last one written again when nothing but time has passed (O2).

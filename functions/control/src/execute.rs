@@ -20,6 +20,8 @@ use crate::reconcile::Controller;
 
 /// Calls to EC2 under way at a time. RunInstances refills two a second for the whole account.
 const CALLS_AT_ONCE: usize = 8;
+/// Launches that one transaction settles: DynamoDB's holds 100 items, and each needs three beside HEAD and the roster.
+const SETTLED_AT_ONCE: usize = 30;
 /// Settlements lost in a row before the intents are left to the next lease: the token makes the repetition harmless.
 const LOST_SETTLEMENTS: u32 = 5;
 
@@ -78,8 +80,12 @@ where
         shards.entry(end.shard).or_default().push(end);
     }
     let mut settled = Vec::new();
-    for (shard, ended) in shards {
-        settled.extend(settle(controller, group, shard, ended).await?);
+    for (shard, mut ended) in shards {
+        while !ended.is_empty() {
+            let rest = ended.split_off(ended.len().min(SETTLED_AT_ONCE));
+            settled.extend(settle(controller, group, shard, ended).await?);
+            ended = rest;
+        }
     }
     Ok(settled)
 }
@@ -111,6 +117,10 @@ where
         until: now.plus(settings.lease),
     };
     let attempt = store.lease(&request).await.ok()?;
+    // A lease that was long in coming may be over: no call outlives its handler or its lease.
+    if clock.now() >= deadline.min(request.until) {
+        return None;
+    }
     let (shard, member, event) = match &intent.call {
         Call::Launch(spec) => {
             let outcome = fleet.launch(spec, attempt).await;

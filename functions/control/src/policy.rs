@@ -17,10 +17,21 @@ pub struct InForce {
     pub version: PolicyVersion,
     /// Its text, when this decision is the first with it.
     put: Option<String>,
-    /// The newest text, when it was refused: its digest, and what is wrong.
-    refused: Option<(String, String)>,
+    /// What became of the newest text.
+    newest: Newest,
     /// Why the policy in force is not the newest text.
     pub notice: Option<String>,
+}
+
+/// What became of the source's newest text.
+#[derive(Clone, Debug, PartialEq)]
+enum Newest {
+    /// It is in force, or there is none.
+    Taken,
+    /// It was refused.
+    Refused { digest: String, reason: String },
+    /// The source could not be read: what was refused before may still be the newest.
+    Unknown,
 }
 
 /// There is no policy to decide with.
@@ -41,39 +52,40 @@ pub async fn in_force<S: GroupStore, P: PolicySource>(
     group: &muster_core::group::GroupName,
     head: Option<&Head>,
 ) -> Result<InForce, NoPolicy> {
-    let stored = match head.and_then(|head| head.policy) {
+    let last = head.and_then(|head| head.policy);
+    let stored = match last {
         Some(version) => store.policy(group, version).await?,
         None => None,
     };
-    let fetched = match source.fetch(group).await {
-        Ok(Some(text)) if text.text.trim().is_empty() => Err("the policy is empty".to_owned()),
-        Ok(Some(text)) => Ok(text),
-        Ok(None) => Err("the policy is missing".to_owned()),
-        Err(error) => Err(chain(&error)),
-    };
-    let (notice, refused) = match fetched {
-        Ok(text) if stored.as_ref().is_some_and(|stored| stored.text == text.text) => (None, None),
-        Ok(text) => match Policy::parse(&text.text) {
+    let (notice, newest) = match source.fetch(group).await {
+        Ok(None) => (Some("the policy is missing".to_owned()), Newest::Taken),
+        Ok(Some(text)) if text.text.trim().is_empty() => (Some("the policy is empty".to_owned()), Newest::Taken),
+        Ok(Some(text)) if stored.as_ref().is_some_and(|stored| stored.text == text.text) => (None, Newest::Taken),
+        Ok(Some(text)) => match Policy::parse(&text.text) {
             Ok(policy) => {
-                let version = version_of(&text, stored.as_ref());
-                return Ok(InForce { policy, version, put: Some(text.text), refused: None, notice: None });
+                let version = version_of(&text, last);
+                return Ok(InForce { policy, version, put: Some(text.text), newest: Newest::Taken, notice: None });
             }
             Err(error) => {
-                (Some(format!("the policy was refused: {error}")), Some((digest(&text.text), error.to_string())))
+                let refused = Newest::Refused { digest: digest(&text.text), reason: error.to_string() };
+                (Some(format!("the policy was refused: {error}")), refused)
             }
         },
-        Err(why) => (Some(why), None),
+        Err(error) => (Some(chain(&error)), Newest::Unknown),
     };
     let Some(stored) = stored else {
         return Err(NoPolicy::NoneYet(notice.unwrap_or_default()));
     };
     let policy = Policy::parse(&stored.text).map_err(|error| StoreError::Corrupt(Box::new(error)))?;
     let notice = notice.map(|why| format!("{why}; version {} stays in force", stored.version));
-    Ok(InForce { policy, version: stored.version, put: None, refused, notice })
+    Ok(InForce { policy, version: stored.version, put: None, newest, notice })
 }
 
-fn version_of(text: &PolicyText, stored: Option<&StoredPolicy>) -> PolicyVersion {
-    text.version.unwrap_or_else(|| PolicyVersion(stored.map_or(0, |stored| stored.version.0).saturating_add(1)))
+/// The source's own number while it rises. A parameter that was deleted and made anew starts again at 1: a number that has
+/// been used would name two texts, so the next free one is taken.
+fn version_of(text: &PolicyText, last: Option<PolicyVersion>) -> PolicyVersion {
+    let next = last.map_or(1, |last| last.0.saturating_add(1));
+    PolicyVersion(text.version.map_or(next, |version| version.0.max(next)))
 }
 
 fn digest(text: &str) -> String {
@@ -94,8 +106,13 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 impl InForce {
     /// Whether the next claim has something to write down about the policy.
     pub fn has_news(&self, head: &Head) -> bool {
-        self.put.is_some()
-            || head.refusal.as_ref().map(|refusal| &refusal.digest) != self.refused.as_ref().map(|(digest, _)| digest)
+        let seen = head.refusal.as_ref().map(|refusal| &refusal.digest);
+        let refused = match &self.newest {
+            Newest::Taken => None,
+            Newest::Refused { digest, .. } => Some(digest),
+            Newest::Unknown => seen,
+        };
+        self.put.is_some() || seen != refused
     }
 
     /// Puts a new policy or a new refusal into the claim that is being made.
@@ -108,13 +125,14 @@ impl InForce {
             claim.put_policy = Some(StoredPolicy { version: self.version, text: text.clone(), since: now });
             say(format!("{:010}-policy", head.version), Event::PolicyAccepted { version: self.version });
         }
-        match &self.refused {
-            Some((digest, _)) if head.refusal.as_ref().is_some_and(|seen| seen.digest == *digest) => {}
-            Some((digest, reason)) => {
+        match &self.newest {
+            Newest::Refused { digest, .. } if head.refusal.as_ref().is_some_and(|seen| seen.digest == *digest) => {}
+            Newest::Refused { digest, reason } => {
                 head.refusal = Some(Refusal { digest: digest.clone(), at: now, reason: reason.clone() });
                 say(format!("{:010}-refusal", head.version), Event::PolicyRefused { reason: reason.clone() });
             }
-            None => head.refusal = None,
+            Newest::Taken => head.refusal = None,
+            Newest::Unknown => {}
         }
     }
 }

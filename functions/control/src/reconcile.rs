@@ -105,13 +105,17 @@ where
             }
             Round::LostClaim => {
                 lost_claims += 1;
-                clock.sleep(AFTER_LOST_CLAIM.mul_f64(jitter.clamp(0.0, 1.0))).await;
+                let share = if (0.0..=1.0).contains(&jitter) { jitter } else { 1.0 };
+                clock.sleep(AFTER_LOST_CLAIM.mul_f64(share)).await;
             }
             Round::Done(activity) => {
                 done.activity.extend(activity);
                 break;
             }
-            Round::Again(activity) => done.activity.extend(activity),
+            Round::Again(activity) => {
+                lost_claims = 0;
+                done.activity.extend(activity);
+            }
         }
     }
     Ok(done)
@@ -169,8 +173,12 @@ where
     let allowed = execute::Allowed::by(in_force.policy.mode);
     activity.extend(execute(controller, group, allowed, deadline).await?);
     let settled = activity.iter().any(|a| !matches!(a.event, Event::Decision { .. } | Event::Joined { .. }));
-    let acted = decision.plan.postponed > 0 || decision.plan.steps.iter().any(|step| !step.is_record());
-    Ok(if settled || acted { Round::Again(activity) } else { Round::Done(activity) })
+    // What is postponed follows only a claim that took some of it: a mode that withholds everything makes no room.
+    let plan = &decision.plan;
+    let acted = plan.steps.iter().any(|step| !step.is_record()) || (plan.postponed > 0 && !plan.is_empty());
+    // What EC2 has just refused would be ordered again at once and refused again: that waits for the next doorbell.
+    let refused = activity.iter().any(|a| matches!(a.event, Event::Abandoned { .. }));
+    Ok(if (settled || acted) && !refused { Round::Again(activity) } else { Round::Done(activity) })
 }
 
 /// Whether a decision changes anything that is worth a transaction: every sweep is (O2), a look between sweeps is not.
@@ -192,7 +200,8 @@ async fn latest_sweeps<S: HealthStore>(store: &S, head: &Head) -> Result<Vec<(Sh
 }
 
 /// Puts together what is known. Members of a shard that has not swept the latest slot keep no health: not knowing is a
-/// value. While the slot's time is not up, the shards that lack are awaited.
+/// value. While the slot's time is not up, the shards that lack are awaited; one that lacked in the slot before, too, is
+/// not: a dead one would be awaited for ever.
 fn snapshot(
     state: &GroupState,
     sweeps: &[(Shard, Option<Sweep>)],
@@ -204,7 +213,10 @@ fn snapshot(
     let newest = found().map(|sweep| sweep.slot).max();
     let facts = newest.map(|slot| {
         let period_ms = found().map(|sweep| sweep.period_ms).max().unwrap_or_default();
-        let late = sweeps.iter().filter(|(_, sweep)| sweep.as_ref().is_none_or(|sweep| sweep.slot < slot)).count();
+        let gaps = found().filter(|sweep| sweep.slot == slot).filter_map(|sweep| sweep.gaps_ms.last());
+        let before = gaps.min().map_or(Timestamp::EPOCH, |gap| slot.minus(Duration::from_millis(*gap)));
+        let lasts = sweeps.iter().map(|(_, sweep)| sweep.as_ref().map_or(Timestamp::EPOCH, |sweep| sweep.slot));
+        let late = lasts.filter(|last| (before..slot).contains(last)).count();
         let in_time = now.since(slot) < Duration::from_millis(period_ms);
         SweepFacts {
             slot,

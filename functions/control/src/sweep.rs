@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster_core::group::{GroupName, Head, Roster, RosterEntry, Shard, Wanted};
-use muster_core::health::Sweep;
+use muster_core::health::{Observation, Sweep};
 use muster_core::policy::{Mode, Policy};
 
 use crate::ports::{AgentProbe, Clock, GroupStore, HealthStore, Order, StoreError, Target};
@@ -68,20 +68,14 @@ where
     let previous = store.latest(group, shard).await?;
     let mode = head.as_ref().map_or(Mode::Active, |head| head.mode);
     let targets = targets(monitor, roster.as_ref(), previous.as_ref(), mode, interval);
-    let probed = monitor.probe.probe(&targets).await;
+    let mut probed = monitor.probe.probe(&targets).await;
+    // Of whom the probe says nothing, nothing is known; of whom it was not asked, nothing is taken.
+    let mut observed = |id| probed.observations.remove(id).unwrap_or(Observation::Unknown);
+    let observations = targets.iter().map(|target| (target.id.clone(), observed(&target.id))).collect();
     let number = roster.map(|roster| roster.number);
     let finished_at = monitor.clock.now();
-    let sweep = Sweep::fold(
-        group,
-        shard,
-        slot,
-        number,
-        previous.as_ref(),
-        &probed.observations,
-        probed.blind,
-        finished_at,
-        interval,
-    );
+    let sweep =
+        Sweep::fold(group, shard, slot, number, previous.as_ref(), &observations, probed.blind, finished_at, interval);
     match store.append(&sweep).await {
         Ok(()) => Ok(Swept::Written(Box::new(sweep))),
         Err(StoreError::Conflict) => Ok(Swept::Taken),

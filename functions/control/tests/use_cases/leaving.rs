@@ -1,0 +1,206 @@
+//! Members on their way out: drained first, terminated by name, forgotten when EC2 says so.
+
+use std::time::Duration;
+
+use muster_control::activity::Event;
+use muster_control::memory::Scripted;
+use muster_control::ports::Order;
+use muster_core::group::Shard;
+use muster_core::member::{InstanceId, MemberState};
+use muster_core::report::Rule;
+use muster_core::snapshot::InstanceState;
+use serde_json::json;
+
+use crate::world::{Call, Fault, LEASE, With, World, id};
+
+/// A group of four that the load has just told to halve, and who drains.
+async fn halving() -> (World, Vec<InstanceId>) {
+    let world = World::grown(json!({ "min_instances": 4 })).await;
+    world.agents(Scripted::Load(5.0));
+    world.edit(json!({}));
+    world.step().await;
+    let leaving = draining(&world).await;
+    assert_eq!(leaving.len(), 2);
+    (world, leaving)
+}
+
+async fn draining(world: &World) -> Vec<InstanceId> {
+    let members = world.state().await.members.into_iter();
+    members.filter(|member| matches!(member.state, MemberState::Draining(_))).map(|member| member.id).collect()
+}
+
+#[tokio::test]
+async fn d3_a_drain_goes_from_mark_to_unregister_to_drained_to_terminated() {
+    let (world, leaving) = halving().await;
+    assert_eq!(world.calls(Call::Terminate), 0, "marked only");
+    let number = world.head().await.rosters[&Shard(0)];
+    world.sweep_all().await;
+    for target in world.told() {
+        match target.order {
+            Order::Unregister { roster, deadline, reason } if leaving.contains(&target.id) => {
+                assert_eq!((roster, deadline, reason.as_str()), (number, Duration::from_secs(60), "load"));
+            }
+            Order::Register { roster, .. } if !leaving.contains(&target.id) => assert_eq!(roster, number),
+            order => panic!("{} is told {order:?}", target.id),
+        }
+    }
+    world.ring().await;
+    assert_eq!((world.calls(Call::Terminate), world.running().len()), (2, 2));
+    assert_eq!(world.logged(|event| matches!(event, Event::Terminated { .. })).await, 2);
+    world.step().await;
+    assert_eq!(world.told().len(), 2, "whom EC2 ends nobody sweeps");
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn d3_who_stays_busy_has_its_timeout_and_no_more() {
+    let (world, leaving) = halving().await;
+    for id in &leaving {
+        world.agent(id, Scripted::Busy(50.0));
+    }
+    // Told 10 s after the mark; 60 s from then on.
+    world.steps(6).await;
+    assert_eq!(world.calls(Call::Terminate), 0);
+    world.steps(1).await;
+    assert_eq!(world.calls(Call::Terminate), 2);
+    assert_eq!(world.logged(|event| matches!(event, Event::Draining { .. })).await, 2);
+}
+
+#[tokio::test]
+async fn d3_who_cannot_be_told_has_three_periods_more() {
+    let (world, leaving) = halving().await;
+    for id in &leaving {
+        world.agent(id, Scripted::Silent);
+    }
+    world.steps(8).await;
+    assert_eq!(world.calls(Call::Terminate), 0);
+    world.steps(1).await;
+    assert_eq!(world.calls(Call::Terminate), 2);
+}
+
+#[tokio::test]
+async fn d6_a_record_goes_only_after_ec2_says_so() {
+    let (world, leaving) = halving().await;
+    // EC2 still lists them as running when it is asked again.
+    let first = leaving.clone();
+    world.at(
+        Call::List,
+        2,
+        Fault::First(Box::new(move |world| {
+            for id in &first {
+                world.fleet.set(id, InstanceState::Running);
+            }
+        })),
+    );
+    world.step().await;
+    assert_eq!(world.calls(Call::Terminate), 2);
+    for id in &leaving {
+        assert!(matches!(world.member_state(id).await, Some(MemberState::Terminating(_))));
+    }
+    world.steps(3).await;
+    assert_eq!(world.calls(Call::Terminate), 2, "EC2 has its time");
+    world.steps(4).await;
+    assert_eq!(world.calls(Call::Terminate), 4, "and is told again");
+    assert_eq!(world.running().len(), 2);
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn d6_a_termination_of_whom_ec2_has_ended_meanwhile_is_settled() {
+    let (world, leaving) = halving().await;
+    world.always(Call::Terminate, With::Unavailable);
+    world.step().await;
+    assert_eq!(world.state().await.intents.len(), 2);
+    for id in &leaving {
+        world.fleet.set(id, InstanceState::Terminated);
+    }
+    world.step().await;
+    let state = world.state().await;
+    assert_eq!((state.members.len(), state.intents.len()), (2, 2), "the records are closed, the calls still open");
+    world.well();
+    world.clock.advance(LEASE);
+    world.step().await;
+    world.assert_whole().await;
+    assert_eq!(world.logged(|event| matches!(event, Event::Lost { .. })).await, 0, "they were ended, not lost");
+}
+
+#[tokio::test]
+async fn a_termination_that_ec2_refuses_is_given_up_and_ordered_again() {
+    let (world, leaving) = halving().await;
+    world.at(Call::Terminate, 1, Fault::Fails(With::Refused));
+    world.step().await;
+    assert_eq!(world.running().len(), 3);
+    assert!(matches!(world.member_state(&leaving[0]).await, Some(MemberState::Terminating(_))));
+    world.steps(8).await;
+    assert_eq!(world.running().len(), 2);
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn d3_register_always_carries_the_roster_in_force() {
+    let world = World::grown(json!({})).await;
+    let mut numbers = Vec::new();
+    for load in [90.0, 50.0, 5.0, 5.0, 50.0, 50.0] {
+        world.agents(Scripted::Load(load));
+        let number = world.head().await.rosters[&Shard(0)];
+        world.sweep_all().await;
+        for target in world.told() {
+            let (Order::Register { roster, .. } | Order::Unregister { roster, .. }) = target.order else {
+                panic!("{} is only looked at", target.id)
+            };
+            assert_eq!(roster, number);
+        }
+        numbers.push(number);
+        world.ring().await;
+    }
+    assert!(numbers.is_sorted() && numbers.first() != numbers.last(), "{numbers:?}");
+    let listed: Vec<_> = world.roster(Shard(0)).await.entries.into_iter().map(|entry| entry.id).collect();
+    assert_eq!(listed, world.running());
+}
+
+#[tokio::test]
+async fn h7_ec2s_word_that_a_member_is_gone_outranks_silence() {
+    for state in [InstanceState::ShuttingDown, InstanceState::Terminated] {
+        let world = World::grown(json!({ "min_instances": 3 })).await;
+        world.fleet.set(&id(1), state);
+        world.step().await;
+        assert_eq!(world.member_state(&id(1)).await, None, "at once: no silence is waited for");
+        assert_eq!((world.running().len(), world.calls(Call::Terminate)), (3, 0));
+        assert_eq!(world.logged(|event| matches!(event, Event::Lost { .. })).await, 1);
+        world.assert_whole().await;
+    }
+}
+
+#[tokio::test]
+async fn h7_a_stopped_instance_is_not_gone() {
+    let world = World::grown(json!({ "min_instances": 3 })).await;
+    world.fleet.set(&id(1), InstanceState::Stopped);
+    world.step().await;
+    assert_eq!(world.member_state(&id(1)).await, Some(MemberState::Active), "it is silent, and nothing more yet");
+}
+
+#[tokio::test]
+async fn h7_a_listing_that_fails_concludes_nothing() {
+    let world = World::grown(json!({ "min_instances": 3 })).await;
+    world.fleet.set(&id(1), InstanceState::Terminated);
+    world.fleet.set_unlisted(true);
+    world.step().await;
+    assert_eq!(world.member_state(&id(1)).await, Some(MemberState::Active));
+    assert_eq!((world.calls(Call::Launch), world.head().await.not_found.len()), (3, 0));
+    assert!(world.report().await.remarks.iter().any(|remark| remark.rule == Rule::H7));
+    world.fleet.set_unlisted(false);
+    world.step().await;
+    assert_eq!(world.member_state(&id(1)).await, None);
+}
+
+#[tokio::test]
+async fn h7_not_found_is_a_word_only_three_times_over_an_hour() {
+    let world = World::grown(json!({ "min_instances": 3 })).await;
+    world.hide(&id(1));
+    world.steps(20).await;
+    assert_eq!((world.member_state(&id(1)).await, world.running().len()), (Some(MemberState::Active), 3));
+    world.clock.advance(Duration::from_secs(3_600));
+    world.steps(2).await;
+    assert_eq!((world.member_state(&id(1)).await, world.calls(Call::Launch)), (None, 4));
+    assert_eq!(world.head().await.not_found.len(), 0, "and it is forgotten");
+}
