@@ -1,2 +1,53 @@
-//! muster.
-fn main() {}
+//! The `muster` command: parses its arguments and hands over.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use muster::{decide, failure::Failure, local, policy};
+
+/// Muster keeps a group of EC2 instances at the size its load needs, and says why.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole loop on this machine, without an AWS account: real agents, simulated load.
+    Up(local::up::UpArgs),
+    /// Decide what a group should do, from a snapshot on standard input. Changes nothing.
+    Decide(decide::DecideArgs),
+    /// Check a policy, or print its schema or its defaults.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// One process of the local world; `muster up` starts it.
+    #[command(subcommand, hide = true)]
+    Local(local::LocalCommand),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Up(args) => local::up::run(&args),
+        Command::Decide(args) => decide::run(&args),
+        Command::Policy(command) => policy::run(command),
+        Command::Local(command) => local::run(&command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => report(failure),
+    }
+}
+
+fn report(failure: Failure) -> ExitCode {
+    let code = failure.exit_code();
+    // Lines are broken where the text is wide, not in the middle of a sentence that somebody greps for.
+    let whole_lines = |_: &_| -> Box<dyn miette::ReportHandler> {
+        Box::new(miette::MietteHandlerOpts::new().wrap_lines(false).build())
+    };
+    // It fails only when a hook is set already.
+    let _first = miette::set_hook(Box::new(whole_lines));
+    eprintln!("{:?}", miette::Report::new(failure));
+    ExitCode::from(code)
+}

@@ -1,0 +1,181 @@
+//! The ledger of instances: what EC2 would know. It is written whole before anything is answered, so that a killed fleet
+//! forgets nothing it has said.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use muster_control::ports::Launched;
+use muster_core::group::GroupName;
+use muster_core::intent::LaunchSpec;
+use muster_core::member::InstanceId;
+use muster_core::snapshot::{FleetInstance, InstanceState};
+use muster_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::wire::Response;
+
+/// Ended instances are listed for an hour more, as EC2 does.
+const LISTED_AFTER_END: Duration = Duration::from_secs(3600);
+/// Addresses of one /16 of the loopback net; an instance's number picks one.
+const ADDRESSES: u32 = 64_000;
+
+/// Where the ledger's agents live: a part of the loopback net that other worlds are unlikely to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Net {
+    /// 127.`second`.x.y
+    pub second: u8,
+    /// The port that every agent listens on.
+    pub port: u16,
+}
+
+/// The ledger.
+#[derive(Debug)]
+pub struct Ledger {
+    path: PathBuf,
+    book: Book,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Book {
+    net: Net,
+    /// Instances ever launched.
+    launched: u32,
+    instances: BTreeMap<InstanceId, Entry>,
+    /// The highest attempt seen, by token or instance.
+    attempts: BTreeMap<String, u32>,
+}
+
+/// One instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its number: names its address and seeds its simulation.
+    pub number: u32,
+    /// What it was launched with.
+    pub spec: LaunchSpec,
+    /// Its state.
+    pub state: InstanceState,
+    /// When it was launched.
+    pub launched_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Where its agent listens.
+    pub endpoint: String,
+}
+
+impl Ledger {
+    /// Opens the ledger at `path`, or begins one in `net`.
+    pub fn open(path: &Path, net: Net) -> io::Result<Self> {
+        let book = match std::fs::read(path) {
+            Ok(text) => serde_json::from_slice(&text)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Book { net, launched: 0, instances: BTreeMap::new(), attempts: BTreeMap::new() }
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path: path.to_owned(), book })
+    }
+
+    /// The instances, by id.
+    pub const fn instances(&self) -> &BTreeMap<InstanceId, Entry> {
+        &self.book.instances
+    }
+
+    /// What the group's tag finds.
+    pub fn list(&self, group: &GroupName) -> Vec<FleetInstance> {
+        let ours = self.book.instances.iter().filter(|(_, entry)| entry.spec.group == *group);
+        ours.map(|(id, entry)| FleetInstance { id: id.clone(), state: entry.state }).collect()
+    }
+
+    /// Launches at most one instance a token; EC2's idempotency errors otherwise.
+    pub fn launch(&mut self, spec: &LaunchSpec, attempt: u32, now: Timestamp) -> io::Result<Response> {
+        if !self.admit(&spec.token.0, attempt) {
+            return Ok(Response::Superseded);
+        }
+        let known = self.book.instances.iter().find(|(_, entry)| entry.spec.token == spec.token);
+        if let Some((id, entry)) = known {
+            return Ok(if entry.spec != *spec {
+                Response::Refused("IdempotentParameterMismatch".into())
+            } else if entry.state.is_gone() {
+                Response::Refused("IdempotentInstanceTerminated".into())
+            } else {
+                Response::Launched(Launched { id: id.clone(), endpoint: entry.endpoint.clone() })
+            });
+        }
+        self.book.launched += 1;
+        let number = self.book.launched;
+        let host = number % ADDRESSES;
+        let Net { second, port } = self.book.net;
+        let endpoint = format!("127.{second}.{}.{}:{port}", host / 250, host % 250 + 1);
+        let id = InstanceId(format!("i-{number:08x}"));
+        let entry = Entry {
+            number,
+            spec: spec.clone(),
+            state: InstanceState::Pending,
+            launched_at: now,
+            ended_at: None,
+            endpoint: endpoint.clone(),
+        };
+        self.book.instances.insert(id.clone(), entry);
+        self.save()?;
+        Ok(Response::Launched(Launched { id, endpoint }))
+    }
+
+    /// Ends an instance; ending what has ended is success.
+    pub fn terminate(
+        &mut self,
+        group: &GroupName,
+        id: &InstanceId,
+        attempt: u32,
+        now: Timestamp,
+    ) -> io::Result<Response> {
+        if !self.admit(&id.0, attempt) {
+            return Ok(Response::Superseded);
+        }
+        if let Some(entry) = self.book.instances.get_mut(id).filter(|e| e.spec.group == *group && !e.state.is_gone()) {
+            entry.state = InstanceState::ShuttingDown;
+            entry.ended_at = Some(now);
+        }
+        self.save()?;
+        Ok(Response::Terminated)
+    }
+
+    /// Notes that an instance is in another state.
+    pub fn set(&mut self, id: &InstanceId, state: InstanceState) -> io::Result<()> {
+        if let Some(entry) = self.book.instances.get_mut(id).filter(|entry| entry.state != state) {
+            entry.state = state;
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    /// Forgets instances that ended more than an hour ago, with their tokens.
+    pub fn forget_ended(&mut self, now: Timestamp) {
+        let attempts = &mut self.book.attempts;
+        self.book.instances.retain(|id, entry| {
+            let keep = entry.ended_at.is_none_or(|ended| now.since(ended) < LISTED_AFTER_END);
+            if !keep {
+                attempts.remove(&id.0);
+                attempts.remove(&entry.spec.token.0);
+            }
+            keep
+        });
+    }
+
+    /// Whether no higher attempt has been seen for the same thing: who comes with a lower one has lost its lease.
+    fn admit(&mut self, what: &str, attempt: u32) -> bool {
+        let seen = self.book.attempts.entry(what.to_owned()).or_insert(attempt);
+        let admitted = attempt >= *seen;
+        *seen = attempt.max(*seen);
+        admitted
+    }
+
+    /// Writes the ledger beside itself and puts it in place in one step. A killed process loses nothing; a power cut may.
+    fn save(&self) -> io::Result<()> {
+        let beside = self.path.with_extension("json.new");
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(&self.book)?)?;
+        std::fs::rename(&beside, &self.path)
+    }
+}

@@ -1,0 +1,47 @@
+//! The local world: the whole loop on one machine, with no AWS account.
+//!
+//! `muster up` ([`up`]) supervises three processes of its own binary: the *fleet* ([`fleet`]), which owns the ledger of
+//! instances and their agents and stands in for EC2; the *monitor* ([`monitor`]) and the *controller* ([`controller`]),
+//! which run the very use cases of the Lambdas over one SQLite store. They speak by [`wire`]. What must never be in
+//! here: a decision about size or health.
+
+pub mod agents;
+pub mod clock;
+pub mod controller;
+pub mod crash;
+pub mod fleet;
+pub mod fleet_client;
+pub mod ledger;
+pub mod line;
+pub mod monitor;
+pub mod paths;
+pub mod policy_file;
+pub mod process;
+pub mod scenario;
+pub mod summary;
+pub mod up;
+pub mod wire;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+
+/// The processes that `muster up` starts.
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Owns the instances.
+    Fleet(fleet::FleetArgs),
+    /// Sweeps the agents.
+    Monitor(monitor::MonitorArgs),
+    /// Decides and acts.
+    Controller(controller::ControllerArgs),
+}
+
+/// Runs one of the processes until it is told to end.
+pub fn run(command: &LocalCommand) -> Result<(), Failure> {
+    match command {
+        LocalCommand::Fleet(args) => process::run(&args.common, |end| fleet::serve(args, end)),
+        LocalCommand::Monitor(args) => process::run(&args.common, |end| monitor::serve(args, end)),
+        LocalCommand::Controller(args) => process::run(&args.common, |end| controller::serve(args, end)),
+    }
+}

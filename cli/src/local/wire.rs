@@ -1,0 +1,92 @@
+//! How the processes of the local world speak: one JSON line there, one JSON line back, over a Unix socket.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use muster_control::ports::Launched;
+use muster_core::group::GroupName;
+use muster_core::intent::LaunchSpec;
+use muster_core::member::InstanceId;
+use muster_core::snapshot::FleetInstance;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+/// The longest message, in bytes: ten thousand instances fit.
+const LONGEST: u64 = 4 << 20;
+/// How long a call to the fleet may take.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// What the fleet is asked: what EC2 would be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// DescribeInstances by the group's tag.
+    List {
+        /// The group.
+        group: GroupName,
+    },
+    /// RunInstances.
+    Launch {
+        /// All parameters.
+        spec: LaunchSpec,
+        /// The intent's attempt.
+        attempt: u32,
+    },
+    /// TerminateInstances.
+    Terminate {
+        /// The group.
+        group: GroupName,
+        /// The instance.
+        instance: InstanceId,
+        /// The intent's attempt.
+        attempt: u32,
+    },
+}
+
+/// What the fleet answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// To `List`.
+    Listed(Vec<FleetInstance>),
+    /// To `Launch`.
+    Launched(Launched),
+    /// To `Terminate`.
+    Terminated,
+    /// A later attempt has been seen.
+    Superseded,
+    /// The call can never succeed as it is.
+    Refused(String),
+    /// It failed; it may be tried again.
+    Failed(String),
+}
+
+/// Reads one line of JSON. None: the other side has closed.
+pub async fn read<T: DeserializeOwned>(from: impl AsyncRead + Unpin) -> io::Result<Option<T>> {
+    let mut line = String::new();
+    BufReader::new(from.take(LONGEST)).read_line(&mut line).await?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_str(&line)?))
+}
+
+/// Writes one line of JSON.
+pub async fn write(to: &mut (impl AsyncWriteExt + Unpin), message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    to.write_all(&line).await
+}
+
+/// One call over a connection of its own.
+pub async fn call(socket: &Path, request: &Request) -> io::Result<Response> {
+    let exchange = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        write(&mut stream, request).await?;
+        read(&mut stream).await?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+    };
+    tokio::time::timeout(DEADLINE, exchange).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}

@@ -1,0 +1,92 @@
+//! `muster policy validate|schema|show-defaults`.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use muster_core::policy::{Policy, PolicyDocument, schema};
+use serde_json::json;
+
+use crate::failure::{Failure, PolicyReport};
+
+/// The longest policy that is read from a file or standard input, in bytes.
+const LONGEST: u64 = 1 << 20;
+
+/// What to do with a policy's text.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say whether a policy is valid; if not, point at every place that is wrong. Exit code 2 when it is not.
+    Validate {
+        /// The policy's file; `-` reads standard input.
+        file: PathBuf,
+        /// Say it as one JSON object: {"valid": bool, "problems": [{key, value, message, line, column}]}.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of a policy: every key, its range and what it is for.
+    Schema,
+    /// Print the policy that a document without any key is.
+    ShowDefaults,
+}
+
+/// Runs the command.
+pub fn run(command: PolicyCommand) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Validate { file, json } => validate(&file, json),
+        PolicyCommand::Schema => print(&schema()),
+        PolicyCommand::ShowDefaults => print(&PolicyDocument::default()),
+    }
+}
+
+fn validate(file: &Path, json: bool) -> Result<(), Failure> {
+    let text = read(file)?;
+    let verdict = Policy::parse(&text);
+    if json {
+        let problems = verdict.as_ref().err().map_or(&[][..], |error| &error.problems);
+        let problems: Vec<_> = problems
+            .iter()
+            .map(|p| json!({"key": p.key, "value": p.value, "message": p.message, "line": p.line, "column": p.column}))
+            .collect();
+        print(&json!({"valid": verdict.is_ok(), "problems": problems}))?;
+    }
+    match verdict {
+        Ok(_) if json => Ok(()),
+        Ok(policy) => say(&format!("{} is valid: {} to {} instances", file.display(), policy.min, policy.max)),
+        Err(error) => Err(PolicyReport::new(file.display().to_string(), error).into()),
+    }
+}
+
+/// The policy in `file`, or everything that is wrong with it.
+pub fn load(file: &Path) -> Result<(Policy, String), Failure> {
+    let text = read(file)?;
+    let policy = Policy::parse(&text).map_err(|error| PolicyReport::new(file.display().to_string(), error))?;
+    Ok((policy, text))
+}
+
+/// The text of a file, or of standard input when it is called `-`.
+pub fn read(file: &Path) -> Result<String, Failure> {
+    let name = file.display();
+    let mut text = String::new();
+    let input: Box<dyn Read> = if file.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).map_err(|error| Failure::input(&format!("{name} cannot be read"), &error))?)
+    };
+    input
+        .take(LONGEST)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::input(&format!("{name} cannot be read"), &error))?;
+    Ok(text)
+}
+
+/// Prints a document as indented JSON.
+pub fn print(document: &impl serde::Serialize) -> Result<(), Failure> {
+    let text =
+        serde_json::to_string_pretty(document).map_err(|error| Failure::run("the answer cannot be written", &error))?;
+    say(&text)
+}
+
+/// Prints a line; a reader that has gone is no reason to panic.
+pub fn say(line: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{line}").map_err(|error| Failure::run("the answer cannot be written", &error))
+}

@@ -1,0 +1,191 @@
+//! The README is true: its examples decide as it says, its table of settings is the policy's, its commands exist.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use muster_core::policy::PolicyDocument;
+use serde_json::{Value, json};
+
+const README: &str = include_str!("../../README.md");
+
+fn muster(args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("muster starts");
+    // A command that refuses its policy does not read on.
+    let _unread = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    child.wait_with_output().expect("muster ends")
+}
+
+/// The fenced JSON blocks, with the word behind `json`.
+fn blocks() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut lines = README.lines();
+    while let Some(line) = lines.next() {
+        if let Some(kind) = line.strip_prefix("```json ") {
+            let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            found.push((kind.to_owned(), text.join("\n")));
+        }
+    }
+    found
+}
+
+/// A step as the examples write it.
+fn step(step: &Value) -> String {
+    let kind = step["step"].as_str().expect("a step");
+    match (step["id"].as_str(), step["intent"]["call"]["launch"]["replaces"].as_str()) {
+        (Some(id), _) => format!("{kind} {id}"),
+        (None, Some(replaced)) => format!("{kind} for {replaced}"),
+        (None, None) => kind.to_owned(),
+    }
+}
+
+#[test]
+fn the_examples_decide_as_the_readme_says() {
+    let files = tempfile::tempdir().expect("a directory");
+    let (mut policy, mut snapshot) = ("{}".to_owned(), String::new());
+    let mut examples = 0;
+    for (kind, text) in blocks() {
+        match kind.as_str() {
+            "policy" => policy = text,
+            "snapshot" => snapshot = text,
+            "expected" => {
+                let file = files.path().join("policy.json");
+                std::fs::write(&file, &policy).expect("a policy file");
+                let output = muster(&["decide", "--policy", file.to_str().expect("a path")], &snapshot);
+                let expected: Value = serde_json::from_str(&text).expect("JSON");
+                check(&output, &expected, &snapshot);
+                examples += 1;
+                policy = "{}".to_owned();
+            }
+            other => panic!("```json {other}"),
+        }
+    }
+    assert!(examples >= 8, "only {examples} examples were found");
+}
+
+fn check(output: &Output, expected: &Value, snapshot: &str) {
+    if let Some(refused) = expected["refused"].as_str() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(said.contains(refused), "{said}");
+        return;
+    }
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let decision: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let steps: Vec<String> = decision["plan"]["steps"].as_array().expect("steps").iter().map(step).collect();
+    let report = &decision["report"];
+    let actual = json!({"desired": report["desired"], "rule": report["rule"], "steps": steps});
+    assert_eq!(&actual, expected, "{snapshot}\n{}", report["headline"]);
+}
+
+#[test]
+fn the_explanation_is_made_of_words() {
+    let (_, snapshot) = blocks().into_iter().find(|(kind, _)| kind == "snapshot").expect("a snapshot");
+    let output = muster(&["decide", "--explain"], &snapshot);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("Scale out 2 -> 4: "), "{said}");
+    assert!(said.contains("Z2") && said.contains("does      launch"), "{said}");
+}
+
+/// The leaves of a document, dotted. A limit is one setting.
+fn leaves(prefix: &str, value: &Value, found: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(object) if object.contains_key("at_least") => {
+            found.insert(prefix.to_owned(), format!("{} %, at least {}", object["percent"], object["at_least"]));
+        }
+        Value::Object(object) => {
+            for (key, value) in object {
+                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                leaves(&key, value, found);
+            }
+        }
+        Value::Array(_) => {
+            found.insert(prefix.to_owned(), "none".to_owned());
+        }
+        Value::String(text) => {
+            found.insert(prefix.to_owned(), text.clone());
+        }
+        Value::Number(number) => {
+            found.insert(prefix.to_owned(), number.as_f64().map_or(String::new(), |number| number.to_string()));
+        }
+        Value::Null | Value::Bool(_) => {
+            found.insert(prefix.to_owned(), value.to_string());
+        }
+    }
+}
+
+#[test]
+fn the_table_of_settings_is_the_policys() {
+    let mut settings = BTreeMap::new();
+    let document = serde_json::to_value(PolicyDocument::default()).expect("plain data");
+    leaves("", &document, &mut settings);
+    let (_, section) = README.split_once("\n## The policy\n").expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    let rows: BTreeMap<String, String> = section
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split(" | ");
+            Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()?.to_owned()))
+        })
+        .collect();
+    assert_eq!(rows, settings);
+}
+
+#[test]
+fn a_policy_is_validated_in_words_and_as_json() {
+    let defaults = muster(&["policy", "show-defaults"], "");
+    let defaults = String::from_utf8_lossy(&defaults.stdout).into_owned();
+    let valid = muster(&["policy", "validate", "-"], &defaults);
+    assert_eq!(
+        (valid.status.code(), String::from_utf8_lossy(&valid.stdout).trim()),
+        (Some(0), "- is valid: 2 to 5 instances")
+    );
+    let wrong = muster(&["policy", "validate", "-", "--json"], "{\n  \"min_instances\": 9, \"max_instances\": 3}");
+    assert_eq!(wrong.status.code(), Some(2));
+    let verdict: Value = serde_json::from_slice(&wrong.stdout).expect("JSON");
+    let problem = &verdict["problems"][0];
+    assert_eq!(
+        (&verdict["valid"], &problem["key"], &problem["line"]),
+        (&json!(false), &json!("min_instances"), &json!(2))
+    );
+    let pointed = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    assert!(pointed.contains("[-:2:20]") || pointed.contains("[2:20]"), "{pointed}");
+}
+
+#[test]
+fn the_schema_names_every_setting_with_its_help() {
+    let output = muster(&["policy", "schema"], "");
+    let schema: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let properties = schema["properties"].as_object().expect("properties");
+    let document = serde_json::to_value(PolicyDocument::default()).expect("plain data");
+    for key in document.as_object().expect("an object").keys() {
+        assert!(properties[key]["description"].is_string() || properties[key]["$ref"].is_string(), "{key}");
+    }
+    assert_eq!(properties["max_instances"]["maximum"], 10_000);
+}
+
+#[test]
+fn a_wrong_snapshot_is_refused_with_the_place() {
+    for (snapshot, says) in [
+        ("{", "EOF while parsing"),
+        ("{}", "missing field `now`"),
+        ("{\"now\": \"yesterday\"}", "is not an RFC 3339 time"),
+        ("{\"now\": 1, \"members\": [{\"id\": \"a\"}, {\"id\": \"a\"}]}", "holds member a twice"),
+        (
+            "{\"now\": 1, \"members\": [{\"id\": \"a\", \"health\": {\"load\": 101}}]}",
+            "a load of 101 is not within 0 to 100 %",
+        ),
+        ("{\"now\": 1, \"member\": []}", "unknown field `member`"),
+    ] {
+        let output = muster(&["decide"], snapshot);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{snapshot}");
+        assert!(said.contains(says), "{snapshot}: {said}");
+    }
+}

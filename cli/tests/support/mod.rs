@@ -1,0 +1,241 @@
+//! A running local world, as a test sees it: it reads the JSON lines of `muster up`, waits for events (never for time),
+//! and makes sure at the end that no process is left.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+/// The longest that a world may take to show anything a test waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
+
+/// A running `muster up`.
+pub(crate) struct World {
+    child: Child,
+    lines: Receiver<Value>,
+    /// Everything said so far.
+    pub(crate) seen: Vec<Value>,
+    /// Lines before this one have been waited past.
+    next: usize,
+    /// Every process that was named, with its start time, which tells it from a later one with the same id.
+    processes: BTreeMap<u32, Option<String>>,
+}
+
+/// A directory for one test's files.
+pub(crate) fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("muster-test-").tempdir().expect("a temporary directory")
+}
+
+/// The demo policy with `changes` merged into its top level.
+pub(crate) fn policy(changes: Value) -> String {
+    let mut policy: Value = serde_json::from_str(include_str!("../../scenarios/policy.json")).expect("the demo policy");
+    let (Value::Object(policy_object), Value::Object(changes)) = (&mut policy, changes) else { panic!("objects") };
+    policy_object.extend(changes);
+    policy.to_string()
+}
+
+/// A policy file in `directory`.
+pub(crate) fn policy_file(directory: &Path, changes: Value) -> PathBuf {
+    let file = directory.join("policy.json");
+    std::fs::write(&file, policy(changes)).expect("a policy file");
+    file
+}
+
+impl World {
+    /// Starts `muster up --json` with `args`.
+    pub(crate) fn up(args: &[&str]) -> Self {
+        Self::up_with(args, &[])
+    }
+
+    /// The same with environment variables.
+    pub(crate) fn up_with(args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
+            .arg("up")
+            .arg("--json")
+            .args(args)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("muster up starts");
+        let stdout = child.stdout.take().expect("a pipe");
+        let (tell, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("not JSON: {error}: {line}"));
+                if tell.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines, seen: Vec::new(), next: 0, processes: BTreeMap::new() }
+    }
+
+    /// The process id of `muster up` itself.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line; none at the end.
+    fn read(&mut self, patience: Duration) -> Result<bool, RecvTimeoutError> {
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => {
+                for kind in ["process", "instance"] {
+                    if let Some(pid) = line[kind]["pid"].as_u64().filter(|_| line[kind]["ended"].is_null()) {
+                        let pid = u32::try_from(pid).expect("a process id");
+                        self.processes.insert(pid, start_time(pid));
+                    }
+                }
+                self.seen.push(line);
+                Ok(true)
+            }
+            Err(RecvTimeoutError::Disconnected) => Ok(false),
+            Err(RecvTimeoutError::Timeout) => Err(RecvTimeoutError::Timeout),
+        }
+    }
+
+    /// The first line after those waited for that `wanted` accepts.
+    pub(crate) fn until(&mut self, what: &str, mut wanted: impl FnMut(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            while self.next < self.seen.len() {
+                self.next += 1;
+                if wanted(&self.seen[self.next - 1]) {
+                    return self.seen[self.next - 1].clone();
+                }
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.read(left) {
+                Ok(true) => {}
+                Ok(false) => self.give_up(&format!("the world ended before: {what}")),
+                Err(_) => self.give_up(&format!("not seen in {PATIENCE:?}: {what}")),
+            }
+        }
+    }
+
+    fn give_up(&self, why: &str) -> ! {
+        let last: Vec<String> = self.seen.iter().rev().take(60).rev().map(short).collect();
+        panic!("{why}\nthe last lines were:\n{}", last.join("\n"));
+    }
+
+    /// Waits until a decision counts `n` members in service, and nobody is in any other state.
+    pub(crate) fn until_settled(&mut self, n: u64) -> Value {
+        self.until(&format!("{n} in service and nobody else"), |line| {
+            let counts = &line["decision"]["report"]["counts"];
+            counts["in_service"] == n && counts["actual"] == n && counts["draining"] == 0 && counts["terminating"] == 0
+        })
+    }
+
+    /// Waits for an action of `kind`.
+    pub(crate) fn until_action(&mut self, kind: &str) -> Value {
+        self.until(kind, |line| line["action"]["kind"] == kind)["action"].clone()
+    }
+
+    /// The agents' process ids, by instance: the latest of each.
+    pub(crate) fn agents(&self) -> BTreeMap<String, u32> {
+        let pid = |line: &Value| {
+            let instance = line.get("instance")?;
+            Some((instance["id"].as_str()?.to_owned(), u32::try_from(instance["pid"].as_u64()?).ok()?))
+        };
+        self.seen.iter().filter_map(pid).collect()
+    }
+
+    /// The latest process id of fleet, monitor or controller, once it has been started.
+    pub(crate) fn process(&mut self, name: &str) -> u32 {
+        let pid = |line: &Value| line["process"]["pid"].as_u64().filter(|_| line["process"]["name"] == name);
+        loop {
+            if let Some(pid) = self.seen.iter().rev().find_map(pid) {
+                return u32::try_from(pid).expect("a process id");
+            }
+            if !matches!(self.read(PATIENCE), Ok(true)) {
+                self.give_up(&format!("no process {name}"));
+            }
+        }
+    }
+
+    /// The actions of `kind` so far.
+    pub(crate) fn actions(&self, kind: &str) -> Vec<&Value> {
+        self.seen.iter().map(|line| &line["action"]).filter(|action| action["kind"] == kind).collect()
+    }
+
+    /// Reads to the end of a world that ends by itself, and gives its summary.
+    pub(crate) fn summary(mut self) -> (Value, Vec<Value>) {
+        let summary = self.until("the summary", |line| line.get("summary").is_some());
+        let status = self.child.wait().expect("muster up ends");
+        assert!(status.success(), "{status}");
+        while let Ok(true) = self.read(PATIENCE) {}
+        assert_eq!(self.seen.last(), Some(&summary), "the summary is the last line");
+        self.assert_nobody_left();
+        (summary["summary"].clone(), std::mem::take(&mut self.seen))
+    }
+
+    /// Ends the world as Ctrl-C does.
+    pub(crate) fn end(self) -> (Value, Vec<Value>) {
+        signal(self.child.id(), Signal::INT);
+        self.summary()
+    }
+
+    /// Kills `muster up` itself: everything must go with it.
+    pub(crate) fn kill(self) {
+        signal(self.child.id(), Signal::KILL);
+        self.wait();
+    }
+
+    /// Waits for the end of `muster up`, however it comes: everything must go with it.
+    pub(crate) fn wait(mut self) -> ExitStatus {
+        while let Ok(true) = self.read(PATIENCE) {}
+        let status = self.child.wait().expect("it ends");
+        self.assert_nobody_left();
+        status
+    }
+
+    fn assert_nobody_left(&self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let alive = || self.processes.iter().filter(|(pid, start)| start.is_some() && start_time(**pid) == **start);
+        while alive().next().is_some() {
+            assert!(Instant::now() < deadline, "processes are left: {:?}", alive().collect::<Vec<_>>());
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A test that failed leaves nothing behind either.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// A line without its long parts.
+fn short(line: &Value) -> String {
+    match line.get("decision") {
+        Some(decision) => {
+            let report = &decision["report"];
+            json!({"decision": report["headline"], "counts": report["counts"], "remarks": report["remarks"], "waits": report["waits"]})
+                .to_string()
+        }
+        None => line.to_string(),
+    }
+}
+
+/// When a process started; none when there is none, or it is a zombie.
+fn start_time(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut fields = after_name.split_whitespace();
+    (fields.next()? != "Z").then(|| fields.nth(18).unwrap_or_default().to_owned())
+}
+
+/// Sends a signal to a process that a test's world has named.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("not zero");
+    // It may have ended meanwhile.
+    let _ended = kill_process(pid, signal);
+}
