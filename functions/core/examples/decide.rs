@@ -1,7 +1,7 @@
 //! Measures a decision beside the mere reading of its input. `bench/run` calls it.
 //!
 //! Reads snapshots on standard input, one JSON document a line, and prints one JSON list with an object for each: the
-//! microseconds that `decide` and that serde_json's parsing of the same snapshot took in each of [`RUNS`] runs, and
+//! microseconds that `decide` and that serde_json's parsing of the same snapshot took in each of `RUNS` runs, and
 //! what was decided.
 #![expect(
     clippy::disallowed_methods,

@@ -26,11 +26,11 @@ use census::Census;
 use draft::Draft;
 use size::Sizing;
 
-/// Actions that one claim takes at most. A DynamoDB transaction holds 100 items: a termination costs two, HEAD, the
-/// activity and the rosters some.
-pub const ACTIONS_PER_CLAIM: usize = 30;
+/// Actions that one claim takes at most. A DynamoDB transaction holds 100 items: an action costs two, a fact two (its
+/// member and its activity), and HEAD, the decision's record, the policy and the rosters of up to 20 shards the rest.
+pub const ACTIONS_PER_CLAIM: usize = 24;
 /// Facts that one claim writes down at most, for the same reason.
-pub const RECORDS_PER_CLAIM: usize = 20;
+pub const RECORDS_PER_CLAIM: usize = 12;
 /// Remarks of a kind that a report holds at most: a record in DynamoDB holds 400 KB, however large the group.
 const REMARKS_KEPT: usize = 20;
 /// Effective periods after which a sweep is too old for load and health (O8).

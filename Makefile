@@ -1,0 +1,28 @@
+# Muster. `make up` runs the whole loop on this machine, `make test` passes the tests; both set up all they need.
+
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+# Tests that run a local world mostly wait: more of them than cores run side by side.
+TEST_THREADS ?= 4
+ARGS ?=
+
+.PHONY: help up test check bench
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: ## Run the whole loop on this machine, with no AWS account: make up ARGS="--scenario calm --for 60s"
+	@$(CARGO) build --locked --package muster --package monitor-c
+	@$${CARGO_TARGET_DIR:-target}/debug/muster up $(ARGS)
+
+test: ## Pass all tests: rules, ports, the agent, the whole loop with real processes
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked --workspace --all-targets --no-fail-fast -- --test-threads=$(TEST_THREADS)
+
+check: ## Formatting, lints, documentation: every commit passes it
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
+	@bench/run $(ARGS)
