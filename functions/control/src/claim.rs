@@ -45,6 +45,7 @@ pub fn of(state: &GroupState, snapshot: &Snapshot, decision: &Decision, policy: 
     let mut rosters = BTreeSet::new();
     let mut activity = Vec::new();
     policy.note(&mut head, &mut claim, &mut activity, now);
+    activity.push(decision_activity(&mut head, snapshot, decision));
     for step in &decision.plan.steps {
         apply(step, &mut members, &mut changed, &mut rosters, &mut claim);
         activity.extend(activity_of(step, state, now));
@@ -55,7 +56,6 @@ pub fn of(state: &GroupState, snapshot: &Snapshot, decision: &Decision, policy: 
         claim.put_rosters.push(roster(&head.group, shard, number, members.values()));
     }
     claim.put_members = changed.iter().filter_map(|id| members.get(id).cloned()).collect();
-    activity.push(decision_activity(&mut head, snapshot, decision));
     Claim { head, activity, ..claim }
 }
 

@@ -98,6 +98,7 @@ async fn d6_a_record_goes_only_after_ec2_says_so() {
         assert!(matches!(world.member_state(id).await, Some(MemberState::Terminating(_))));
     }
     world.steps(3).await;
+    assert_eq!(world.told().len(), 2, "whom EC2 shall end nobody sweeps");
     assert_eq!(world.calls(Call::Terminate), 2, "EC2 has its time");
     world.steps(4).await;
     assert_eq!(world.calls(Call::Terminate), 4, "and is told again");
@@ -134,6 +135,18 @@ async fn a_termination_that_ec2_refuses_is_given_up_and_ordered_again() {
     world.steps(8).await;
     assert_eq!(world.running().len(), 2);
     world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn the_largest_claim_fits_a_transaction() {
+    // As many drains as a claim takes, together with as many first answers, and an edit. The world's store counts.
+    let world = World::grown(json!({ "min_instances": 60, "max_instances": 200 })).await;
+    world.edit(json!({ "min_instances": 90, "max_instances": 200 }));
+    world.ring().await;
+    world.sweep_all().await;
+    world.edit(json!({ "min_instances": 40, "max_instances": 50 }));
+    world.ring().await;
+    assert_eq!(draining(&world).await.len(), 40);
 }
 
 #[tokio::test]

@@ -129,6 +129,26 @@ async fn o1_out_only_launches_and_lets_nobody_go() {
 }
 
 #[tokio::test]
+async fn o1_out_only_makes_no_termination_that_was_ordered_before() {
+    let world = World::grown(json!({ "min_instances": 4 })).await;
+    world.agents(Scripted::Load(5.0));
+    world.edit(json!({}));
+    world.always(Call::Terminate, With::Unavailable);
+    world.steps(2).await;
+    world.agents(Scripted::Load(50.0));
+    assert_eq!((world.calls(Call::Terminate), world.state().await.intents.len()), (2, 2));
+    world.well();
+    world.edit(json!({ "mode": "out-only" }));
+    world.clock.advance(LEASE);
+    world.steps(3).await;
+    assert_eq!((world.calls(Call::Terminate), world.running().len()), (2, 4));
+    world.edit(json!({}));
+    world.ring().await;
+    assert_eq!(world.running().len(), 2);
+    world.assert_whole().await;
+}
+
+#[tokio::test]
 async fn o1_out_only_waits_with_a_boot_that_never_answers() {
     let world = World::new(json!({ "mode": "out-only", "max_instances": 2 }));
     world.step().await;

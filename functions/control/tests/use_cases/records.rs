@@ -8,6 +8,7 @@ use muster_control::ports::{GroupStore, HealthStore};
 use muster_control::sweep::Swept;
 use muster_core::decide::decide;
 use muster_core::group::Shard;
+use muster_core::member::InstanceId;
 use muster_core::policy::Policy;
 use muster_core::report::Report;
 use serde_json::json;
@@ -50,6 +51,31 @@ async fn o2_every_sweep_is_decided_and_counted_inaction_too() {
         let before = decided(&world).await;
         world.step().await;
         assert!(decided(&world).await > before, "a sweep without a decision");
+    }
+}
+
+#[tokio::test]
+async fn o2_who_joins_and_drains_in_one_decision_is_recorded_twice() {
+    let world = World::grown(json!({})).await;
+    world.edit(json!({ "min_instances": 4 }));
+    world.ring().await;
+    world.sweep_all().await;
+    world.agents(Scripted::Load(60.0));
+    for newcomer in [3, 4] {
+        world.agent(&id(newcomer), Scripted::Load(40.0));
+    }
+    world.edit(json!({ "min_instances": 1, "max_instances": 2 }));
+    world.step().await;
+    let of = |wanted: usize| move |instance: &InstanceId| *instance == id(wanted);
+    for newcomer in [3, 4].map(of) {
+        assert_eq!(
+            world.logged(|event| matches!(event, Event::Joined { instance, .. } if newcomer(instance))).await,
+            1
+        );
+        assert_eq!(
+            world.logged(|event| matches!(event, Event::Draining { instance, .. } if newcomer(instance))).await,
+            1
+        );
     }
 }
 
