@@ -59,6 +59,7 @@ pub async fn serve(args: &ControllerArgs, mut end: EndSignal) -> Result<(), Fail
             Ok(done) => {
                 said.clear();
                 done.activity.into_iter().for_each(|activity| say(&activity.into()));
+                done.troubles.into_iter().for_each(|trouble| notice("controller", trouble));
             }
             Err(error) => {
                 let text = chain(&error);

@@ -52,20 +52,39 @@ struct Ended {
     activity: Activity,
 }
 
-/// Carries out every open intent of the group that nobody else holds, and returns what was settled.
+/// What carrying out intents came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Executed {
+    /// Intents that have ended.
+    pub settled: Vec<Activity>,
+    /// Why others have not, beyond that somebody else holds them: for the log.
+    pub troubles: Vec<String>,
+}
+
+/// An intent that is left to the next lease, and why, when that is worth a word.
+struct Left(Option<String>);
+
+impl Left {
+    fn because(intent: &Intent, error: &dyn std::error::Error) -> Self {
+        Self(Some(format!("intent {} is left to its next lease: {}", intent.id, chain(error))))
+    }
+}
+
+/// Carries out every open intent of the group that nobody else holds.
 pub async fn execute<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
     allowed: Allowed,
     deadline: Timestamp,
-) -> Result<Vec<Activity>, StoreError>
+) -> Result<Executed, StoreError>
 where
     S: GroupStore,
     F: Fleet,
     P: Sync,
     C: Clock,
 {
-    let Some(state) = controller.store.read(group).await? else { return Ok(Vec::new()) };
+    let mut executed = Executed::default();
+    let Some(state) = controller.store.read(group).await? else { return Ok(executed) };
     let now = controller.clock.now();
     let free = |intent: &Intent| intent.lease.as_ref().is_none_or(|lease| lease.until <= now);
     let wanted = |intent: &Intent| match intent.call {
@@ -74,29 +93,31 @@ where
     };
     let intents: Vec<Intent> = state.intents.into_iter().filter(|i| free(i) && wanted(i)).collect();
     let calls = intents.into_iter().map(|intent| call(controller, group, intent, deadline));
-    let ended: Vec<Ended> = stream::iter(calls).buffered(CALLS_AT_ONCE).filter_map(async |ended| ended).collect().await;
+    let outcomes: Vec<Result<Ended, Left>> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;
     let mut shards: BTreeMap<Shard, Vec<Ended>> = BTreeMap::new();
-    for end in ended {
-        shards.entry(end.shard).or_default().push(end);
+    for outcome in outcomes {
+        match outcome {
+            Ok(end) => shards.entry(end.shard).or_default().push(end),
+            Err(Left(why)) => executed.troubles.extend(why),
+        }
     }
-    let mut settled = Vec::new();
     for (shard, mut ended) in shards {
         while !ended.is_empty() {
             let rest = ended.split_off(ended.len().min(SETTLED_AT_ONCE));
-            settled.extend(settle(controller, group, shard, ended).await?);
+            executed.settled.extend(settle(controller, group, shard, ended).await?);
             ended = rest;
         }
     }
-    Ok(settled)
+    Ok(executed)
 }
 
-/// Leases one intent and makes its call. None: somebody else has it, no time is left, or the outcome is unknown.
+/// Leases one intent and makes its call. It is left when somebody else has it, no time is left, or the outcome is unknown.
 async fn call<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
     intent: Intent,
     deadline: Timestamp,
-) -> Option<Ended>
+) -> Result<Ended, Left>
 where
     S: GroupStore,
     F: Fleet,
@@ -106,7 +127,7 @@ where
     let Controller { store, fleet, clock, settings, .. } = controller;
     let now = clock.now();
     if now >= deadline {
-        return None;
+        return Err(Left(None));
     }
     let request = LeaseRequest {
         group: group.clone(),
@@ -116,10 +137,14 @@ where
         now,
         until: now.plus(settings.lease),
     };
-    let attempt = store.lease(&request).await.ok()?;
+    let attempt = match store.lease(&request).await {
+        Ok(attempt) => attempt,
+        Err(StoreError::Conflict) => return Err(Left(None)),
+        Err(error) => return Err(Left::because(&intent, &error)),
+    };
     // A lease that was long in coming may be over: no call outlives its handler or its lease.
     if clock.now() >= deadline.min(request.until) {
-        return None;
+        return Err(Left(None));
     }
     let (shard, member, event) = match &intent.call {
         Call::Launch(spec) => {
@@ -151,16 +176,18 @@ where
         }
     };
     let activity = Activity { group: group.clone(), at: clock.now(), id: format!("intent-{}", intent.id), event };
-    Some(Ended { intent, attempt, shard, member, activity })
+    Ok(Ended { intent, attempt, shard, member, activity })
 }
 
 /// What a failed call leads to: a definite refusal ends the intent, anything else leaves it for the next lease.
-fn abandoned(intent: &Intent, error: &FleetError) -> Option<Event> {
+fn abandoned(intent: &Intent, error: &FleetError) -> Result<Event, Left> {
     match error {
         FleetError::NoCapacity(_) | FleetError::Refused(_) => {
-            Some(Event::Abandoned { intent: intent.id.clone(), reason: chain(error) })
+            Ok(Event::Abandoned { intent: intent.id.clone(), reason: chain(error) })
         }
-        FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_) => None,
+        FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_) => {
+            Err(Left::because(intent, error))
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use muster_core::decide::{Decision, decide};
 use muster_core::group::{GroupName, Head, Shard};
 use muster_core::health::Sweep;
+use muster_core::report::{Report, Rule};
 use muster_core::snapshot::{FleetInstance, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
 
@@ -57,6 +58,8 @@ pub struct Settings {
 pub struct Reconciled {
     /// Decisions, claims' by-products and settled intents, in order.
     pub activity: Vec<Activity>,
+    /// What could not be done now and is left to the next doorbell, in words for the log.
+    pub troubles: Vec<String>,
     /// Whether it gave up on losing claims; the next doorbell goes on.
     pub contended: bool,
 }
@@ -96,7 +99,7 @@ where
         let in_force = policy::in_force(store, policies, group, state.as_ref().map(|state| &state.head)).await?;
         let outcome = match &state {
             None => create(controller, group, &in_force).await?,
-            Some(state) => round(controller, state, &in_force, deadline).await?,
+            Some(state) => round(controller, state, &in_force, deadline, &mut done.troubles).await?,
         };
         match outcome {
             Round::LostClaim if lost_claims == LOST_CLAIMS => {
@@ -147,6 +150,7 @@ async fn round<S, F, P, C>(
     state: &GroupState,
     in_force: &InForce,
     deadline: Timestamp,
+    troubles: &mut Vec<String>,
 ) -> Result<Round, ReconcileError>
 where
     S: GroupStore + HealthStore,
@@ -158,7 +162,7 @@ where
     let group = &state.head.group;
     let sweeps = latest_sweeps(store, &state.head).await?;
     // When EC2 cannot be asked its facts are unknown, which is not the same as nobody being there.
-    let listed = fleet.list(group).await.ok();
+    let listed = fleet.list(group).await.map_err(|error| troubles.push(policy::chain(&error))).ok();
     let snapshot = snapshot(state, &sweeps, listed, in_force, clock.now());
     let decision = decide(&snapshot, &in_force.policy);
     let mut activity = Vec::new();
@@ -171,7 +175,9 @@ where
         }
     }
     let allowed = execute::Allowed::by(in_force.policy.mode);
-    activity.extend(execute(controller, group, allowed, deadline).await?);
+    let executed = execute(controller, group, allowed, deadline).await?;
+    activity.extend(executed.settled);
+    troubles.extend(executed.troubles);
     let settled = activity.iter().any(|a| !matches!(a.event, Event::Decision { .. } | Event::Joined { .. }));
     // What is postponed follows only a claim that took some of it: a mode that withholds everything makes no room.
     let plan = &decision.plan;
@@ -189,6 +195,13 @@ fn needs_claim(state: &GroupState, decision: &Decision, in_force: &InForce) -> b
         || next.desired != state.head.desired
         || next.mode != in_force.policy.mode
         || in_force.has_news(&state.head)
+        || went_stale(&state.head, &decision.report)
+}
+
+/// Whether the sweeps have stopped and nobody has written it down yet (O8).
+fn went_stale(head: &Head, report: &Report) -> bool {
+    let stale = report.waits.iter().any(|wait| wait.rule == Rule::O8);
+    stale && head.last_decision.as_ref().is_none_or(|last| last.fold_key != report.fold_key())
 }
 
 async fn latest_sweeps<S: HealthStore>(store: &S, head: &Head) -> Result<Vec<(Shard, Option<Sweep>)>, StoreError> {

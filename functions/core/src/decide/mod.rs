@@ -80,9 +80,6 @@ fn gate(snapshot: &Snapshot, census: &Census<'_>) -> Result<(), Remark> {
     if sweep.awaited > 0 {
         return closed(Rule::M5, format!("the sweep of {} shards is not in yet", sweep.awaited));
     }
-    if snapshot.head.last_slot.is_some_and(|last| last >= sweep.slot) {
-        return closed(Rule::S7, format!("the sweep of {} has been decided on", sweep.slot));
-    }
     let age = snapshot.now.since(sweep.slot);
     if age > census.period * STALE_PERIODS {
         return closed(
@@ -93,6 +90,9 @@ fn gate(snapshot: &Snapshot, census: &Census<'_>) -> Result<(), Remark> {
                 spoken(census.period * STALE_PERIODS)
             ),
         );
+    }
+    if snapshot.head.last_slot.is_some_and(|last| last >= sweep.slot) {
+        return closed(Rule::S7, format!("the sweep of {} has been decided on", sweep.slot));
     }
     Ok(())
 }

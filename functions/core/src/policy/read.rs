@@ -142,7 +142,11 @@ fn unknown_keys(value: &Value, tree: &Tree<'_>) -> Vec<Problem> {
 }
 
 fn compare(value: &Value, known: &Value, path: &str, tree: &Tree<'_>, problems: &mut Vec<Problem>) {
-    let (Value::Object(value), Value::Object(known)) = (value, known) else { return };
+    let Value::Object(known) = known else { return };
+    let Value::Object(value) = value else {
+        // serde would take a list for an object, field by field.
+        return problems.push(tree.problem(path, "must be an object: {...}"));
+    };
     for (key, inner) in value {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         match known.get(key) {
@@ -321,7 +325,10 @@ mod tests {
             (r#"{"scaling": {"cpu_up_threshold": 1e999}}"#, "the policy is not JSON: number out of range"),
             (r#"{"launch": {"zones": ["a", ""]}}"#, r#"launch.zones[1] is "": "#),
             (r#"{"max_in_per_window": {"percent": 50, "at_least": 0}}"#, "max_in_per_window.at_least is 0: "),
-            (r#"[2, 5]"#, "invalid type"),
+            ("[2, 5]", "must be an object"),
+            ("[]", "must be an object"),
+            (r#"{"scaling": []}"#, "scaling is []: must be an object"),
+            (r#"{"max_in_per_window": [50, 1]}"#, "max_in_per_window is [50, 1]: must be an object"),
             ("{\n  \"min_instances\": 2,\n}", "the policy is not JSON: trailing comma (line 3, column 1)"),
             ("", "the policy is empty"),
             ("{\"min_instances\": 2} x", "the policy is not JSON: trailing characters"),
