@@ -17,7 +17,7 @@ up: ## Run the whole loop on this machine, with no AWS account: make up ARGS="--
 
 test: ## Pass all tests: rules, ports, the agent, the whole loop with real processes
 	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --workspace --all-targets --no-fail-fast -- --test-threads=$(TEST_THREADS)
+	$(CARGO) test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
 
 check: ## Formatting, lints, documentation: every commit passes it
 	$(CARGO) fmt --all -- --check
