@@ -22,7 +22,7 @@ test: ## Pass all tests: rules, ports, the agent, the whole loop with real proce
 check: ## Formatting, lints, documentation: every commit passes it
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 
 bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
 	@bench/run $(ARGS)
