@@ -1,7 +1,6 @@
 //! `muster decide`: the pure decision as a command.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +9,7 @@ use muster_core::policy::Policy;
 use muster_core::snapshot::Snapshot;
 
 use crate::failure::Failure;
-use crate::policy::{load, print, say};
+use crate::policy::{load, print, read_all, say};
 
 /// The longest snapshot that is read, in bytes: 10,000 members fit ten times over.
 const LONGEST: u64 = 64 << 20;
@@ -38,11 +37,7 @@ pub fn run(args: &DecideArgs) -> Result<(), Failure> {
         Some(file) => load(file)?.0,
         None => Policy::default(),
     };
-    let mut text = String::new();
-    std::io::stdin()
-        .take(LONGEST)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::input("the snapshot on standard input cannot be read", &error))?;
+    let text = read_all("the snapshot on standard input", std::io::stdin(), LONGEST)?;
     let snapshot = parse(&text)?;
     let decision = decide(&snapshot, &policy);
     if args.explain { say(&explain(&decision)) } else { print(&decision) }

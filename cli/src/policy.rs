@@ -65,18 +65,25 @@ pub fn load(file: &Path) -> Result<(Policy, String), Failure> {
 
 /// The text of a file, or of standard input when it is called `-`.
 pub fn read(file: &Path) -> Result<String, Failure> {
-    let name = file.display();
+    if file.as_os_str() == "-" {
+        return read_all("standard input", std::io::stdin(), LONGEST);
+    }
+    let name = file.display().to_string();
+    let input = std::fs::File::open(file).map_err(|error| Failure::input(&format!("{name} cannot be read"), &error))?;
+    read_all(&name, input, LONGEST)
+}
+
+/// All that `input` holds; more than `most` bytes are refused, not cut.
+pub fn read_all(name: &str, input: impl Read, most: u64) -> Result<String, Failure> {
     let mut text = String::new();
-    let input: Box<dyn Read> = if file.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        Box::new(std::fs::File::open(file).map_err(|error| Failure::input(&format!("{name} cannot be read"), &error))?)
-    };
-    input
-        .take(LONGEST)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::input(&format!("{name} cannot be read"), &error))?;
-    Ok(text)
+    let read = input.take(most + 1).read_to_string(&mut text);
+    match read {
+        Ok(length) if length as u64 > most => {
+            Err(Failure::Input(format!("{name} has more than {most} bytes: at most that many are read")))
+        }
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure::input(&format!("{name} cannot be read"), &error)),
+    }
 }
 
 /// Prints a document as indented JSON.

@@ -13,13 +13,13 @@ use muster_core::snapshot::InstanceState;
 /// A fleet process, ended with the test. Its instances never boot: its agent ends at once.
 struct FleetProcess {
     child: Child,
-    files: tempfile::TempDir,
+    files: Option<tempfile::TempDir>,
 }
 
 impl FleetProcess {
     fn start(files: tempfile::TempDir) -> (FleetClient, Self) {
         let directory = files.path().to_str().expect("a path").to_owned();
-        let child = Command::new(env!("CARGO_BIN_EXE_muster"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
             .args(["local", "fleet", "--group", "example", "--state", &directory, "--run", &directory])
             .args(["--parent-pid", &std::process::id().to_string()])
             .args(["--agent", "/bin/true", "--scenario", "calm", "--began-ms", "0", "--seed", "1"])
@@ -29,18 +29,18 @@ impl FleetProcess {
             .expect("the fleet starts");
         let socket = PathBuf::from(directory).join("fleet.sock");
         // The socket is made when the fleet listens.
-        while !std::os::unix::net::UnixStream::connect(&socket).is_ok_and(|_| true) {
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            assert!(child.try_wait().expect("a child").is_none(), "the fleet has ended");
             std::thread::yield_now();
         }
-        (FleetClient(socket), Self { child, files })
+        (FleetClient(socket), Self { child, files: Some(files) })
     }
 
     /// Kills the fleet with SIGKILL, and starts another over the same ledger.
     fn killed(mut self) -> (FleetClient, Self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it was killed");
-        let files = std::mem::replace(&mut self.files, tempfile::tempdir().expect("a directory"));
-        Self::start(files)
+        Self::start(self.files.take().expect("its own directory"))
     }
 }
 

@@ -3,7 +3,9 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use muster_core::time::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use support::{World, directory, policy, policy_file, signal};
@@ -19,15 +21,32 @@ fn ledger(state: &str) -> (BTreeSet<String>, Vec<String>) {
     (alive, tokens)
 }
 
-/// The group has `n` members in service; the ledger has the same and no more; each token has one instance.
+/// The group has `n` members in service; the ledger has the same and no more; each token has one instance, and each instance
+/// one agent.
 fn assert_whole(world: &mut World, state: &str, n: u64) {
     world.until_settled(n);
     let (alive, tokens) = ledger(state);
     assert_eq!(alive.len() as u64, n, "{alive:?}");
+    let agents = world.agents_running();
+    let distinct: BTreeSet<&String> = agents.iter().collect();
+    assert_eq!((agents.len() as u64, distinct.len() as u64), (n, n), "one agent for each instance: {agents:?}");
     let distinct: BTreeSet<&String> = tokens.iter().collect();
     assert_eq!(distinct.len(), tokens.len(), "a token has launched twice");
     let listening: BTreeSet<String> = world.agents().into_keys().collect();
     assert!(alive.is_subset(&listening), "{alive:?} {listening:?}");
+}
+
+/// A world over the same state makes the group whole again, within 30 s of its own clock.
+fn resume_and_recover(args: &[&str], state: &str, n: u64) -> (Value, Vec<Value>) {
+    let mut world = World::up(args);
+    let time =
+        |line: &Value, kind: &str| -> Timestamp { serde_json::from_value(line[kind]["at"].clone()).expect("a time") };
+    let first = world.until("the first sweep", |line| line.get("sweep").is_some());
+    assert_whole(&mut world, state, n);
+    let settled = world.seen.iter().rev().find(|line| line.get("decision").is_some()).expect("a decision");
+    let took = time(settled, "decision").since(time(&first, "sweep"));
+    assert!(took <= Duration::from_secs(30), "it took {took:?}");
+    world.end()
 }
 
 /// Starts a world whose controller is killed at `point`, and gives it back once that has happened.
@@ -53,6 +72,18 @@ fn l1_killed_between_claim_and_launch_the_launches_are_made_up_for_once() {
 }
 
 #[test]
+fn l1_claimed_launches_outlive_the_whole_world() {
+    let files = directory();
+    let state = files.path().join("state").display().to_string();
+    let policy = policy_file(files.path(), json!({})).display().to_string();
+    crashed_at("claim-launch", &state, &policy, |_| {}).kill();
+    let args = ["--scenario", "calm", "--state", &state, "--policy", &policy];
+    let (summary, _) = resume_and_recover(&args, &state, 2);
+    assert_eq!((&summary["launched"], &summary["terminated"]), (&json!(0), &json!(0)), "{summary}");
+    assert_eq!(ledger(&state).1.len(), 2, "two launches were wanted, and two were made");
+}
+
+#[test]
 fn l1_killed_between_launch_and_settle_no_instance_is_doubled_or_lost() {
     let files = directory();
     let state = files.path().join("state").display().to_string();
@@ -60,9 +91,9 @@ fn l1_killed_between_launch_and_settle_no_instance_is_doubled_or_lost() {
     let world = crashed_at("launch-settle", &state, &policy, |_| {});
     // This time everything dies before the lease has ended, and another world takes over.
     world.kill();
-    let mut world = World::up(&["--scenario", "calm", "--state", &state, "--policy", &policy]);
-    assert_whole(&mut world, &state, 2);
-    let (_, lines) = world.end();
+    let args = ["--scenario", "calm", "--state", &state, "--policy", &policy];
+    let (summary, lines) = resume_and_recover(&args, &state, 2);
+    assert_eq!(summary["launched"], 0, "{summary}");
     assert!(lines.iter().all(|line| line["action"]["kind"] != "terminated"));
     assert_eq!(ledger(&state).1.len(), 2, "two launches were wanted, and two were made");
 }
@@ -115,9 +146,24 @@ fn whoever_is_killed_at_random_moments_the_group_is_what_it_should_be() {
         }
     }
     world.kill();
-    let mut world = World::up(&args);
-    assert_whole(&mut world, &state, 3);
-    world.end();
+    resume_and_recover(&args, &state, 3);
+}
+
+#[test]
+fn a_stopped_controller_does_not_stop_the_sweeps() {
+    let mut world = World::up(&["--scenario", "calm"]);
+    world.until_settled(2);
+    let controller = world.process("controller");
+    signal(controller, Signal::STOP);
+    let mut sweeps = 0;
+    world.until("more sweeps than a doorbell holds", |line| {
+        sweeps += u32::from(line.get("sweep").is_some());
+        sweeps >= 15
+    });
+    signal(controller, Signal::CONT);
+    world.until_settled(2);
+    let (summary, _) = world.end();
+    assert_eq!(summary["terminated"], 0, "{summary}");
 }
 
 #[test]

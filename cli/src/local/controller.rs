@@ -14,7 +14,7 @@ use super::clock::SystemClock;
 use super::crash::{CrashPoint, Crashing};
 use super::fleet_client::FleetClient;
 use super::policy_file::PolicyFile;
-use super::process::{Common, EndSignal, notice, say};
+use super::process::{EndSignal, Place, notice, say};
 use crate::failure::Failure;
 
 /// Here a lease is short, so that a killed controller is soon made up for; on AWS it outlives the longest invocation.
@@ -28,7 +28,7 @@ const WITHOUT_DOORBELL: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, Args)]
 pub struct ControllerArgs {
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) place: Place,
     /// The policy's file.
     #[arg(long)]
     pub(super) policy: PathBuf,
@@ -36,7 +36,7 @@ pub struct ControllerArgs {
 
 /// Runs the controller until `end`; what has begun is finished.
 pub async fn serve(args: &ControllerArgs, mut end: EndSignal) -> Result<(), Failure> {
-    let paths = args.common.paths();
+    let paths = args.place.paths();
     let store = SqliteStore::open(paths.store()).map_err(|error| Failure::run("the store cannot be opened", &error))?;
     let socket = paths.doorbell_socket();
     // A controller that was killed leaves its socket behind.
@@ -55,7 +55,7 @@ pub async fn serve(args: &ControllerArgs, mut end: EndSignal) -> Result<(), Fail
     let mut said = String::new();
     let mut ring = [0_u8; 16];
     loop {
-        match reconcile(&controller, &args.common.group, fastrand::f64()).await {
+        match reconcile(&controller, &args.place.group, fastrand::f64()).await {
             Ok(done) => {
                 said.clear();
                 done.activity.into_iter().for_each(|activity| say(&activity.into()));

@@ -1,10 +1,9 @@
-//! Named points at which a test has the controller killed, or `muster up` panic, in debug builds only:
-//! `MUSTER_CRASH_AT=claim-launch` and so on. They wrap ports, so that the use cases know nothing of them.
+//! Named points at which a test has the controller killed, or `muster up` panic, by
+//! `MUSTER_CRASH_AT=claim-launch` and so on. Release builds pass them by. They wrap ports, so that the use cases know nothing of them.
 
-use muster_control::activity::Activity;
 use muster_control::ports::{
-    ActivityLog, Claim, Fleet, FleetError, GroupState, GroupStore, HealthStore, Launched, LeaseRequest, Settlement,
-    StoreError, StoredPolicy,
+    Claim, Fleet, FleetError, GroupState, GroupStore, HealthStore, Launched, LeaseRequest, Settlement, StoreError,
+    StoredPolicy,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;
@@ -136,11 +135,5 @@ impl<P: HealthStore> HealthStore for Crashing<P> {
 
     async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
         self.inner.latest(group, shard).await
-    }
-}
-
-impl<P: ActivityLog> ActivityLog for Crashing<P> {
-    async fn since(&self, group: &GroupName, from: Timestamp, limit: usize) -> Result<Vec<Activity>, StoreError> {
-        self.inner.since(group, from, limit).await
     }
 }

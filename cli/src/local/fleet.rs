@@ -4,6 +4,7 @@
 //! The death of an agent is not the death of its instance: the ledger says running until it is terminated, so that health
 //! is found out by sweeping.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::agents::Agents;
 use super::clock::SystemClock;
 use super::ledger::{Ledger, Net};
 use super::line::Line;
-use super::process::{Common, EndSignal, notice, say};
+use super::process::{EndSignal, Place, notice, say};
 use super::scenario::{Scenario, What};
 use super::wire::{Request, Response, read, write};
 use crate::failure::Failure;
@@ -33,6 +34,8 @@ const DEMAND_EVERY: Duration = Duration::from_secs(1);
 const BOOT_MS: std::ops::RangeInclusive<u64> = 2_000..=4_000;
 /// An ended instance is shutting down for this long, then terminated.
 const SHUTTING_DOWN: Duration = Duration::from_secs(1);
+/// An agent that ended before it listened is started again after this.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A client that does not finish its request is dropped.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -40,7 +43,7 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Args)]
 pub struct FleetArgs {
     #[command(flatten)]
-    pub(super) common: Common,
+    pub(super) place: Place,
     /// The agent's binary.
     #[arg(long)]
     pub(super) agent: PathBuf,
@@ -57,7 +60,7 @@ pub struct FleetArgs {
 
 /// The instances and their agents.
 #[derive(Debug)]
-pub struct Fleet {
+struct Fleet {
     ledger: Ledger,
     agents: Agents,
     scenario: Scenario,
@@ -67,6 +70,10 @@ pub struct Fleet {
     events_done: usize,
     /// Freezes that are to end, and how many agents they hold.
     thaws: Vec<(Timestamp, Option<u32>)>,
+    /// Instances whose agent has listened since this process runs: one that ends after that stays dead.
+    listened: BTreeSet<InstanceId>,
+    /// When an agent was last started for an instance.
+    tried: BTreeMap<InstanceId, Timestamp>,
     demand_told: Timestamp,
 }
 
@@ -74,7 +81,7 @@ type Call = (Request, oneshot::Sender<Response>);
 
 /// Runs the fleet until `end`.
 pub async fn serve(args: &FleetArgs, mut end: EndSignal) -> Result<(), Failure> {
-    let paths = args.common.paths();
+    let paths = args.place.paths();
     let net = Net { second: fastrand::u8(16..=250), port: fastrand::u16(20_000..=29_999) };
     let ledger = Ledger::open(&paths.ledger(), net)
         .map_err(|error| Failure::run(&format!("the ledger {} cannot be read", paths.ledger().display()), &error))?;
@@ -86,8 +93,7 @@ pub async fn serve(args: &FleetArgs, mut end: EndSignal) -> Result<(), Failure> 
     let (listening, mut listens) = mpsc::channel(64);
     let agents = Agents::new(args.agent.clone(), listening);
     let began = Timestamp::from_millis(args.began_ms);
-    let mut fleet = Fleet::new(ledger, agents, Scenario::load(&args.scenario)?, began, args.seed);
-    fleet.restart(SystemClock.now());
+    let mut fleet = Fleet::new(ledger, agents, Scenario::load(&args.scenario)?, began, args.seed, SystemClock.now());
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -121,13 +127,24 @@ async fn take_call(mut stream: UnixStream, calls: mpsc::Sender<Call>) {
 
 impl Fleet {
     /// The fleet of `ledger`, under `scenario` since `began`.
-    pub const fn new(ledger: Ledger, agents: Agents, scenario: Scenario, began: Timestamp, seed: u64) -> Self {
+    fn new(
+        ledger: Ledger,
+        agents: Agents,
+        mut scenario: Scenario,
+        began: Timestamp,
+        seed: u64,
+        now: Timestamp,
+    ) -> Self {
+        scenario.events.sort_by_key(|event| event.at);
+        // Events that lie in the past have happened: to the process before this one.
+        let events_done = scenario.events.iter().filter(|event| event.at.0 < now.since(began)).count();
+        let (listened, tried) = (BTreeSet::new(), BTreeMap::new());
         let demand_told = Timestamp::EPOCH;
-        Self { ledger, agents, scenario, began, seed, events_done: 0, thaws: Vec::new(), demand_told }
+        Self { ledger, agents, scenario, began, seed, events_done, thaws: Vec::new(), listened, tried, demand_told }
     }
 
     /// Answers one call, as EC2 would.
-    pub fn answer(&mut self, request: &Request, now: Timestamp) -> Response {
+    fn answer(&mut self, request: &Request, now: Timestamp) -> Response {
         let outcome = match request {
             Request::List { group } => Ok(Response::Listed(self.ledger.list(group))),
             Request::Launch { spec, attempt } => self.ledger.launch(spec, *attempt, now),
@@ -142,26 +159,6 @@ impl Fleet {
         outcome.unwrap_or_else(|error| Response::Failed(format!("the ledger cannot be written: {error}")))
     }
 
-    /// Starts again the agents of all running instances, after this process was started again: same instance, new boot id.
-    /// Events of the scenario that lie in the past have happened.
-    fn restart(&mut self, now: Timestamp) {
-        let elapsed = now.since(self.began);
-        self.scenario.events.sort_by_key(|event| event.at);
-        self.events_done = self.scenario.events.iter().filter(|event| event.at.0 < elapsed).count();
-        let share = self.share(now);
-        let running = self.ledger.instances().iter().filter(|(_, entry)| entry.state == InstanceState::Running);
-        let running: Vec<_> = running.map(|(id, entry)| (id.clone(), entry.clone())).collect();
-        for (id, entry) in running {
-            self.start_agent(&id, &entry, share);
-        }
-    }
-
-    fn start_agent(&mut self, id: &InstanceId, entry: &super::ledger::Entry, load: f64) {
-        if let Err(error) = self.agents.start(id, entry, load) {
-            notice("fleet", format!("the agent of {id} cannot be started: {error}"));
-        }
-    }
-
     /// The load of each running instance: the demand, spread over all of them.
     fn share(&self, now: Timestamp) -> f64 {
         let running = self.ledger.instances().values().filter(|entry| entry.state == InstanceState::Running).count();
@@ -169,11 +166,20 @@ impl Fleet {
     }
 
     fn booted(&mut self, id: &InstanceId) {
-        if let Err(error) = self.ledger.set(id, InstanceState::Running) {
-            notice("fleet", format!("the ledger cannot be written: {error}"));
+        self.listened.insert(id.clone());
+        self.advance(id, InstanceState::Pending, InstanceState::Running);
+        match (self.ledger.instances().get(id), self.agents.pid(id)) {
+            (Some(entry), Some(pid)) if entry.state == InstanceState::Running => {
+                say(&Line::Instance { id: id.clone(), pid, endpoint: entry.endpoint.clone(), state: entry.state });
+            }
+            // It was terminated while it booted.
+            (Some(_) | None, _) => self.agents.kill(id),
         }
-        if let (Some(entry), Some(pid)) = (self.ledger.instances().get(id), self.agents.pid(id)) {
-            say(&Line::Instance { id: id.clone(), pid, endpoint: entry.endpoint.clone(), state: entry.state });
+    }
+
+    fn advance(&mut self, id: &InstanceId, from: InstanceState, to: InstanceState) {
+        if let Err(error) = self.ledger.advance(id, from, to) {
+            notice("fleet", format!("the ledger cannot be written: {error}"));
         }
     }
 
@@ -189,39 +195,52 @@ impl Fleet {
             self.demand_told = now;
             self.agents.tell(self.share(now));
             self.ledger.forget_ended(now);
+            let known = self.ledger.instances();
+            self.listened.retain(|id| known.contains_key(id));
+            self.tried.retain(|id, _| known.contains_key(id));
         }
     }
 
-    /// Boots what is due, and moves what is shutting down to terminated.
+    /// Starts the agents that are due, and moves what is shutting down to terminated. A running instance gets its agent again
+    /// after this process was started again: same instance, new boot id.
     fn move_states(&mut self, now: Timestamp) {
         let mut ended = Vec::new();
-        let mut boots = Vec::new();
+        let mut due = Vec::new();
         for (id, entry) in self.ledger.instances() {
+            let boot =
+                Duration::from_millis(fastrand::Rng::with_seed(self.seed ^ u64::from(entry.number)).u64(BOOT_MS));
             match entry.state {
-                InstanceState::Pending if !self.agents.has(id) => {
-                    let boot = fastrand::Rng::with_seed(self.seed ^ u64::from(entry.number)).u64(BOOT_MS);
-                    if now.since(entry.launched_at) >= Duration::from_millis(boot) {
-                        boots.push((id.clone(), entry.clone()));
-                    }
-                }
+                InstanceState::Pending if now.since(entry.launched_at) >= boot => due.push((id.clone(), entry.clone())),
+                InstanceState::Running => due.push((id.clone(), entry.clone())),
                 InstanceState::ShuttingDown if entry.ended_at.is_none_or(|at| now.since(at) >= SHUTTING_DOWN) => {
                     ended.push(id.clone());
                 }
                 InstanceState::Pending
-                | InstanceState::Running
                 | InstanceState::Stopping
                 | InstanceState::Stopped
                 | InstanceState::ShuttingDown
                 | InstanceState::Terminated => {}
             }
         }
-        for (id, entry) in boots {
-            self.start_agent(&id, &entry, 0.0);
+        let share = self.share(now);
+        for (id, entry) in due {
+            let load = if entry.state == InstanceState::Running { share } else { 0.0 };
+            self.start_agent(&id, &entry, load, now);
         }
         for id in ended {
-            if let Err(error) = self.ledger.set(&id, InstanceState::Terminated) {
-                notice("fleet", format!("the ledger cannot be written: {error}"));
-            }
+            self.advance(&id, InstanceState::ShuttingDown, InstanceState::Terminated);
+        }
+    }
+
+    /// Starts an instance's agent, unless it has one or had one that listened; not more than once in a while.
+    fn start_agent(&mut self, id: &InstanceId, entry: &super::ledger::Entry, load: f64, now: Timestamp) {
+        let lately = self.tried.get(id).is_some_and(|tried| now.since(*tried) < TRY_AGAIN_AFTER);
+        if lately || self.agents.has(id) || self.listened.contains(id) {
+            return;
+        }
+        self.tried.insert(id.clone(), now);
+        if let Err(error) = self.agents.start(id, entry, load) {
+            notice("fleet", format!("the agent of {id} cannot be started: {error}"));
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Ledger {
     book: Book,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Book {
     net: Net,
     /// Instances ever launched.
@@ -90,23 +90,25 @@ impl Ledger {
 
     /// Launches at most one instance a token; EC2's idempotency errors otherwise.
     pub fn launch(&mut self, spec: &LaunchSpec, attempt: u32, now: Timestamp) -> io::Result<Response> {
-        if !self.admit(&spec.token.0, attempt) {
+        let mut book = self.book.clone();
+        if !book.admit(&spec.token.0, attempt) {
             return Ok(Response::Superseded);
         }
-        let known = self.book.instances.iter().find(|(_, entry)| entry.spec.token == spec.token);
+        let known = book.instances.iter().find(|(_, entry)| entry.spec.token == spec.token);
         if let Some((id, entry)) = known {
-            return Ok(if entry.spec != *spec {
+            let response = if entry.spec != *spec {
                 Response::Refused("IdempotentParameterMismatch".into())
             } else if entry.state.is_gone() {
                 Response::Refused("IdempotentInstanceTerminated".into())
             } else {
                 Response::Launched(Launched { id: id.clone(), endpoint: entry.endpoint.clone() })
-            });
+            };
+            return self.write(book).map(|()| response);
         }
-        self.book.launched += 1;
-        let number = self.book.launched;
+        book.launched += 1;
+        let number = book.launched;
         let host = number % ADDRESSES;
-        let Net { second, port } = self.book.net;
+        let Net { second, port } = book.net;
         let endpoint = format!("127.{second}.{}.{}:{port}", host / 250, host % 250 + 1);
         let id = InstanceId(format!("i-{number:08x}"));
         let entry = Entry {
@@ -117,9 +119,8 @@ impl Ledger {
             ended_at: None,
             endpoint: endpoint.clone(),
         };
-        self.book.instances.insert(id.clone(), entry);
-        self.save()?;
-        Ok(Response::Launched(Launched { id, endpoint }))
+        book.instances.insert(id.clone(), entry);
+        self.write(book).map(|()| Response::Launched(Launched { id, endpoint }))
     }
 
     /// Ends an instance; ending what has ended is success.
@@ -130,24 +131,25 @@ impl Ledger {
         attempt: u32,
         now: Timestamp,
     ) -> io::Result<Response> {
-        if !self.admit(&id.0, attempt) {
+        let mut book = self.book.clone();
+        if !book.admit(&id.0, attempt) {
             return Ok(Response::Superseded);
         }
-        if let Some(entry) = self.book.instances.get_mut(id).filter(|e| e.spec.group == *group && !e.state.is_gone()) {
+        if let Some(entry) = book.instances.get_mut(id).filter(|e| e.spec.group == *group && !e.state.is_gone()) {
             entry.state = InstanceState::ShuttingDown;
             entry.ended_at = Some(now);
         }
-        self.save()?;
-        Ok(Response::Terminated)
+        self.write(book).map(|()| Response::Terminated)
     }
 
-    /// Notes that an instance is in another state.
-    pub fn set(&mut self, id: &InstanceId, state: InstanceState) -> io::Result<()> {
-        if let Some(entry) = self.book.instances.get_mut(id).filter(|entry| entry.state != state) {
-            entry.state = state;
-            self.save()?;
+    /// Moves an instance from one state to the next; in any other state it stays as it is: what ends does not come back.
+    pub fn advance(&mut self, id: &InstanceId, from: InstanceState, to: InstanceState) -> io::Result<()> {
+        let mut book = self.book.clone();
+        match book.instances.get_mut(id).filter(|entry| entry.state == from) {
+            Some(entry) => entry.state = to,
+            None => return Ok(()),
         }
-        Ok(())
+        self.write(book)
     }
 
     /// Forgets instances that ended more than an hour ago, with their tokens.
@@ -163,19 +165,24 @@ impl Ledger {
         });
     }
 
+    /// Writes the book beside itself and puts it in place in one step; only then it counts. A killed process loses nothing;
+    /// a power cut may.
+    fn write(&mut self, book: Book) -> io::Result<()> {
+        let beside = self.path.with_extension("json.new");
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(&book)?)?;
+        std::fs::rename(&beside, &self.path)?;
+        self.book = book;
+        Ok(())
+    }
+}
+
+impl Book {
     /// Whether no higher attempt has been seen for the same thing: who comes with a lower one has lost its lease.
     fn admit(&mut self, what: &str, attempt: u32) -> bool {
-        let seen = self.book.attempts.entry(what.to_owned()).or_insert(attempt);
+        let seen = self.attempts.entry(what.to_owned()).or_insert(attempt);
         let admitted = attempt >= *seen;
         *seen = attempt.max(*seen);
         admitted
-    }
-
-    /// Writes the ledger beside itself and puts it in place in one step. A killed process loses nothing; a power cut may.
-    fn save(&self) -> io::Result<()> {
-        let beside = self.path.with_extension("json.new");
-        let mut file = std::fs::File::create(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(&self.book)?)?;
-        std::fs::rename(&beside, &self.path)
     }
 }

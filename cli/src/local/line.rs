@@ -152,7 +152,7 @@ impl From<Activity> for Line {
     }
 }
 
-/// The line as a person reads it, `elapsed` seconds after the start; none when it says nothing new.
+/// The line as a person reads it, `elapsed` seconds after the start.
 pub fn readable(line: &Line, elapsed: f64) -> String {
     let (kind, text) = match line {
         Line::World { state, policy, scenario, differs } => {
@@ -212,7 +212,7 @@ fn action_text(event: &Event) -> String {
             format!("launched {instance}{place} ({cause}{whom})")
         }
         Event::Terminated { instance, cause, .. } => format!("terminated {instance} ({cause})"),
-        Event::Abandoned { intent, reason } => format!("gave up launch {intent}: {reason}"),
+        Event::Abandoned { intent, reason } => format!("gave up intent {intent}: {reason}"),
         Event::Joined { instance, boot_ms } => {
             format!("{instance} has answered, {:.1} s after it was ordered", *boot_ms as f64 / 1000.0)
         }

@@ -14,11 +14,13 @@ pub mod fleet_client;
 pub mod ledger;
 pub mod line;
 pub mod monitor;
+pub mod output;
 pub mod paths;
 pub mod policy_file;
 pub mod process;
 pub mod scenario;
 pub mod summary;
+pub mod supervisor;
 pub mod up;
 pub mod wire;
 
@@ -40,8 +42,8 @@ pub enum LocalCommand {
 /// Runs one of the processes until it is told to end.
 pub fn run(command: &LocalCommand) -> Result<(), Failure> {
     match command {
-        LocalCommand::Fleet(args) => process::run(&args.common, |end| fleet::serve(args, end)),
-        LocalCommand::Monitor(args) => process::run(&args.common, |end| monitor::serve(args, end)),
-        LocalCommand::Controller(args) => process::run(&args.common, |end| controller::serve(args, end)),
+        LocalCommand::Fleet(args) => process::run(&args.place, |end| fleet::serve(args, end)),
+        LocalCommand::Monitor(args) => process::run(&args.place, |end| monitor::serve(args, end)),
+        LocalCommand::Controller(args) => process::run(&args.place, |end| controller::serve(args, end)),
     }
 }

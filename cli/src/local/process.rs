@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// What every process of the local world is told.
 #[derive(Clone, Debug, Args)]
-pub struct Common {
+pub struct Place {
     /// The group.
     #[arg(long)]
     pub group: muster_core::group::GroupName,
@@ -31,7 +31,7 @@ pub struct Common {
     pub parent_pid: i32,
 }
 
-impl Common {
+impl Place {
     /// The world's files.
     pub fn paths(&self) -> Paths {
         Paths { state: self.state.clone(), run: self.run.clone() }
@@ -47,11 +47,11 @@ pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 /// Runs `work`, which shall end in order when the signal it is given comes. SIGINT is the supervisor's to hear.
-pub fn run<F>(common: &Common, work: impl FnOnce(EndSignal) -> F) -> Result<(), Failure>
+pub fn run<F>(place: &Place, work: impl FnOnce(EndSignal) -> F) -> Result<(), Failure>
 where
     F: Future<Output = Result<(), Failure>>,
 {
-    die_with_parent(common.parent_pid)?;
+    die_with_parent(place.parent_pid)?;
     runtime()?.block_on(async {
         let end = signal(SignalKind::terminate()).map_err(|error| Failure::run("SIGTERM cannot be heard", &error))?;
         work(end).await

@@ -1,30 +1,31 @@
 //! `muster up`: supervises the fleet, the monitor and the controller, and tells what they do.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use muster_control::ports::{ActivityLog, Clock, GroupStore};
 use muster_core::group::GroupName;
+use muster_core::member::MemberState;
 use muster_core::policy::{Policy, Span};
 use muster_core::time::Timestamp;
 use muster_embedded::SqliteStore;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use rustix::process::Signal;
+use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::clock::SystemClock;
-use super::crash::{self, CrashPoint};
-use super::line::{Line, readable};
+use super::crash::CrashPoint;
+use super::line::Line;
+use super::output::Output;
 use super::paths::Paths;
 use super::process::runtime;
 use super::scenario::Scenario;
 use super::summary::Summary;
+use super::supervisor::{Heard, Role, Supervisor};
 use crate::failure::Failure;
 use crate::policy::load;
 
@@ -33,16 +34,10 @@ const DEMO_POLICY: &str = include_str!("../../scenarios/policy.json");
 /// What differs from AWS.
 const DIFFERS: &str = "Instances are entries in a ledger with a real agent process each; load is simulated. The policy is quick: \
                        sweeps every second, warm-up 3 s, grace and unhealthy after 5 s, cooldown in 10 s; boots take 2-4 s.";
-/// Pause before a process that has died is started again.
-const RESTART_AFTER: Duration = Duration::from_millis(200);
-/// A process that lives for less than this did not start well ...
-const STARTED_WELL: Duration = Duration::from_secs(2);
-/// ... and when that happens so often in a row the world ends.
-const BAD_STARTS: u32 = 10;
 /// How long the processes have to end in order.
 const END_DEADLINE: Duration = Duration::from_secs(5);
-/// Activities that a summary reads at most.
-const MOST_ACTIVITIES: usize = 1_000_000;
+/// Activities that a summary reads at most: the newest.
+const MOST_ACTIVITIES: usize = 100_000;
 
 /// Run the whole loop on this machine, without an AWS account: real agents, simulated load.
 ///
@@ -105,7 +100,8 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
         title: scenario.title,
         crash_point: CrashPoint::from_environment()?,
     };
-    runtime()?.block_on(world.run(&policy))
+    let output = Output::start(args.json);
+    runtime()?.block_on(world.run(&policy, output))
 }
 
 /// Two worlds over one state would fight.
@@ -149,33 +145,6 @@ fn muster() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| Failure::run("the muster binary cannot be found", &error))
 }
 
-/// The supervised processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Fleet,
-    Monitor,
-    Controller,
-}
-
-impl Role {
-    const ALL: [Self; 3] = [Self::Fleet, Self::Monitor, Self::Controller];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Fleet => "fleet",
-            Self::Monitor => "monitor",
-            Self::Controller => "controller",
-        }
-    }
-}
-
-/// What the supervisor hears of its children.
-enum Heard {
-    Line(Line),
-    Ended(Role, u32, String),
-    Due(Role),
-}
-
 struct World<'a> {
     args: &'a UpArgs,
     paths: Paths,
@@ -186,36 +155,26 @@ struct World<'a> {
     crash_point: Option<CrashPoint>,
 }
 
-/// The running world: who lives, and what has been counted.
-struct Watch {
-    pids: [Option<u32>; 3],
-    started: [Instant; 3],
-    bad_starts: [u32; 3],
-    first_start: [bool; 3],
+/// The running world.
+struct Running {
+    supervisor: Supervisor,
+    heard: mpsc::Receiver<Heard>,
     summary: Summary,
-    ending: bool,
+    output: Output,
 }
 
 impl World<'_> {
-    async fn run(&self, policy: &Policy) -> Result<(), Failure> {
+    async fn run(&self, policy: &Policy, output: Output) -> Result<(), Failure> {
         let store = SqliteStore::open(self.paths.store())
             .map_err(|error| Failure::run("the store cannot be opened", &error))?;
         let first = self.to_fill(&store, policy).await?;
         let hear = |kind| signal(kind).map_err(|error| Failure::run("signals cannot be heard", &error));
         let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt())?, hear(SignalKind::terminate())?);
-        let (tell, mut heard) = mpsc::channel(256);
-        let now = Instant::now();
-        let mut watch = Watch {
-            pids: [None; 3],
-            started: [now; 3],
-            bad_starts: [0; 3],
-            first_start: [true; 3],
-            summary: Summary::default(),
-            ending: false,
-        };
-        self.show(&self.introduction())?;
+        let (tell, heard) = mpsc::channel(256);
+        let mut running = Running { supervisor: Supervisor::new(tell), heard, summary: Summary::default(), output };
+        self.show(&running.output, &self.introduction())?;
         for role in Role::ALL {
-            self.start(role, &mut watch, &tell)?;
+            self.start(role, &mut running)?;
         }
         let over = async {
             match self.args.lasts {
@@ -229,28 +188,32 @@ impl World<'_> {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 () = &mut over => break,
-                Some(heard) = heard.recv() => self.react(heard, &mut watch, &tell)?,
+                // A reader that pauses holds up what is told, never what is heard of signals.
+                () = running.output.room(), if !running.output.has_room() => {}
+                Some(heard) = running.heard.recv(), if running.output.has_room() => self.react(heard, &mut running)?,
             }
         }
-        watch.ending = true;
+        running.supervisor.begin_to_end();
         // A second signal ends the world at once: the kernel takes everybody with us.
         tokio::select! {
-            ended = self.end(&mut watch, &mut heard, &tell) => ended?,
+            ended = self.end(&mut running) => ended?,
             _ = interrupt.recv() => return Err(Failure::Run("interrupted while ending".into())),
             _ = terminate.recv() => return Err(Failure::Run("interrupted while ending".into())),
         }
         let done = store.since(&self.args.group, self.began, MOST_ACTIVITIES).await;
         let done = done.map_err(|error| Failure::run("the run cannot be summed up", &error))?;
-        watch.summary.count_events(done.iter().map(|activity| &activity.event), first);
-        self.show(&Line::Summary(watch.summary))
+        running.summary.count_events(done.iter().map(|activity| &activity.event), first);
+        self.show(&running.output, &Line::Summary(running.summary))?;
+        running.output.finish(END_DEADLINE).await
     }
 
     /// How many launches will only fill the group to its minimum.
     async fn to_fill(&self, store: &SqliteStore, policy: &Policy) -> Result<u32, Failure> {
         let state =
             store.read(&self.args.group).await.map_err(|error| Failure::run("the store cannot be read", &error))?;
-        let there = state.map_or(0, |state| state.members.len() + state.intents.len());
-        Ok(policy.min.saturating_sub(u32::try_from(there).unwrap_or(u32::MAX)))
+        let members = state.map(|state| state.members).unwrap_or_default();
+        let stay = members.iter().filter(|member| matches!(member.state, MemberState::Pending | MemberState::Active));
+        Ok(policy.min.saturating_sub(u32::try_from(stay.count()).unwrap_or(u32::MAX)))
     }
 
     fn introduction(&self) -> Line {
@@ -263,70 +226,33 @@ impl World<'_> {
         }
     }
 
-    /// Prints a line. Nobody left to read it ends the world.
-    fn show(&self, line: &Line) -> Result<(), Failure> {
-        let text = if self.args.json {
-            serde_json::to_string(line).map_err(|error| Failure::run("a line cannot be written", &error))?
-        } else if matches!(line, Line::Decision { count, .. } if *count > 1) {
-            // Nothing but time has passed: a person has read it.
-            return Ok(());
-        } else {
-            readable(line, SystemClock.now().since(self.began).as_secs_f64())
-        };
-        writeln!(std::io::stdout().lock(), "{text}").map_err(|error| Failure::run("nobody reads any more", &error))
+    fn show(&self, output: &Output, line: &Line) -> Result<(), Failure> {
+        output.tell(line, SystemClock.now().since(self.began))
     }
 
-    fn react(&self, heard: Heard, watch: &mut Watch, tell: &mpsc::Sender<Heard>) -> Result<(), Failure> {
+    fn react(&self, heard: Heard, running: &mut Running) -> Result<(), Failure> {
         match heard {
             Heard::Line(line) => {
-                watch.summary.count_line(&line);
-                self.show(&line)?;
+                running.summary.count_line(&line);
+                self.show(&running.output, &line)?;
                 let panics = self.crash_point == Some(CrashPoint::UpPanic) && matches!(line, Line::Sweep(_));
-                assert!(!panics, "asked to by {}", crash::VARIABLE);
+                assert!(!panics, "a test asked for it");
                 Ok(())
             }
-            Heard::Due(role) if watch.ending => {
-                watch.pids[role as usize] = None;
-                Ok(())
-            }
-            Heard::Due(role) => self.start(role, watch, tell),
+            Heard::Due(role) => self.start(role, running),
             Heard::Ended(role, pid, how) => {
-                watch.pids[role as usize] = None;
-                self.show(&Line::Process { name: role.name().into(), pid, ended: Some(how.clone()) })?;
-                if watch.ending {
-                    return Ok(());
-                }
-                let bad = &mut watch.bad_starts[role as usize];
-                *bad = if watch.started[role as usize].elapsed() < STARTED_WELL { *bad + 1 } else { 0 };
-                if *bad >= BAD_STARTS {
-                    return Err(Failure::Run(format!("the {} does not start: {how}", role.name())));
-                }
-                let tell = tell.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(RESTART_AFTER).await;
-                    let _ended = tell.send(Heard::Due(role)).await;
-                });
-                Ok(())
+                let line = Line::Process { name: role.name().into(), pid, ended: Some(how.clone()) };
+                self.show(&running.output, &line)?;
+                running.supervisor.ended(role, &how)
             }
         }
     }
 
-    fn start(&self, role: Role, watch: &mut Watch, tell: &mpsc::Sender<Heard>) -> Result<(), Failure> {
-        let mut command = self.command(role)?;
-        let first = std::mem::take(&mut watch.first_start[role as usize]);
-        if !first {
-            // A named crash point is passed once: the process that follows must get over it.
-            command.env_remove(crash::VARIABLE);
+    fn start(&self, role: Role, running: &mut Running) -> Result<(), Failure> {
+        match running.supervisor.start(role, self.command(role)?)? {
+            Some(line) => self.show(&running.output, &line),
+            None => Ok(()),
         }
-        let mut child =
-            command.spawn().map_err(|error| Failure::run(&format!("the {} cannot be started", role.name()), &error))?;
-        let pid = child.id().unwrap_or_default();
-        watch.pids[role as usize] = Some(pid);
-        watch.started[role as usize] = Instant::now();
-        if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(watch_child(role, pid, child, stdout, tell.clone()));
-        }
-        self.show(&Line::Process { name: role.name().into(), pid, ended: None })
     }
 
     fn command(&self, role: Role) -> Result<Command, Failure> {
@@ -351,21 +277,16 @@ impl World<'_> {
     }
 
     /// Ends the processes: first those that act, then the fleet with its agents.
-    async fn end(
-        &self,
-        watch: &mut Watch,
-        heard: &mut mpsc::Receiver<Heard>,
-        tell: &mpsc::Sender<Heard>,
-    ) -> Result<(), Failure> {
+    async fn end(&self, running: &mut Running) -> Result<(), Failure> {
         for wave in [&[Role::Monitor, Role::Controller][..], &[Role::Fleet][..]] {
-            signal_all(watch, wave, Signal::TERM);
+            running.supervisor.signal(wave, Signal::TERM);
             let deadline = tokio::time::sleep(END_DEADLINE);
             tokio::pin!(deadline);
-            while wave.iter().any(|role| watch.pids[*role as usize].is_some()) {
+            while running.supervisor.any_runs(wave) {
                 tokio::select! {
-                    Some(heard) = heard.recv() => self.react(heard, watch, tell)?,
+                    Some(heard) = running.heard.recv() => self.react(heard, running)?,
                     () = &mut deadline => {
-                        signal_all(watch, wave, Signal::KILL);
+                        running.supervisor.signal(wave, Signal::KILL);
                         deadline.as_mut().reset(tokio::time::Instant::now() + END_DEADLINE);
                     }
                 }
@@ -373,28 +294,4 @@ impl World<'_> {
         }
         Ok(())
     }
-}
-
-fn signal_all(watch: &Watch, roles: &[Role], signal: Signal) {
-    for pid in roles.iter().filter_map(|role| watch.pids[*role as usize]) {
-        if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            let _ended = kill_process(pid, signal);
-        }
-    }
-}
-
-/// Hands on what a child says until it ends, and then how it ended.
-async fn watch_child(role: Role, pid: u32, mut child: Child, stdout: ChildStdout, tell: mpsc::Sender<Heard>) {
-    let mut lines = BufReader::new(stdout).lines();
-    while let Ok(Some(text)) = lines.next_line().await {
-        let line = serde_json::from_str(&text).unwrap_or(Line::Notice { from: role.name().into(), text });
-        if tell.send(Heard::Line(line)).await.is_err() {
-            return;
-        }
-    }
-    let how = match child.wait().await {
-        Ok(status) => status.to_string(),
-        Err(error) => error.to_string(),
-    };
-    let _ended = tell.send(Heard::Ended(role, pid, how)).await;
 }

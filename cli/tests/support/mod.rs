@@ -195,13 +195,24 @@ impl World {
         status
     }
 
+    /// Every process that was named has ended, and so has every agent that one of them started, named or not.
     fn assert_nobody_left(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        let alive = || self.processes.iter().filter(|(pid, start)| start.is_some() && start_time(**pid) == **start);
-        while alive().next().is_some() {
-            assert!(Instant::now() < deadline, "processes are left: {:?}", alive().collect::<Vec<_>>());
+        let named = || self.processes.iter().filter(|(pid, start)| start.is_some() && start_time(**pid) == **start);
+        let agents = || self.processes.keys().flat_map(|pid| children(*pid));
+        while named().next().is_some() || agents().next().is_some() {
+            let left = (named().collect::<Vec<_>>(), agents().collect::<Vec<_>>());
+            assert!(Instant::now() < deadline, "processes are left: {left:?}");
             std::thread::yield_now();
         }
+    }
+
+    /// The instances' endpoints for which the present fleet runs an agent, one for each process.
+    pub(crate) fn agents_running(&mut self) -> Vec<String> {
+        let fleet = self.process("fleet");
+        let mut endpoints: Vec<String> = children(fleet).collect();
+        endpoints.sort();
+        endpoints
     }
 }
 
@@ -231,6 +242,18 @@ fn start_time(pid: u32) -> Option<String> {
     let after_name = stat.rsplit_once(')')?.1;
     let mut fields = after_name.split_whitespace();
     (fields.next()? != "Z").then(|| fields.nth(18).unwrap_or_default().to_owned())
+}
+
+/// The endpoints of the agents whose parent was to be `pid`, as their command lines say.
+fn children(pid: u32) -> impl Iterator<Item = String> {
+    let parent = pid.to_string();
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    processes.filter_map(move |entry| {
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        let words: Vec<&str> = line.split('\0').collect();
+        let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|n| words.get(n + 1).copied());
+        (after("--parent-pid")? == parent).then(|| after("--listen").map(str::to_owned)).flatten()
+    })
 }
 
 /// Sends a signal to a process that a test's world has named.
