@@ -45,13 +45,25 @@ pub fn run(args: &DecideArgs) -> Result<(), Failure> {
 
 /// The snapshot that `text` holds.
 pub fn parse(text: &str) -> Result<Snapshot, Failure> {
-    let snapshot: Snapshot = serde_json::from_str(text)
+    let snapshot = Snapshot::parse_strict(text)
         .map_err(|error| Failure::input("the snapshot on standard input is refused", &error))?;
-    let mut seen = BTreeSet::new();
-    match snapshot.members.iter().find(|member| !seen.insert(&member.id)) {
-        Some(member) => Err(Failure::Input(format!("the snapshot holds member {} twice", member.id))),
-        None => Ok(snapshot),
+    let members = snapshot.members.iter().map(|member| &member.id.0);
+    let intents = snapshot.intents.iter().map(|intent| &intent.id.0);
+    let listed = snapshot.fleet.iter().flatten().map(|instance| &instance.id.0);
+    for (kind, twice) in
+        [("member", twice(members)), ("intent", twice(intents)), ("instance of the fleet", twice(listed))]
+    {
+        if let Some(id) = twice {
+            return Err(Failure::Input(format!("the snapshot holds {kind} {id} twice")));
+        }
     }
+    Ok(snapshot)
+}
+
+/// The first that comes up again.
+fn twice<'a>(mut ids: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let mut seen = BTreeSet::new();
+    ids.find(|id| !seen.insert(*id))
 }
 
 /// The decision in words, stage by stage.

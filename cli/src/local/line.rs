@@ -21,6 +21,8 @@ pub enum Line {
     World {
         /// Where store and ledger are.
         state: String,
+        /// Whether they stay when the world ends.
+        kept: bool,
         /// The policy's file: edit it while the world runs.
         policy: String,
         /// The scenario's title.
@@ -155,7 +157,8 @@ impl From<Activity> for Line {
 /// The line as a person reads it, `elapsed` seconds after the start.
 pub fn readable(line: &Line, elapsed: f64) -> String {
     let (kind, text) = match line {
-        Line::World { state, policy, scenario, differs } => {
+        Line::World { state, kept, policy, scenario, differs } => {
+            let state = if *kept { state.clone() } else { format!("{state} (temporary: --state DIR keeps it)") };
             let text = format!(
                 "{scenario}\n  policy   {policy} (edit it: the next decision follows)\n  state    {state}\n  {differs}"
             );

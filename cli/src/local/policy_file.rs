@@ -16,11 +16,14 @@ pub struct PolicyFile(pub PathBuf);
 impl PolicySource for PolicyFile {
     async fn fetch(&self, _: &GroupName) -> Result<Option<PolicyText>, PolicySourceError> {
         let mut text = Vec::new();
-        let file = match std::fs::File::open(&self.0) {
-            Ok(file) => file,
+        // Opening a pipe would wait for its writer: only a file is opened.
+        match std::fs::metadata(&self.0) {
+            Ok(about) if about.is_file() => {}
+            Ok(_) => return Err(PolicySourceError(format!("{} is not a file", self.0.display()).into())),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(PolicySourceError(error.into())),
-        };
+        }
+        let file = std::fs::File::open(&self.0).map_err(|error| PolicySourceError(error.into()))?;
         file.take(LONGEST).read_to_end(&mut text).map_err(|error| PolicySourceError(error.into()))?;
         Ok(Some(PolicyText { text: String::from_utf8_lossy(&text).into_owned(), version: None }))
     }

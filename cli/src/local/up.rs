@@ -93,6 +93,7 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
     let (policy_file, policy) = policy(args, &paths)?;
     let world = World {
         args,
+        scenario: keep_scenario(&args.scenario, &paths)?,
         paths,
         policy_file,
         agent: agent(args)?,
@@ -111,6 +112,16 @@ fn lock(paths: &Paths) -> Result<File, Failure> {
         Ok(()) => Ok(file),
         Err(_) => Err(Failure::Input(format!("--state {} is in use by another muster up", paths.state.display()))),
     }
+}
+
+/// The scenario's name, or a copy of its file: a fleet that is started again must find it as it was.
+fn keep_scenario(scenario: &str, paths: &Paths) -> Result<String, Failure> {
+    if !scenario.ends_with(".toml") {
+        return Ok(scenario.to_owned());
+    }
+    let copy = paths.run.join("scenario.toml");
+    std::fs::copy(scenario, &copy).map_err(|error| Failure::run("the scenario cannot be copied", &error))?;
+    Ok(copy.display().to_string())
 }
 
 /// The policy's file, and the policy in it: a world does not start with a wrong one.
@@ -147,6 +158,7 @@ fn muster() -> Result<PathBuf, Failure> {
 
 struct World<'a> {
     args: &'a UpArgs,
+    scenario: String,
     paths: Paths,
     policy_file: PathBuf,
     agent: PathBuf,
@@ -217,9 +229,9 @@ impl World<'_> {
     }
 
     fn introduction(&self) -> Line {
-        let kept = if self.args.state.is_some() { "" } else { " (temporary: --state DIR keeps it)" };
         Line::World {
-            state: format!("{}{kept}", self.paths.state.display()),
+            state: self.paths.state.display().to_string(),
+            kept: self.args.state.is_some(),
             policy: self.policy_file.display().to_string(),
             scenario: self.title.clone(),
             differs: DIFFERS.to_owned(),
@@ -263,7 +275,7 @@ impl World<'_> {
         match role {
             Role::Fleet => {
                 let seed = self.args.seed.unwrap_or_else(|| fastrand::u64(..));
-                command.arg("--agent").arg(&self.agent).args(["--scenario", &self.args.scenario]);
+                command.arg("--agent").arg(&self.agent).args(["--scenario", &self.scenario]);
                 command.args(["--seed", &seed.to_string(), "--began-ms", &self.began.as_millis().to_string()]);
             }
             Role::Monitor => {}

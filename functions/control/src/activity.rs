@@ -6,7 +6,7 @@ use muster_core::member::InstanceId;
 use muster_core::report::Report;
 use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Members up to which a decision's whole snapshot is recorded with it; larger groups are replayed from their sweeps.
 const SNAPSHOT_MEMBERS: usize = 50;
@@ -65,9 +65,10 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
-    /// A launch was given up by the holder of its lease: EC2 said that it will not be.
+    /// A launch or a termination was given up by the holder of its lease: EC2 said that it will not be. A member whose
+    /// termination was given up stays Terminating, and a later decision terminates it again.
     Abandoned {
-        /// The intent.
+        /// The intent, of either kind.
         intent: IntentId,
         /// Why.
         reason: String,
@@ -127,8 +128,33 @@ pub(crate) fn recorded(snapshot: &Snapshot) -> Option<Box<Snapshot>> {
 }
 
 /// A tagged enum's fields pass through a buffer in which the keys of a map are texts and nothing else; a shard's number is
-/// read out of one by way of JSON only.
+/// read out of one by way of JSON only. One of a newer version, which cannot be replayed here, is none: the rest of the log
+/// must be readable after a rollback.
 fn read_snapshot<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<Snapshot>>, D::Error> {
     let snapshot = Option::<serde_json::Value>::deserialize(deserializer)?;
-    snapshot.map(serde_json::from_value).transpose().map_err(de::Error::custom)
+    Ok(snapshot.and_then(|snapshot| serde_json::from_value(snapshot).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_core::decide::decide;
+    use muster_core::policy::Policy;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_decision_of_a_newer_version_is_read_without_the_snapshot_that_cannot_be() {
+        let snapshot: Snapshot = serde_json::from_value(json!({"now": 1, "head": {"desired": 2}})).expect("a snapshot");
+        let report = Box::new(decide(&snapshot, &Policy::default()).report);
+        let event =
+            Event::Decision { report, version: 1, since: snapshot.now, count: 1, snapshot: recorded(&snapshot) };
+        let group = GroupName::default();
+        let written = Activity { group, at: snapshot.now, id: "1-decision".into(), event };
+        let mut stored = serde_json::to_value(&written).expect("plain data");
+        assert_eq!(serde_json::from_value::<Activity>(stored.clone()).expect("ours"), written);
+        stored["snapshot"]["weather"] = json!("fine");
+        let read: Activity = serde_json::from_value(stored).expect("still readable");
+        assert!(matches!(read.event, Event::Decision { snapshot: None, count: 1, .. }), "{read:?}");
+    }
 }

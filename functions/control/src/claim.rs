@@ -15,7 +15,7 @@ use crate::policy::InForce;
 use crate::ports::{Claim, GroupState};
 
 /// The claim of a group's first HEAD, with an empty roster and the policy's minimum as desired.
-pub fn first(group: &GroupName, stack: &str, now: Timestamp, policy: &InForce) -> Claim {
+pub(crate) fn first(group: &GroupName, stack: &str, now: Timestamp, policy: &InForce) -> Claim {
     let number = RosterNumber(1);
     let mut head = Head {
         group: group.clone(),
@@ -36,7 +36,7 @@ pub fn first(group: &GroupName, stack: &str, now: Timestamp, policy: &InForce) -
 }
 
 /// The claim that carries out `decision`, taken on `snapshot` of `state`.
-pub fn of(state: &GroupState, snapshot: &Snapshot, decision: &Decision, policy: &InForce) -> Claim {
+pub(crate) fn of(state: &GroupState, snapshot: &Snapshot, decision: &Decision, policy: &InForce) -> Claim {
     let now = snapshot.now;
     let mut head = decision.plan.head.clone();
     let mut claim = Claim { expected: Some(state.head.version), ..Claim::default() };
@@ -143,7 +143,7 @@ fn decision_activity(head: &mut Head, snapshot: &Snapshot, decision: &Decision) 
 }
 
 /// A shard's roster: everybody who is swept, in the order of their ids, and what is wanted of each.
-pub fn roster<'a>(
+pub(crate) fn roster<'a>(
     group: &GroupName,
     shard: Shard,
     number: RosterNumber,
@@ -167,7 +167,7 @@ pub fn roster<'a>(
 }
 
 /// The record of the member that a launch has made.
-pub fn launched(
+pub(crate) fn launched(
     intent: &Intent,
     spec: &muster_core::intent::LaunchSpec,
     made: &crate::ports::Launched,

@@ -70,7 +70,8 @@ impl Left {
     }
 }
 
-/// Carries out every open intent of the group that nobody else holds.
+/// Carries out every open intent of the group that nobody else holds. An error means that no call has been made; a store
+/// that fails later is a trouble of the calls that it leaves unsettled.
 pub async fn execute<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
@@ -104,7 +105,13 @@ where
     for (shard, mut ended) in shards {
         while !ended.is_empty() {
             let rest = ended.split_off(ended.len().min(SETTLED_AT_ONCE));
-            executed.settled.extend(settle(controller, group, shard, ended).await?);
+            match settle(controller, group, shard, ended).await {
+                Ok(settled) => executed.settled.extend(settled),
+                Err(error) => {
+                    let text = format!("calls of shard {shard} are left to their next lease: {}", chain(&error));
+                    executed.troubles.push(text);
+                }
+            }
             ended = rest;
         }
     }

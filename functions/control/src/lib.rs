@@ -8,7 +8,7 @@
 //! that every implementation of a port must pass.
 
 pub mod activity;
-pub mod claim;
+mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod execute;

@@ -104,6 +104,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl InForce {
+    /// Whether the newest text was refused (Z9).
+    pub const fn refused(&self) -> bool {
+        matches!(self.newest, Newest::Refused { .. })
+    }
+
     /// Whether the next claim has something to write down about the policy.
     pub fn has_news(&self, head: &Head) -> bool {
         let seen = head.refusal.as_ref().map(|refusal| &refusal.digest);

@@ -87,7 +87,7 @@ where
     P: PolicySource,
     C: Clock,
 {
-    let Controller { store, policies, clock, settings, .. } = controller;
+    let Controller { clock, settings, .. } = controller;
     let deadline = clock.now().plus(settings.budget);
     let mut done = Reconciled::default();
     let mut lost_claims = 0;
@@ -95,11 +95,14 @@ where
         if clock.now() >= deadline {
             break;
         }
-        let state = store.read(group).await?;
-        let in_force = policy::in_force(store, policies, group, state.as_ref().map(|state| &state.head)).await?;
-        let outcome = match &state {
-            None => create(controller, group, &in_force).await?,
-            Some(state) => round(controller, state, &in_force, deadline, &mut done.troubles).await?,
+        let outcome = match look(controller, group, deadline, &mut done.troubles).await {
+            Ok(outcome) => outcome,
+            Err(error) if done.activity.is_empty() => return Err(error),
+            // What has been done is done, whatever comes after it, and is told.
+            Err(error) => {
+                done.troubles.push(policy::chain(&error));
+                break;
+            }
         };
         match outcome {
             Round::LostClaim if lost_claims == LOST_CLAIMS => {
@@ -130,6 +133,28 @@ enum Round {
     /// Something was done that may make room for more.
     Again(Vec<Activity>),
     LostClaim,
+}
+
+/// One look at the group, and what follows from it. An error means that nothing has been done in it.
+async fn look<S, F, P, C>(
+    controller: &Controller<S, F, P, C>,
+    group: &GroupName,
+    deadline: Timestamp,
+    troubles: &mut Vec<String>,
+) -> Result<Round, ReconcileError>
+where
+    S: GroupStore + HealthStore,
+    F: Fleet,
+    P: PolicySource,
+    C: Clock,
+{
+    let Controller { store, policies, .. } = controller;
+    let state = store.read(group).await?;
+    let in_force = policy::in_force(store, policies, group, state.as_ref().map(|state| &state.head)).await?;
+    match &state {
+        None => create(controller, group, &in_force).await,
+        Some(state) => round(controller, state, &in_force, deadline, troubles).await,
+    }
 }
 
 async fn create<S: GroupStore, F, P, C: Clock>(
@@ -175,9 +200,17 @@ where
         }
     }
     let allowed = execute::Allowed::by(in_force.policy.mode);
-    let executed = execute(controller, group, allowed, deadline).await?;
-    activity.extend(executed.settled);
-    troubles.extend(executed.troubles);
+    match execute(controller, group, allowed, deadline).await {
+        Ok(executed) => {
+            activity.extend(executed.settled);
+            troubles.extend(executed.troubles);
+        }
+        Err(error) if activity.is_empty() => return Err(error.into()),
+        Err(error) => {
+            troubles.push(policy::chain(&ReconcileError::from(error)));
+            return Ok(Round::Done(activity));
+        }
+    }
     let settled = activity.iter().any(|a| !matches!(a.event, Event::Decision { .. } | Event::Joined { .. }));
     // What is postponed follows only a claim that took some of it: a mode that withholds everything makes no room.
     let plan = &decision.plan;
@@ -252,5 +285,6 @@ fn snapshot(
         intents: state.intents.clone(),
         fleet,
         policy_notice: in_force.notice.clone(),
+        policy_refused: in_force.refused(),
     }
 }

@@ -151,7 +151,7 @@ pub enum Wanted {
 
 /// The item that serialises a group: every transaction that changes membership or desired raises its version (O6, S7).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Head {
     /// The group.
     pub group: GroupName,
@@ -169,6 +169,8 @@ pub struct Head {
     pub mode: Mode,
     /// How many members the group should have. Changed by a claim only.
     pub desired: u32,
+    /// Whether *actual* is still on its way to a size that the load asked for.
+    pub heading: Heading,
     /// The slot of the last sweep that a load- or health-driven decision was taken on (S7).
     pub last_slot: Option<Timestamp>,
     /// What the rule asked for lately, before stabilisation (F1).
@@ -248,9 +250,22 @@ impl Head {
     }
 }
 
+/// The way from *actual* to a desired that the load asked for. One claim may be too small for it: what the next ones do
+/// towards that size is as load-driven as the first (D3, F3, S5). What is lost after it has been reached is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Heading {
+    /// It has been reached, or desired was moved by a bound.
+    #[default]
+    There,
+    /// Launches are still to be claimed or accepted.
+    Out,
+    /// Members are still to be let go.
+    In,
+}
+
 /// A span in which nobody who had ever answered did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Darkness {
     /// The first decision that saw it.
     pub since: Timestamp,
@@ -262,7 +277,6 @@ pub struct Darkness {
 
 /// What the rule asked for at a time. Merged entries hold a range, so that each direction keeps its safe end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Recommendation {
     /// When it was last asked for.
     pub at: Timestamp,
@@ -285,7 +299,6 @@ pub struct RateLog(pub Vec<RateEntry>);
 
 /// A number of actions claimed together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RateEntry {
     /// When they were claimed.
     pub at: Timestamp,
@@ -334,7 +347,6 @@ fn same_slice(a: Timestamp, b: Timestamp, keep: Duration) -> bool {
 
 /// How often in a row EC2's listing did not hold a member, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Sightings {
     /// When it was first not listed.
     pub first: Timestamp,
@@ -344,7 +356,6 @@ pub struct Sightings {
 
 /// A policy text that was not accepted, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Refusal {
     /// Names the refused text, so that it is reported once.
     pub digest: String,
@@ -356,7 +367,6 @@ pub struct Refusal {
 
 /// The last decision's activity record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DecisionMark {
     /// The record's id.
     pub id: String,

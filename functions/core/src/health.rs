@@ -48,6 +48,11 @@ impl From<Load> for f64 {
     }
 }
 
+/// A load outside 0..=100 is a missing sample here, too.
+fn read_load<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Load>, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.and_then(Load::new))
+}
+
 /// What one probe of one member gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -129,7 +134,7 @@ pub enum Application {
 
 /// What is known of a member's health after a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Health {
     /// How the last probe ended.
     pub seen: Seen,
@@ -145,7 +150,8 @@ pub struct Health {
     pub failing_since: Option<Timestamp>,
     /// Sweeps in a row in which the application failed.
     pub failing_sweeps: u32,
-    /// The latest load.
+    /// The latest load, in percent; what is none is a missing sample (M6).
+    #[serde(deserialize_with = "read_load")]
     pub load: Option<Load>,
     /// When it was received. None with a load means: in the snapshot's own sweep.
     pub sampled_at: Option<Timestamp>,
@@ -228,7 +234,6 @@ fn shortened(text: &str) -> String {
 
 /// One pass over a shard's members: written once and last, and that write is the doorbell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// The group.
     pub group: GroupName,
@@ -254,7 +259,6 @@ pub struct Sweep {
 
 /// A sweep in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SweepCounts {
     /// Members on the roster.
     pub members: u32,

@@ -44,7 +44,6 @@ impl Token {
 
 /// One change in EC2 that has been committed and is to be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Intent {
     /// Its id.
     pub id: IntentId,
@@ -81,7 +80,6 @@ pub enum Call {
 
 /// Everything that RunInstances needs; frozen when the intent is committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LaunchSpec {
     /// The group, which the instance's tag names (L7).
     pub group: GroupName,
@@ -101,7 +99,6 @@ pub struct LaunchSpec {
 
 /// The right to carry out an intent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Lease {
     /// Who holds it.
     pub owner: String,
@@ -118,7 +115,7 @@ pub enum Cause {
     /// min, max or desired: the group had fewer or more members than desired, for no reason of load or health.
     #[default]
     Bounds,
-    /// EC2 says that a member has gone.
+    /// EC2 says that a member has gone: another is launched in its place.
     Lost,
     /// A member was unhealthy (H1).
     Unhealthy,

@@ -27,7 +27,6 @@ impl From<&str> for InstanceId {
 
 /// What is stored of a member. Everything else is derived from times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MemberRecord {
     /// The instance.
     pub id: InstanceId,
@@ -70,7 +69,7 @@ pub enum MemberState {
 
 /// Why and since when a member is on its way out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Leaving {
     /// When the state was claimed.
     pub since: Timestamp,
@@ -105,18 +104,5 @@ impl Phase {
             Self::Pending | Self::Warming | Self::InService | Self::Suspect => true,
             Self::Draining | Self::Terminating => false,
         }
-    }
-}
-
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pending => "Pending",
-            Self::Warming => "Warming",
-            Self::InService => "InService",
-            Self::Suspect => "Suspect",
-            Self::Draining => "Draining",
-            Self::Terminating => "Terminating",
-        })
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::group::Head;
-use crate::intent::{Cause, Intent, IntentId};
+use crate::intent::{Intent, IntentId};
 use crate::member::{InstanceId, Leaving};
 use crate::time::Timestamp;
 
@@ -51,8 +51,6 @@ pub enum Step {
         leaving: Leaving,
         /// The call.
         intent: Intent,
-        /// It is terminated because a replacement stands in, or will.
-        replaced: bool,
     },
     /// A launch that nobody has tried yet is taken back (F6).
     Cancel {
@@ -87,24 +85,11 @@ impl Step {
             Self::Drain { .. } | Self::Terminate { .. } | Self::Cancel { .. } | Self::Launch { .. } => false,
         }
     }
-
-    /// Whether the step lets a member go.
-    pub const fn lets_go(&self) -> bool {
-        match self {
-            Self::Drain { .. } | Self::Terminate { .. } => true,
-            Self::Confirm { .. } | Self::Close { .. } | Self::Cancel { .. } | Self::Launch { .. } => false,
-        }
-    }
 }
 
 impl Plan {
     /// Whether there is anything to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
-    }
-
-    /// How many launches of `cause` the plan holds.
-    pub fn launches(&self, cause: Cause) -> usize {
-        self.steps.iter().filter(|step| matches!(step, Step::Launch { intent } if intent.cause == cause)).count()
     }
 }

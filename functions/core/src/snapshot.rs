@@ -11,6 +11,9 @@ use crate::intent::Intent;
 use crate::member::{InstanceId, MemberRecord, MemberState};
 use crate::time::Timestamp;
 
+/// Unknown fields of a snapshot that a refusal names at most.
+const UNKNOWN_FIELDS_TOLD: usize = 10;
+
 /// What is known of a group at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,9 +35,12 @@ pub struct Snapshot {
     /// What EC2 lists under the group's tag. None: EC2 could not be asked, and nothing is concluded from its silence.
     #[serde(default)]
     pub fleet: Option<Vec<FleetInstance>>,
-    /// Why the policy in force is not the newest text: it was refused (Z9) or is gone (O7).
+    /// Why the policy in force is not the newest text.
     #[serde(default)]
     pub policy_notice: Option<String>,
+    /// Whether that is because the newest text was refused (Z9); otherwise it is missing, empty or cannot be read (O7).
+    #[serde(default)]
+    pub policy_refused: bool,
 }
 
 /// The sweep as a whole.
@@ -87,6 +93,48 @@ pub struct Member {
     /// What the sweeps know of it; none when no sweep has covered it.
     #[serde(default)]
     pub health: Option<Health>,
+}
+
+/// A snapshot that is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// It is no snapshot.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// It holds fields that mean nothing, named by their paths.
+    #[error("unknown field `{}`", .0.join("`, `"))]
+    UnknownFields(Vec<String>),
+}
+
+impl Snapshot {
+    /// Reads a snapshot written by hand: a field that means nothing is refused at every depth, while what is stored may
+    /// hold fields that only a newer version knows.
+    pub fn parse_strict(text: &str) -> Result<Self, SnapshotError> {
+        let mut unknown = Vec::new();
+        let mut reader = serde_json::Deserializer::from_str(text);
+        let snapshot = serde_ignored::deserialize(&mut reader, |path| {
+            if unknown.len() < UNKNOWN_FIELDS_TOLD {
+                unknown.push(dotted(&path));
+            }
+        })?;
+        reader.end()?;
+        if unknown.is_empty() { Ok(snapshot) } else { Err(SnapshotError::UnknownFields(unknown)) }
+    }
+}
+
+/// A path as people write it; that a value on it is optional does not show.
+fn dotted(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    let under = |parent: &Path<'_>, name: &dyn std::fmt::Display| match dotted(parent) {
+        parent if parent.is_empty() => name.to_string(),
+        parent => format!("{parent}.{name}"),
+    };
+    match path {
+        Path::Root => String::new(),
+        Path::Seq { parent, index } => under(parent, index),
+        Path::Map { parent, key } => under(parent, key),
+        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => dotted(parent),
+    }
 }
 
 impl Member {
@@ -142,5 +190,41 @@ impl InstanceState {
             Self::ShuttingDown | Self::Terminated => true,
             Self::Pending | Self::Running | Self::Stopping | Self::Stopped => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_may_hold_fields_of_a_newer_version() {
+        let head: Head = serde_json::from_str(r#"{"desired": 3, "colour": "red"}"#).expect("a HEAD");
+        assert_eq!(head, Head { desired: 3, ..Head::default() });
+        let health: Health = serde_json::from_str(r#"{"seen": "silent", "mood": 1}"#).expect("a health");
+        assert_eq!(health.seen, crate::health::Seen::Silent);
+        let text = r#"{"id": "1", "at": 1, "cause": "load", "policy": null, "tint": 1,
+            "call": {"terminate": {"instance": "i-1", "shard": 0, "force": true}}}"#;
+        assert!(serde_json::from_str::<Intent>(text).is_ok());
+    }
+
+    #[test]
+    fn a_snapshot_written_by_hand_may_not_at_any_depth() {
+        let leaving = r#"{"id": "a", "state": {"draining": {"sinse": 1}}}"#;
+        for (text, path) in [
+            (r#"{"now": 1, "head": {"desird": 3}}"#.to_owned(), "unknown field `head.desird`"),
+            (
+                r#"{"now": 1, "head": {"dark": {"since": 1, "until": 1, "lasts": true, "x": 1}}}"#.into(),
+                "`head.dark.x`",
+            ),
+            (r#"{"now": 1, "members": [{"id": "a", "health": {"lod": 3}}]}"#.into(), "`members.0.health.lod`"),
+            (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.sinse`"),
+            (r#"{"now": 1, "member": []}"#.into(), "unknown field `member`"),
+            (r#"{"now": 1} x"#.into(), "trailing characters"),
+        ] {
+            let said = Snapshot::parse_strict(&text).expect_err(path).to_string();
+            assert!(said.contains(path), "{text}: {said}");
+        }
+        assert!(Snapshot::parse_strict(r#"{"now": 1, "head": {"desired": 3}}"#).is_ok());
     }
 }

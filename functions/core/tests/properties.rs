@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::*;
 use muster_core::decide::{Decision, decide};
-use muster_core::group::{RateEntry, RateLog, Recommendation, Sightings};
+use muster_core::group::{Heading, RateEntry, RateLog, Recommendation, Sightings};
 use muster_core::health::{AgentState, Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent};
 use muster_core::member::{InstanceId, Leaving, MemberState};
@@ -159,9 +159,10 @@ prop_compose! {
         boots in prop::collection::vec(prop_oneof![5 => 0_u64..100_000, 1 => Just(u64::MAX)], 0..5),
         (launches, terminations) in (logs(), logs()),
         not_found in prop::collection::btree_map(names(), (instants(), 0_u32..5), 0..3),
+        heading in prop::sample::select(vec![Heading::There, Heading::Out, Heading::In]),
     ) -> muster_core::group::Head {
         let [factor_out_at, launch_accepted_at, scale_in_at, repaired_at, dark_since] = marks;
-        let mut head = muster_core::group::Head { desired, version, factor_out_at, launch_accepted_at, scale_in_at,
+        let mut head = muster_core::group::Head { desired, heading, version, factor_out_at, launch_accepted_at, scale_in_at,
             repaired_at, launches, terminations, boot_times_ms: boots, ..Default::default() };
         head.recommendations =
             asked.into_iter().map(|(at, n)| Recommendation { at, highest: n, lowest: n }).collect();
@@ -194,7 +195,7 @@ prop_compose! {
         if let Some(beside) = beside {
             head.desired = u32::try_from(members.len() as i64 + beside).unwrap_or(0);
         }
-        Snapshot { now: NOW, head, sweep, members, intents, fleet, policy_notice: None }
+        Snapshot { now: NOW, head, sweep, members, intents, fleet, policy_notice: None, policy_refused: false }
     }
 }
 
@@ -232,6 +233,8 @@ fn knowing_less(snapshot: &Snapshot, whom: u16, silent: bool) -> Snapshot {
     let mut less = snapshot.clone();
     let chosen = less.members.iter_mut().zip(0_u16..).filter(|(_, n)| whom >> n & 1 == 1);
     for health in chosen.filter_map(|(member, _)| member.health.as_mut()).filter(|h| h.seen == Seen::Answered) {
+        // That it has answered once is not forgotten.
+        health.first_answer.get_or_insert(NOW);
         if silent {
             (health.seen, health.silent_since, health.silent_sweeps) = (Seen::Silent, Some(NOW), 1);
         } else {
@@ -390,8 +393,8 @@ proptest! {
         }
         // The same sweep is not decided on twice (S7).
         if first.plan.head.last_slot.is_some() {
-            prop_assert_eq!(second.plan.launches(Cause::Load), 0);
-            prop_assert_eq!(second.plan.launches(Cause::Unhealthy), 0);
+            prop_assert_eq!(second.launches_for(Cause::Load), 0);
+            prop_assert_eq!(second.launches_for(Cause::Unhealthy), 0);
         }
     }
 

@@ -176,11 +176,11 @@ async fn a_document_that_is_not_ours_is_named_and_not_overwritten() {
     let store = SqliteStore::open(&path).expect("a new store");
     store.claim(&claim(1)).await.expect("a claim");
     let other = Connection::open(&path).expect("another connection");
-    other.execute_batch("UPDATE heads SET doc = '{\"version\": 1, \"colour\": 2}'").expect("an edit");
-    corrupt(&store.head(&group()).await.expect_err("not a HEAD"), "is not a Head: unknown field `colour`");
+    other.execute_batch("UPDATE heads SET doc = '{\"version\": 1, \"desired\": \"red\"}'").expect("an edit");
+    corrupt(&store.head(&group()).await.expect_err("not a HEAD"), "is not a Head: invalid type");
     corrupt(&store.claim(&claim(2)).await.expect_err("not a HEAD"), "is not a Head");
     let text: String = other.query_row("SELECT doc FROM heads", [], |row| row.get(0)).expect("the document");
-    assert!(text.contains("colour"), "{text}");
+    assert!(text.contains("red"), "{text}");
 }
 
 #[tokio::test]

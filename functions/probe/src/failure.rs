@@ -21,6 +21,8 @@ pub(crate) enum Failure {
     BadAnswer(String),
     /// Our own machine could not even try: says nothing about the agent.
     Ourselves(String),
+    /// Our own machine knows no way to this address: says nothing about the agent, nor about the others.
+    NoRoute(String),
 }
 
 impl Failure {
@@ -29,6 +31,7 @@ impl Failure {
         match Errno::from_io_error(error) {
             Some(Errno::CONNREFUSED) => Self::Refused,
             Some(errno) if is_ours(errno) => Self::Ourselves(format!("connecting: {error}")),
+            Some(errno) if is_the_routes(errno) => Self::NoRoute(format!("connecting: {error}")),
             _ => Self::Unreachable(format!("connecting: {error}")),
         }
     }
@@ -40,9 +43,8 @@ impl Failure {
         };
         if let Some(error) = in_chain::<io::Error>(source) {
             return match error.kind() {
-                io::ErrorKind::NetworkDown | io::ErrorKind::NetworkUnreachable | io::ErrorKind::OutOfMemory => {
-                    Self::Ourselves(error.to_string())
-                }
+                io::ErrorKind::OutOfMemory => Self::Ourselves(error.to_string()),
+                io::ErrorKind::NetworkDown | io::ErrorKind::NetworkUnreachable => Self::NoRoute(error.to_string()),
                 // What is no HTTP/2 at all is told as an error of the connection, too.
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                     Self::BadAnswer(excerpt(&error.to_string()))
@@ -66,27 +68,20 @@ impl From<Failure> for Observation {
             Failure::Unreachable(detail) => Self::Unreachable { detail },
             Failure::Refused => Self::Refused { detail: "connection refused".to_owned() },
             Failure::BadAnswer(detail) => Self::BadAnswer { detail },
-            Failure::Ourselves(_) => Self::Unknown,
+            Failure::Ourselves(_) | Failure::NoRoute(_) => Self::Unknown,
         }
     }
 }
 
-/// Whether an error of `connect` is about this machine: its descriptors, memory, ports, firewall or routes. An address
-/// that a unicast route could never reach has been refused before.
+/// Whether an error of `connect` is about this machine, whomever it asks: its descriptors, memory or ports.
 const fn is_ours(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOBUFS
-            | Errno::NOMEM
-            | Errno::ADDRNOTAVAIL
-            | Errno::AFNOSUPPORT
-            | Errno::NETUNREACH
-            | Errno::NETDOWN
-            | Errno::PERM
-            | Errno::ACCESS
-    )
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL)
+}
+
+/// Whether an error of `connect` is about this machine's way to one address: its routes, address families or firewall. One
+/// endpoint that cannot be routed to must not blind us for all others (V4).
+const fn is_the_routes(errno: Errno) -> bool {
+    matches!(errno, Errno::AFNOSUPPORT | Errno::NETUNREACH | Errno::NETDOWN | Errno::PERM | Errno::ACCESS)
 }
 
 /// The start of a foreign text: an agent that lies cannot fill our memory or the log.
@@ -119,8 +114,11 @@ mod tests {
     #[test]
     fn h2_errors_of_our_own_machine_are_told_from_those_of_the_way_and_of_the_agent() {
         let of = |errno: Errno| Failure::of_connecting(&io::Error::from(errno));
-        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::ADDRNOTAVAIL, Errno::NETUNREACH, Errno::PERM] {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL] {
             assert!(matches!(of(errno), Failure::Ourselves(_)), "{errno:?}");
+        }
+        for errno in [Errno::AFNOSUPPORT, Errno::NETUNREACH, Errno::NETDOWN, Errno::PERM, Errno::ACCESS] {
+            assert!(matches!(of(errno), Failure::NoRoute(_)), "{errno:?}");
         }
         for errno in [Errno::HOSTUNREACH, Errno::TIMEDOUT, Errno::CONNRESET] {
             assert!(matches!(of(errno), Failure::Unreachable(_)), "{errno:?}");

@@ -46,6 +46,8 @@ struct Look {
     kept: Kept,
     /// Evidence about ourselves.
     ourselves: BTreeSet<String>,
+    /// Evidence about our ways to single addresses.
+    routes: BTreeSet<String>,
 }
 
 impl<C: Clock> GrpcProbe<C> {
@@ -152,8 +154,10 @@ impl<C: Clock> AgentProbe for GrpcProbe<C> {
 impl Look {
     fn note(&mut self, visited: Visited<'_>) {
         self.kept.extend(visited.connection);
-        if let Err(Failure::Ourselves(evidence)) = &visited.outcome {
-            self.ourselves.insert(evidence.clone());
+        match &visited.outcome {
+            Err(Failure::Ourselves(evidence)) => drop(self.ourselves.insert(evidence.clone())),
+            Err(Failure::NoRoute(evidence)) => drop(self.routes.insert(evidence.clone())),
+            Ok(_) | Err(Failure::Unreachable(_) | Failure::Refused | Failure::BadAnswer(_)) => {}
         }
         let observation = match visited.outcome {
             Ok(answer) => Observation::Answered(answer),
@@ -163,9 +167,13 @@ impl Look {
     }
 
     /// Evidence about ourselves makes every silence unknown, a refusal and a bad answer too: whoever was asked by a monitor
-    /// in trouble is held nothing against. Answers stay answers.
+    /// in trouble is held nothing against. Answers stay answers. A missing way to some says nothing about the others, unless
+    /// nobody at all has answered: then the way out is missing.
     fn into_probed(self) -> Probed {
-        let Self { mut observations, ourselves, .. } = self;
+        let Self { mut observations, mut ourselves, routes, .. } = self;
+        if !observations.values().any(|seen| matches!(seen, Observation::Answered(_))) {
+            ourselves.extend(routes);
+        }
         if ourselves.is_empty() {
             return Probed { observations, blind: None };
         }

@@ -2,6 +2,7 @@
 
 use futures_util::FutureExt;
 use futures_util::future::{join, join3};
+use muster_control::activity::Event;
 use muster_control::memory::Scripted;
 use muster_control::ports::{Clock, GroupStore, LeaseRequest};
 use muster_control::reconcile::reconcile;
@@ -223,10 +224,36 @@ async fn a_settlement_that_keeps_losing_is_left_to_the_next_lease() {
 async fn a_settlement_whose_answer_was_lost_is_not_repeated() {
     let world = about_to_grow().await;
     world.at(Call::Settle, 1, Fault::Unanswered);
-    assert!(world.try_ring("one").await.is_err(), "whether it was written is not known");
+    let done = world.ring().await;
+    assert!(done.troubles.iter().any(|why| why.contains("left to their next lease")), "{done:?}");
+    assert!(
+        !done.activity.iter().any(|a| matches!(a.event, Event::Launched { .. })),
+        "whether it was written is unknown"
+    );
+    assert!(done.activity.iter().any(|a| matches!(a.event, Event::Decision { .. })), "the claim is told");
     world.ring().await;
     assert_eq!(world.changing_calls(), 4);
     world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn what_was_done_before_the_store_failed_is_told_with_the_trouble() {
+    // Reads of a growing look: the group, the group again to carry out, again to settle, and the next look's.
+    for nth in 1..=4 {
+        let world = about_to_grow().await;
+        world.at(Call::Read, nth, Fault::Fails(With::Unavailable));
+        let done = world.try_ring("one").await;
+        if nth == 1 {
+            assert!(done.is_err(), "nothing had been done");
+            continue;
+        }
+        let done = done.expect("something had been done");
+        let launched = done.activity.iter().filter(|a| matches!(a.event, Event::Launched { .. })).count();
+        assert!(done.activity.iter().any(|a| matches!(a.event, Event::Decision { .. })), "{nth}: {done:?}");
+        assert_eq!(launched, if nth < 4 { 0 } else { 2 }, "{nth}: {done:?}");
+        assert!(done.troubles.iter().any(|why| why.contains("scripted")), "{nth}: {done:?}");
+        assert_recovers(&world).await;
+    }
 }
 
 #[tokio::test]

@@ -10,12 +10,13 @@ use muster_control::ports::{Clock, GroupStore};
 use muster_control::sweep::Swept;
 use muster_core::decide::ACTIONS_PER_CLAIM;
 use muster_core::group::Shard;
-use muster_core::intent::{Call as Ec2Call, Token};
+use muster_core::intent::{Call as Ec2Call, Cause, Token};
 use muster_core::member::MemberState;
 use muster_core::policy::Mode;
+use muster_core::snapshot::InstanceState;
 use serde_json::json;
 
-use crate::world::{BUDGET, Call, Fault, LEASE, With, World, group};
+use crate::world::{BUDGET, Call, Fault, LEASE, With, World, group, id};
 
 async fn tokens(world: &World) -> Vec<Token> {
     let launch = |intent: muster_core::intent::Intent| match intent.call {
@@ -131,6 +132,18 @@ async fn f3_a_launch_that_wholly_failed_starts_no_cooldown() {
     world.always(Call::Launch, With::NoCapacity);
     world.step().await;
     assert_eq!(world.head().await.launch_accepted_at, None);
+    // What the load asked for is still what the load asked for when it comes at last, however often it was refused.
+    world.well();
+    world.step().await;
+    let accepted = world.head().await.launch_accepted_at;
+    assert!(accepted.is_some());
+    // Whoever is lost and launched again starts none.
+    world.agents(Scripted::Load(50.0));
+    world.steps(3).await;
+    world.fleet.set(&id(1), InstanceState::Terminated);
+    world.steps(2).await;
+    let lost = |event: &Event| matches!(event, Event::Launched { cause: Cause::Lost, .. });
+    assert_eq!((world.logged(lost).await, world.head().await.launch_accepted_at), (1, accepted));
 }
 
 #[tokio::test]

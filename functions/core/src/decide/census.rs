@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::health::{AgentState, Load, Seen};
-use crate::intent::{Call, Intent, IntentId, LaunchSpec};
+use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use crate::member::{InstanceId, MemberState, Phase};
 use crate::policy::Policy;
 use crate::report::Counts;
@@ -73,6 +73,11 @@ pub(super) struct Census<'a> {
     /// Members that have ever answered and are not on their way out, and how many of them did not answer now.
     pub(super) ever: u32,
     pub(super) silent: u32,
+    /// Members in service or suspect that answered in the latest sweep (M5).
+    pub(super) answering: u32,
+    /// Whether silence is evidence: the sweep is fresh, MonitorS was not blind, and somebody answers. Without it nobody is
+    /// taken for unhealthy when victims are chosen (S5, O8).
+    pub(super) trusted: bool,
 }
 
 impl<'a> Census<'a> {
@@ -94,11 +99,15 @@ impl<'a> Census<'a> {
             load_sum: 0.0,
             ever: 0,
             silent: 0,
+            answering: 0,
+            trusted: false,
         };
         census.sort_members(snapshot, policy);
         census.sort_intents(snapshot);
         census.pair_replacements();
         census.count();
+        let fresh = sweep.is_some_and(|sweep| snapshot.now.since(sweep.slot) <= period * super::STALE_PERIODS);
+        census.trusted = fresh && census.blind.is_none() && !census.nobody_answers();
         census
     }
 
@@ -115,8 +124,8 @@ impl<'a> Census<'a> {
                 }
                 Some(None) => {
                     unlisted.insert(&member.id);
-                    let sightings = snapshot.head.not_found.get(&member.id);
-                    if sightings.is_some_and(|seen| super::saga::proves_absence(seen, snapshot.now)) {
+                    let seen = super::saga::unlisted_again(snapshot.head.not_found.get(&member.id), snapshot.now);
+                    if super::saga::proves_absence(&seen, snapshot.now) {
                         self.gone.push(member);
                         continue;
                     }
@@ -135,9 +144,9 @@ impl<'a> Census<'a> {
         let first_answer = member
             .first_answer
             .or_else(|| health.and_then(|health| health.first_answer))
+            .or_else(|| health.filter(|health| pending && health.seen == Seen::Answered).map(|_| slot))
             .or((!pending).then_some(Timestamp::EPOCH));
-        let answered =
-            health.is_some_and(|health| health.seen == Seen::Answered && (!pending || first_answer.is_some()));
+        let answered = health.is_some_and(|health| health.seen == Seen::Answered);
         let failing = health.is_some_and(|health| health.failing_sweeps > 0);
         let phase = match (&member.state, first_answer) {
             (MemberState::Draining(_), _) => Phase::Draining,
@@ -228,6 +237,7 @@ impl<'a> Census<'a> {
                 None if matches!(seat.phase, Phase::InService | Phase::Suspect) => counts.missing += 1,
                 None => {}
             }
+            self.answering += u32::from(matches!(seat.phase, Phase::InService | Phase::Suspect) && seat.answered());
             if seat.phase.is_actual() && seat.first_answer.is_some() {
                 self.ever += 1;
                 self.silent += u32::from(!seat.answered());
@@ -247,6 +257,18 @@ impl<'a> Census<'a> {
     /// *actual* as C4 counts it: a member under replacement and its replacement are one towards desired.
     pub(super) fn effective(&self) -> u32 {
         self.counts.actual.saturating_sub(u32::try_from(self.pairs.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The same without the load-driven launches that EC2 has not accepted yet.
+    pub(super) fn accepted(&self) -> u32 {
+        let open = self.open.values().filter(|open| open.intent.cause == Cause::Load).count();
+        self.effective().saturating_sub(u32::try_from(open).unwrap_or(u32::MAX))
+    }
+
+    /// Members in *actual* that EC2 has taken from us.
+    pub(super) fn lost(&self) -> usize {
+        let at_work = |member: &&&Member| matches!(member.state, MemberState::Pending | MemberState::Active);
+        self.gone.iter().filter(at_work).count()
     }
 
     /// Whether members have answered before and none of them does now: then nobody is terminated for load or health

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::group::Head;
+use crate::group::{Head, Heading};
 use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use crate::member::{InstanceId, Leaving};
 use crate::plan::{Plan, Step};
@@ -52,7 +52,8 @@ impl<'a> Draft<'a> {
             actual: census.counts.actual,
         };
         if let Some(notice) = &snapshot.policy_notice {
-            draft.remark(Rule::O7, notice.clone());
+            let rule = if snapshot.policy_refused { Rule::Z9 } else { Rule::O7 };
+            draft.remark(rule, notice.clone());
         }
         draft
     }
@@ -88,6 +89,7 @@ impl<'a> Draft<'a> {
     /// Puts the size that was decided into HEAD, and what the next decisions must remember of it.
     pub(super) fn take(&mut self, sizing: &Sizing, gate: &Result<(), Remark>, census: &Census<'_>) {
         self.head.desired = sizing.desired;
+        self.head.heading = self.heading(sizing, census);
         self.waits.extend(sizing.waits.iter().cloned());
         if gate.is_err() {
             return;
@@ -105,9 +107,22 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether this decision raises desired.
-    pub(super) fn grows(&self) -> bool {
-        self.head.desired > self.before.desired
+    /// Where *actual* is heading for the load's sake. A launch has not arrived before EC2 has accepted it; whoever is lost
+    /// later is no part of the way.
+    fn heading(&self, sizing: &Sizing, census: &Census<'_>) -> Heading {
+        let (desired, before) = (sizing.desired, self.before.heading);
+        let way = match sizing.cause {
+            Some(Cause::Load) if desired > self.before.desired => [before, Heading::Out],
+            Some(Cause::Load) => [before, Heading::In],
+            None => [before, Heading::There],
+            Some(Cause::Bounds | Cause::Lost | Cause::Unhealthy | Cause::BootTimeout) => [Heading::There; 2],
+        };
+        let on_its_way = |heading: &Heading| match heading {
+            Heading::There => false,
+            Heading::Out => census.accepted() < desired,
+            Heading::In => census.effective() > desired,
+        };
+        way.into_iter().find(on_its_way).unwrap_or_default()
     }
 
     /// *actual* as C4 counts it: a member under replacement and its replacement are one towards desired, and what this
@@ -172,11 +187,11 @@ impl<'a> Draft<'a> {
     }
 
     /// Commits the termination of `member`; `paced` unless its drain was counted already (F8).
-    pub(super) fn terminate(&mut self, member: &Member, cause: Cause, replaced: bool, paced: bool) -> bool {
+    pub(super) fn terminate(&mut self, member: &Member, cause: Cause, paced: bool) -> bool {
         let call = Call::Terminate { instance: member.id.clone(), shard: member.shard };
         let intent = self.intent(self.next_id(), cause, call);
         let leaving = self.leaving(cause);
-        let terminated = self.act(Step::Terminate { id: member.id.clone(), leaving, intent, replaced });
+        let terminated = self.act(Step::Terminate { id: member.id.clone(), leaving, intent });
         if terminated {
             self.leaving.insert(member.id.clone());
             if paced {
@@ -278,7 +293,8 @@ impl<'a> Draft<'a> {
         if replacements > 0 {
             notes.push(format!("Launches {} for the unhealthy.", counted(replacements, "replacement")));
         }
-        let launches = count(&|step| matches!(step, Step::Launch { intent } if intent.cause == Cause::Bounds));
+        let short = [Cause::Bounds, Cause::Lost];
+        let launches = count(&|step| matches!(step, Step::Launch { intent } if short.contains(&intent.cause)));
         if launches > 0 {
             notes.push(format!("Launches {} to reach desired.", counted(launches, "instance")));
         }

@@ -26,8 +26,18 @@ pub(super) fn launch_missing(census: &Census<'_>, count: u32, cause: Cause, draf
     }
     let mut spread = Spread::of(census, draft);
     let mut vacated = vacated(census);
+    let mut lost = census.lost();
     for _ in 0..count.min(below_max).min(in_window) {
         let replaces = vacated.pop_first().cloned();
+        // Whoever fills a seat that was there before is no part of a scale-out, and starts no cooldown (F4, H5).
+        let cause = match (&replaces, lost) {
+            (Some(_), _) => Cause::Bounds,
+            (None, 0) => cause,
+            (None, _) => {
+                lost -= 1;
+                Cause::Lost
+            }
+        };
         spread.launch(cause, replaces, draft);
     }
 }

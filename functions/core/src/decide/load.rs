@@ -13,22 +13,29 @@ use super::counted;
 
 /// Products like 10 x 1.1 come out a hair above the whole number that people mean.
 const ROUNDING: f64 = 1e-9;
+/// Steps of a mean in one per cent.
+const PER_UNIT: f64 = 1e9;
 
 /// Mean load of the serving members; 0 when nobody serves.
 pub(super) fn mean(census: &Census<'_>) -> f64 {
-    census.load_sum / f64::from(census.counts.serving.max(1))
+    tidy(census.load_sum / f64::from(census.counts.serving.max(1)))
+}
+
+/// A mean without the dust of floating point: ten loads of 70.1 % are 70.1 % and not above it (Z1).
+pub(super) fn tidy(mean: f64) -> f64 {
+    (mean * PER_UNIT).round() / PER_UNIT
 }
 
 /// The mean with every missing member at 100 %, which is never below a threshold (M2).
 pub(super) fn mean_with_missing_full(census: &Census<'_>) -> f64 {
     let missing = f64::from(census.counts.missing);
-    (census.load_sum + 100.0 * missing) / (f64::from(census.counts.serving) + missing).max(1.0)
+    tidy((census.load_sum + 100.0 * missing) / (f64::from(census.counts.serving) + missing).max(1.0))
 }
 
 /// The sum of the loads over max(desired, actual): Pending, Warming, missing and not yet launched members at 0 %
 /// (M2, M4).
 pub(super) fn mean_over_ordered(census: &Census<'_>, desired: u32) -> f64 {
-    census.load_sum / f64::from(desired.max(census.counts.actual).max(1))
+    tidy(census.load_sum / f64::from(desired.max(census.counts.actual).max(1)))
 }
 
 /// What the rule asks for.
@@ -78,9 +85,9 @@ fn too_thin(census: &Census<'_>, policy: &Policy) -> Option<String> {
             due => format!("none of {due} members in service has a fresh sample"),
         });
     }
-    let enough = u64::from(counts.serving) * 100 >= u64::from(due) * u64::from(policy.min_available_percent);
+    let enough = u64::from(census.answering) * 100 >= u64::from(due) * u64::from(policy.min_available_percent);
     (!enough).then(|| {
-        format!("only {} of {due} members in service answer, {} % must", counts.serving, policy.min_available_percent)
+        format!("only {} of {due} members in service answer, {} % must", census.answering, policy.min_available_percent)
     })
 }
 
@@ -99,7 +106,7 @@ fn scale_out(census: &Census<'_>, policy: &Policy, head: &Head, mean: f64) -> Re
     if low <= rule.up {
         let counts = census.counts;
         // The missing alone may turn it; else it is the members on their way that hold.
-        let with_missing = census.load_sum / f64::from((counts.serving + counts.missing).max(1));
+        let with_missing = tidy(census.load_sum / f64::from((counts.serving + counts.missing).max(1)));
         let (by, text) = if with_missing <= rule.up {
             (Rule::M3, format!("with {} at 0 % it is {}", missing(census), percent(with_missing)))
         } else {
@@ -161,8 +168,8 @@ fn saturate(size: f64) -> u32 {
     size as u32
 }
 
-/// Percent as a person reads it: at most one decimal.
+/// Percent as a person reads it: at most two decimals.
 pub(super) fn percent(value: f64) -> String {
-    let tenths = (value * 10.0).round() / 10.0;
-    format!("{tenths} %")
+    let hundredths = (value * 100.0).round() / 100.0;
+    format!("{hundredths} %")
 }

@@ -15,6 +15,7 @@ mod victims;
 
 use serde::{Deserialize, Serialize};
 
+use crate::group::Heading;
 use crate::intent::Cause;
 use crate::plan::Plan;
 use crate::policy::{Mode, Policy};
@@ -64,7 +65,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     if judged {
         saga::give_up_boots(&census, &mut draft);
     }
-    level(&census, &sizing, &mut draft);
+    level(&census, &gate, &mut draft);
     if judged {
         repair::repair(&census, &mut draft);
     }
@@ -98,16 +99,30 @@ fn gate(snapshot: &Snapshot, census: &Census<'_>) -> Result<(), Remark> {
 }
 
 /// Brings *actual* to *desired* (C4): launches what is missing, lets go what is too much.
-fn level(census: &Census<'_>, sizing: &Sizing, draft: &mut Draft<'_>) {
+fn level(census: &Census<'_>, gate: &Result<(), Remark>, draft: &mut Draft<'_>) {
     let desired = draft.head.desired;
     let effective = draft.effective(census);
-    let load = sizing.cause == Some(Cause::Load);
     if effective < desired {
-        let cause = if load && draft.grows() { Cause::Load } else { Cause::Bounds };
+        let cause = if draft.head.heading == Heading::Out { Cause::Load } else { Cause::Bounds };
         launches::launch_missing(census, desired - effective, cause, draft);
     } else if effective > desired {
-        let cause = if load && !draft.grows() { Cause::Load } else { Cause::Bounds };
-        victims::let_go(census, effective - desired, cause, draft);
+        let cause = if draft.head.heading == Heading::In { Cause::Load } else { Cause::Bounds };
+        match unsure(census, gate) {
+            Some(Remark { rule, text }) if cause == Cause::Load => {
+                draft.wait(rule, format!("the rest of the scale-in waits: {text}"));
+            }
+            Some(_) | None => victims::let_go(census, effective - desired, cause, draft),
+        }
+    }
+}
+
+/// Why what is left of an earlier load-driven scale-in may not go on, if it may not: nobody goes for load on a sweep that
+/// says nothing (M5, O8, S5). That the sweep has been decided on is no reason: this is that decision, carried out.
+fn unsure(census: &Census<'_>, gate: &Result<(), Remark>) -> Option<Remark> {
+    match gate {
+        Err(closed) if closed.rule != Rule::S7 => Some(closed.clone()),
+        Ok(()) | Err(_) if census.nobody_answers() => Some(Remark { rule: Rule::M5, text: "nobody answers".into() }),
+        Ok(()) | Err(_) => census.blind.map(|why| Remark { rule: Rule::H2, text: why.into() }),
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
     }
     let (rule, limit) =
         if breaker { (Rule::H3, WIDTH) } else { (Rule::H4, draft.policy.max_replacing.of(draft.head.desired)) };
+    let mut vacated = 0;
     let mut busy = under_replacement(census);
     for (member, why) in unhealthy {
         if let Some(replacement) = census.pairs.get(&member.id) {
@@ -56,7 +57,7 @@ pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
         } else if breaker && !interval_over(draft) {
             let interval = spoken(draft.policy.repair_interval);
             draft.wait(rule, format!("{} waits for its replacement: one every {interval}", member.id));
-        } else if begin(census, member, &why, draft) {
+        } else if begin(census, member, &why, &mut vacated, draft) {
             busy += 1;
             draft.head.repaired_at = Some(draft.now);
         }
@@ -69,13 +70,14 @@ fn complete(member: &Member, why: &str, draft: &mut Draft<'_>) {
         return draft.wait(Rule::F8, format!("no termination has room for {}, which is replaced", member.id));
     }
     draft.remark(Rule::H4, format!("{} is replaced: {why}", member.id));
-    draft.terminate(member, Cause::Unhealthy, true, true);
+    draft.terminate(member, Cause::Unhealthy, true);
 }
 
 /// Begins one replacement: launches first when that keeps *actual* within max, otherwise terminates first (H4).
-fn begin(census: &Census<'_>, member: &Member, why: &str, draft: &mut Draft<'_>) -> bool {
+fn begin(census: &Census<'_>, member: &Member, why: &str, vacated: &mut u32, draft: &mut Draft<'_>) -> bool {
     let id = &member.id;
-    if launches::room_below_max(census, draft) > 0 {
+    // A seat that this very plan vacates by terminating first belongs to that member's own replacement.
+    if launches::room_below_max(census, draft) > *vacated {
         if launches::room_in_window(census, draft) == 0 {
             draft.wait(Rule::F8, format!("no launch has room to replace {id}"));
             return false;
@@ -88,7 +90,9 @@ fn begin(census: &Census<'_>, member: &Member, why: &str, draft: &mut Draft<'_>)
             return false;
         }
         draft.remark(Rule::H1, format!("{id} is unhealthy: {why}; at max it is terminated first"));
-        draft.terminate(member, Cause::Unhealthy, true, true)
+        let terminated = draft.terminate(member, Cause::Unhealthy, true);
+        *vacated += u32::from(terminated);
+        terminated
     }
 }
 

@@ -23,6 +23,12 @@ const DRAIN_GRACE_PERIODS: u32 = 3;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
+/// The sightings of a member that this listing does not hold, either.
+pub(super) fn unlisted_again(before: Option<&Sightings>, now: Timestamp) -> Sightings {
+    let (first, count) = before.map_or((now, 0), |seen| (seen.first, seen.count));
+    Sightings { first, count: count.saturating_add(1) }
+}
+
 /// Whether so many listings without a member prove that it is gone (H7).
 pub(super) fn proves_absence(seen: &Sightings, now: Timestamp) -> bool {
     seen.count >= NOT_FOUND_TIMES && now.since(seen.first) >= NOT_FOUND_SPAN
@@ -43,8 +49,8 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
     if let Some(unlisted) = &census.unlisted {
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
-            let seen = draft.head.not_found.entry((*id).clone()).or_insert(Sightings { first: census.now, count: 0 });
-            seen.count = seen.count.saturating_add(1);
+            let seen = unlisted_again(draft.head.not_found.get(*id), census.now);
+            draft.head.not_found.insert((*id).clone(), seen);
         }
     } else {
         draft.remark(Rule::H7, "EC2 could not be asked: nothing is concluded about who is gone".into());
@@ -76,7 +82,7 @@ pub(super) fn finish_drains(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.wait(Rule::D3, format!("{id} is draining, {} left", spoken(left)));
             continue;
         }
-        draft.terminate(seat.member, leaving.cause, false, false);
+        draft.terminate(seat.member, leaving.cause, false);
     }
 }
 
@@ -101,7 +107,7 @@ pub(super) fn repeat_terminations(census: &Census<'_>, draft: &mut Draft<'_>) {
         let open = census.ending.contains(&seat.member.id);
         if listed && !open && census.now.since(leaving.since) >= TERMINATE_AGAIN_AFTER {
             draft.remark(Rule::D6, format!("EC2 still lists {}: it is terminated again", seat.member.id));
-            draft.terminate(seat.member, leaving.cause, false, false);
+            draft.terminate(seat.member, leaving.cause, false);
         }
     }
 }
@@ -119,7 +125,7 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
         draft.remark(Rule::L8, text);
         if draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
-        } else if draft.terminate(seat.member, Cause::BootTimeout, false, true) {
+        } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
             draft.head.boot_failures = draft.head.boot_failures.saturating_add(1);
         }
     }

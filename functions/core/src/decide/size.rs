@@ -178,9 +178,12 @@ impl Way<'_> {
         }
         let (now, pace) = (self.census.now, policy.inward);
         let room = self.head.terminations.room(now, pace.window, pace.limit, self.census.counts.actual);
-        if self.needed(best.0) > room {
+        // Launches that nobody has tried are taken back first, and end nobody.
+        let free = u32::try_from(victims::untried(self.census).count()).unwrap_or(u32::MAX);
+        let takes = room.saturating_add(free);
+        if self.needed(best.0) > takes {
             let text = format!("only {} into {}", fits(room, "more termination"), spoken(pace.window));
-            best = (self.step_of(room).min(best.0), Rule::F8, text);
+            best = (self.step_of(takes).min(best.0), Rule::F8, text);
         }
         let reach = victims::Reach::of_load(self.census);
         let choice = victims::choose(self.census, self.needed(best.0), policy, reach, &BTreeSet::new());
@@ -208,7 +211,7 @@ impl Way<'_> {
         if step >= self.n {
             return f64::INFINITY;
         }
-        load::mean_with_missing_full(self.census) * f64::from(self.n) / f64::from(self.n - step)
+        load::tidy(load::mean_with_missing_full(self.census) * f64::from(self.n) / f64::from(self.n - step))
     }
 
     /// The largest step of at most `asked` after which the mean stays below the threshold that would bring the members

@@ -57,14 +57,12 @@ pub(super) fn choose<'a>(
     let members = |of: fn(&Seat<'_>) -> bool| {
         free.iter().filter(move |seat| of(seat)).map(|seat| Victim::Member(&seat.member.id))
     };
-    let replacing = |replaces: &Option<InstanceId>| replaces.as_ref().is_some_and(|old| census.pairs.contains_key(old));
-    let untried = census.open.values().rev().filter(|open| open.intent.attempt == 0 && !replacing(&open.spec.replaces));
 
     let mut victims: Vec<Victim<'a>> = Vec::new();
-    if reach == Reach::Everybody {
+    if reach == Reach::Everybody && census.trusted {
         victims.extend(members(|seat| seat.unhealthy.is_some()));
     }
-    victims.extend(untried.map(|open| Victim::Launch(&open.intent.id)));
+    victims.extend(untried(census).map(Victim::Launch));
     victims.extend(members(|seat| seat.phase == Phase::Pending));
     victims.truncate(count);
     if victims.len() == count || reach == Reach::PendingOnly {
@@ -86,6 +84,18 @@ pub(super) fn choose<'a>(
     let bound_by =
         (Rule::D7, format!("fewer than {} healthy members would be left, which is min_instances", spare.min));
     Choice { victims, bound_by }
+}
+
+/// Whether a member may go without a drain and without being missed (D1, D7): its silence must be evidence.
+fn known_unhealthy(census: &Census<'_>, seat: &Seat<'_>) -> bool {
+    census.trusted && seat.unhealthy.is_some()
+}
+
+/// Launches that nobody has tried yet, the youngest first; those of replacement pairs are repair's.
+pub(super) fn untried<'a>(census: &Census<'a>) -> impl Iterator<Item = &'a IntentId> {
+    let replacing = |replaces: &Option<InstanceId>| replaces.as_ref().is_some_and(|old| census.pairs.contains_key(old));
+    let open = census.open.values().rev();
+    open.filter(move |open| open.intent.attempt == 0 && !replacing(&open.spec.replaces)).map(|open| &open.intent.id)
 }
 
 /// The healthy members that D7 counts.
@@ -110,7 +120,7 @@ impl Spare {
 /// Those of `free` that may be at work, in the order in which they go: always from the zone that then has most.
 fn at_work<'s, 'a>(census: &Census<'a>, free: &[&'s Seat<'a>], policy: &Policy) -> Vec<&'s Seat<'a>> {
     let mut zones: BTreeMap<&str, Vec<&'s Seat<'a>>> = BTreeMap::new();
-    for seat in free.iter().filter(|seat| seat.phase != Phase::Pending && seat.unhealthy.is_none()) {
+    for seat in free.iter().filter(|seat| seat.phase != Phase::Pending && !known_unhealthy(census, seat)) {
         zones.entry(&seat.member.zone).or_default().push(seat);
     }
     let mut ranked = Vec::new();
@@ -141,24 +151,27 @@ pub(super) fn let_go(census: &Census<'_>, count: u32, cause: Cause, draft: &mut 
     if policy.mode == Mode::OutOnly {
         return draft.wait(Rule::O1, format!("the mode out-only keeps {count} members beyond desired"));
     }
-    let room = draft.room_in();
-    if room < count {
-        draft.wait(Rule::F8, format!("{room} of {count} terminations fit into {}", spoken(policy.inward.window)));
-    }
     let reach = if cause == Cause::Load { Reach::of_load(census) } else { Reach::Everybody };
-    let count = count.min(room);
     let choice = choose(census, count, policy, reach, &draft.leaving);
     if choice.victims.len() < usize::try_from(count).unwrap_or(usize::MAX) {
         let (rule, text) = choice.bound_by;
         draft.wait(rule, text);
     }
+    // A launch that nobody has tried ends nobody: only members count in the window.
+    let members = choice.victims.iter().filter(|victim| matches!(victim, Victim::Member(_))).count();
+    let mut room = usize::try_from(draft.room_in()).unwrap_or(usize::MAX);
+    if room < members {
+        draft.wait(Rule::F8, format!("{room} of {members} terminations fit into {}", spoken(policy.inward.window)));
+    }
     for victim in choice.victims {
         match victim {
             Victim::Launch(intent) => draft.cancel(intent),
+            Victim::Member(_) if room == 0 => {}
             Victim::Member(id) => {
+                room -= 1;
                 let seat = &census.seats[id];
-                if seat.phase == Phase::Pending || seat.unhealthy.is_some() {
-                    draft.terminate(seat.member, cause, false, true);
+                if seat.phase == Phase::Pending || known_unhealthy(census, seat) {
+                    draft.terminate(seat.member, cause, true);
                 } else {
                     draft.drain(id, cause);
                 }

@@ -20,8 +20,8 @@ pub struct PolicyDocument {
     /// not.
     #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
     pub min_instances: u32,
-    /// Most instances, 0-10000, not below `min_instances`.
-    #[garde(range(max = 10_000))]
+    /// Most instances, 1-10000, not below `min_instances`.
+    #[garde(range(min = 1, max = 10_000))]
     pub max_instances: u32,
     /// The rule that turns load into a size.
     #[garde(dive)]

@@ -74,7 +74,7 @@ impl Diagnostic for PolicyError {
 pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     let fail = |problems| Err(PolicyError { text: text.to_owned(), problems });
     if text.len() > LARGEST_TEXT {
-        let message = format!("the policy has {} bytes: at most {LARGEST_TEXT} are read", text.len());
+        let message = format!("the policy has more than {LARGEST_TEXT} bytes: at most that many are read");
         return Err(PolicyError { text: String::new(), problems: vec![whole(message)] });
     }
     if text.trim().is_empty() {
@@ -86,27 +86,55 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
         Err(error) => return fail(vec![syntax(text, &error)]),
     };
     let tree = Tree::of(text);
-    let mut problems = unknown_keys(&value, &tree);
+    let mut problems = Vec::new();
+    let known = serde_json::to_value(PolicyDocument::default()).expect("the default policy is plain data");
+    let value = without_unknown_keys(value, &known, "", &tree, &mut problems);
     problems.extend(tree.repeated_keys());
-    if !problems.is_empty() {
-        return fail(problems);
-    }
-    let document: PolicyDocument = match serde_path_to_error::deserialize(&value) {
-        Ok(document) => document,
+    let document: Option<PolicyDocument> = match serde_path_to_error::deserialize(&value) {
+        Ok(document) => Some(document),
         Err(error) => {
             let key = error.path().to_string();
-            return fail(vec![tree.problem(&key, &error.into_inner().to_string())]);
+            problems.push(tree.problem(&key, &with_range(&key, &error.into_inner().to_string())));
+            None
         }
     };
-    match document.validate() {
-        Ok(()) => Ok(document),
-        Err(report) => {
-            let mut problems: Vec<Problem> =
-                report.iter().map(|(path, error)| tree.problem(&path.to_string(), error.message())).collect();
+    if let Some(Err(report)) = document.as_ref().map(PolicyDocument::validate) {
+        problems.extend(report.iter().map(|(path, error)| {
+            let key = path.to_string();
+            tree.problem(&key, &with_range(&key, error.message()))
+        }));
+    }
+    match document {
+        Some(document) if problems.is_empty() => Ok(document),
+        Some(_) | None => {
             problems.sort_by_key(|problem| problem.span.start);
             fail(problems)
         }
     }
+}
+
+/// A message with the setting's own words about its range, unless it tells the range already.
+fn with_range(key: &str, message: &str) -> String {
+    let tells = ["must ", "is not available yet", "unknown variant"];
+    match help(key) {
+        Some(help) if !tells.iter().any(|word| message.starts_with(word)) => format!("{message}. {help}"),
+        Some(_) | None => message.to_owned(),
+    }
+}
+
+/// What the schema says of a setting: the doc comment in `document.rs`, which names the range.
+fn help(key: &str) -> Option<String> {
+    let schema = super::schema();
+    let schema = schema.as_value();
+    let mut at = schema;
+    for part in key.split(['.', '[']).filter(|part| !part.ends_with(']')) {
+        let inner = match at.get("$ref").and_then(Value::as_str) {
+            Some(reference) => schema.pointer(reference.trim_start_matches('#'))?,
+            None => at,
+        };
+        at = inner.get("properties")?.get(part)?;
+    }
+    Some(at.get("description")?.as_str()?.replace('\n', " "))
 }
 
 fn whole(message: String) -> Problem {
@@ -133,33 +161,34 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
     (before + column.saturating_sub(1)).min(text.len().saturating_sub(1))
 }
 
-/// Keys of `value` that the document does not have, at any depth.
-fn unknown_keys(value: &Value, tree: &Tree<'_>) -> Vec<Problem> {
-    let known = serde_json::to_value(PolicyDocument::default()).expect("the default policy is plain data");
-    let mut problems = Vec::new();
-    compare(value, &known, "", tree, &mut problems);
-    problems
-}
-
-fn compare(value: &Value, known: &Value, path: &str, tree: &Tree<'_>, problems: &mut Vec<Problem>) {
-    let Value::Object(known) = known else { return };
+/// `value` without the keys that the document does not have, at any depth; each of them is a problem, and so is anything that
+/// is no object where one belongs: serde would take a list for one, field by field.
+fn without_unknown_keys(
+    value: Value,
+    known: &Value,
+    path: &str,
+    tree: &Tree<'_>,
+    problems: &mut Vec<Problem>,
+) -> Value {
+    let Value::Object(known) = known else { return value };
     let Value::Object(value) = value else {
-        // serde would take a list for an object, field by field.
-        return problems.push(tree.problem(path, "must be an object: {...}"));
+        problems.push(tree.problem(path, "must be an object: {...}"));
+        return Value::Object(serde_json::Map::new());
     };
+    let mut kept = serde_json::Map::new();
     for (key, inner) in value {
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-        match known.get(key) {
-            Some(known) => compare(inner, known, &path, tree, problems),
-            None => {
-                let names: Vec<&str> = known.keys().map(String::as_str).collect();
-                let near = names.iter().find(|name| name.contains(key.as_str()) || key.contains(**name));
-                let hint = near.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-                let message = format!("is not a key of the policy{hint} Known here: {}", names.join(", "));
-                problems.push(Problem { value: String::new(), ..tree.problem_at_key(&path, &message) });
-            }
+        if let Some(known) = known.get(&key) {
+            kept.insert(key, without_unknown_keys(inner, known, &path, tree, problems));
+            continue;
         }
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        let near = names.iter().find(|name| name.contains(key.as_str()) || key.contains(**name));
+        let hint = near.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+        let message = format!("is not a key of the policy{hint} (known here: {})", names.join(", "));
+        problems.push(Problem { value: String::new(), ..tree.problem_at_key(&path, &message) });
     }
+    Value::Object(kept)
 }
 
 /// The text's syntax tree, which knows where everything stands.
@@ -294,6 +323,7 @@ mod tests {
             (r#"{"max_instances": 1}"#, "min_instances must not be above max_instances, which is 1"),
             (r#"{"min_instances": 0}"#, "min_instances is 0: must be at least 1"),
             (r#"{"max_instances": 10001}"#, "max_instances is 10001: "),
+            (r#"{"max_instances": 0}"#, "max_instances is 0: "),
             (
                 r#"{"scaling": {"cpu_up_threshold": 0.7}}"#,
                 "scaling.cpu_up_threshold is 0.7: must be above 1 and at most 100; percentages are 0-100: 0.7 means 70",
@@ -320,7 +350,14 @@ mod tests {
             (r#"{"min_instance": 2}"#, "min_instance is not a key of the policy; did you mean min_instances?"),
             (r#"{"scaling": {"threshold": 2}}"#, "scaling.threshold is not a key of the policy"),
             (r#"{"min_instances": 2, "min_instances": 3}"#, "min_instances stands twice"),
-            (r#"{"min_instances": -1}"#, "min_instances is -1: "),
+            (r#"{"min_instances": -1}"#, "expected u32. Fewest instances, 0-10000"),
+            (r#"{"max_instances": 20000, "foo": 1}"#, "foo is not a key of the policy"),
+            (
+                r#"{"max_instances": 20000, "foo": 1}"#,
+                "max_instances is 20000: greater than 10000. Most instances, 1-10000",
+            ),
+            (r#"{"scaling": {"kind": "target", "target": 60}}"#, "is not available yet"),
+            (r#"{"sweep_interval": "-5s"}"#, "1s-1h"),
             (r#"{"min_instances": 2.5}"#, "min_instances is 2.5: "),
             (r#"{"scaling": {"cpu_up_threshold": 1e999}}"#, "the policy is not JSON: number out of range"),
             (r#"{"launch": {"zones": ["a", ""]}}"#, r#"launch.zones[1] is "": "#),
@@ -351,7 +388,7 @@ mod tests {
     #[test]
     fn s11_hostile_texts_are_refused_not_suffered() {
         assert!(refusal(&"[".repeat(50_000)).contains("recursion limit"));
-        assert!(refusal(&format!("{{\"mode\": \"{}\"}}", "x".repeat(LARGEST_TEXT))).contains("at most 65536 are read"));
+        assert!(refusal(&format!("{{\"mode\": \"{}\"}}", "x".repeat(LARGEST_TEXT))).contains("more than 65536 bytes"));
         assert!(refusal("{\"\u{1F600}\": 1}").contains("is not a key"));
     }
 }

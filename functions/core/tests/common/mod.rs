@@ -52,6 +52,7 @@ impl Group {
             intents: Vec::new(),
             fleet: None,
             policy_notice: None,
+            policy_refused: false,
         };
         snapshot.head.desired = u32::try_from(loads.len()).expect("a test group is small");
         snapshot.head.version = 7;
@@ -227,6 +228,7 @@ pub(crate) fn open_replacement(name: &str, old: &str) -> Intent {
 /// What a test asks of a decision.
 pub(crate) trait Asked {
     fn launches(&self) -> usize;
+    fn launches_for(&self, cause: Cause) -> usize;
     /// Members drained or terminated, in the order of the steps.
     fn lets_go(&self) -> Vec<&str>;
     fn drains(&self) -> Vec<&str>;
@@ -242,6 +244,10 @@ pub(crate) trait Asked {
 impl Asked for Decision {
     fn launches(&self) -> usize {
         self.launch_specs().len()
+    }
+
+    fn launches_for(&self, cause: Cause) -> usize {
+        self.plan.steps.iter().filter(|step| matches!(step, Step::Launch { intent } if intent.cause == cause)).count()
     }
 
     fn lets_go(&self) -> Vec<&str> {

@@ -55,7 +55,7 @@ fn c4_every_cycle_brings_actual_to_desired_without_a_scaling_decision() {
         let decision = Group::of(&vec![50.0; members]).desired(desired).decide();
         assert_eq!((decision.plan.head.desired, decision.report.rule), (desired, Rule::Z1));
         assert_eq!((decision.launches(), decision.drains().len()), (launches, drains), "{members} of {desired}");
-        assert_eq!(decision.plan.launches(Cause::Bounds), launches);
+        assert_eq!(decision.launches_for(Cause::Bounds), launches);
         assert_eq!(decision.report.waits, [], "nothing is in its way");
     }
 }

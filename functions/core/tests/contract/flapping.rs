@@ -2,8 +2,9 @@
 
 use crate::common::*;
 use muster_core::decide::decide;
-use muster_core::group::{Head, RateEntry, RateLog};
+use muster_core::group::{Head, Heading, RateEntry, RateLog};
 use muster_core::intent::Cause;
+use muster_core::plan::Step;
 use muster_core::policy::Limit;
 use muster_core::report::Rule;
 use muster_core::snapshot::{InstanceState, Member};
@@ -125,7 +126,7 @@ fn f4_health_and_bounds_ignore_cooldowns() {
         })
     };
     let unhealthy = cooled(Group::example().whose("i-1", |m| m.health = dead())).decide();
-    assert_eq!(unhealthy.plan.launches(Cause::Unhealthy), 1);
+    assert_eq!(unhealthy.launches_for(Cause::Unhealthy), 1);
     assert_eq!(cooled(Group::of(&[50.0; 1])).decide().plan.head.desired, 2);
     assert_eq!(cooled(Group::of(&[50.0; 9])).decide().plan.head.desired, 8);
     assert_eq!(cooled(Group::example().ec2_says("i-1", InstanceState::Terminated)).decide().launches(), 1);
@@ -198,7 +199,7 @@ fn f6_what_is_taken_back_makes_room_below_max() {
     let group = group.but(|s| s.intents = vec![open_launch("l-1", 0)]).whose("i-1", |m| m.health = dead());
     let decision = group.with(|p| p.threshold.down = 30.0).decide();
     assert_eq!((decision.cancels(), decision.terminates()), (vec!["l-1"], vec![("i-9", Cause::Load)]));
-    assert_eq!(decision.plan.launches(Cause::Unhealthy), 1, "the replacement comes first: five of seven are left");
+    assert_eq!(decision.launches_for(Cause::Unhealthy), 1, "the replacement comes first: five of seven are left");
 }
 
 #[test]
@@ -206,6 +207,80 @@ fn f6_a_slow_drain_never_blocks_a_scale_out() {
     let drains = (5..=8).map(|n| draining(&format!("i-{n}"), 100, Cause::Load));
     let decision = Group::of(&[90.0; 4]).and(drains).decide();
     assert_eq!((decision.verdict(), decision.launches()), ((8, Rule::Z2), 4));
+}
+
+#[test]
+fn f6_launches_that_nobody_has_tried_are_taken_back_though_no_termination_fits() {
+    let full = RateLog(vec![RateEntry { at: ago(10), count: 10_000, actual: 4 }]);
+    let untried = |s: &mut muster_core::snapshot::Snapshot| {
+        s.intents = vec![open_launch("l-1", 0), open_launch("l-2", 0)];
+        s.head.terminations = full;
+    };
+    let group = Group::of(&[5.0; 4]).desired(6).ungated().with(|p| p.inward.limit.percent = 100).but(untried);
+    let decision = group.decide();
+    assert_eq!((decision.verdict().0, decision.cancels(), decision.lets_go().len()), (4, vec!["l-2", "l-1"], 0));
+    // A bound takes them back, too, and the members beside them wait for the window.
+    let decision = group.bounds(1, 3).with(|p| p.inward.limit.percent = 100).decide();
+    assert_eq!((decision.verdict(), decision.cancels().len(), decision.lets_go().len()), ((3, Rule::Z5), 2, 0));
+    assert!(decision.waits_for(Rule::F8));
+}
+
+/// Claims on one sweep, until there is nothing left to claim: the causes of what they let go and launch.
+fn causes_of_one_sweep(group: &mut Group) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    for _ in 0..12 {
+        let plan = group.decide().plan;
+        causes.extend(plan.steps.iter().filter_map(|step| match step {
+            Step::Drain { leaving, .. } | Step::Terminate { leaving, .. } => Some(leaving.cause),
+            Step::Launch { intent } => Some(intent.cause),
+            Step::Confirm { .. } | Step::Close { .. } | Step::Cancel { .. } => None,
+        }));
+        group.snapshot = claim(&group.snapshot, &plan);
+    }
+    causes
+}
+
+#[test]
+fn f3_one_sizing_over_several_claims_has_one_cause() {
+    let unlimited = |p: &mut muster_core::policy::Policy| p.out.limit.percent = 10_000;
+    let mut idle = Group::of(&[5.0; 100]).bounds(2, 200).ungated();
+    assert_eq!(causes_of_one_sweep(&mut idle), [Cause::Load; 50]);
+    let mut busy = Group::of(&[90.0; 100]).bounds(2, 200).with(unlimited);
+    assert_eq!(causes_of_one_sweep(&mut busy), [Cause::Load; 100]);
+    let mut bounded = Group::of(&[50.0; 100]).bounds(160, 200).with(unlimited);
+    assert_eq!(causes_of_one_sweep(&mut bounded), [Cause::Bounds; 60]);
+}
+
+#[test]
+fn f3_a_launch_that_ec2_refused_is_as_load_driven_when_it_is_ordered_again() {
+    let group = Group::of(&[60.0; 6]).desired(8).but(|s| s.head.heading = Heading::Out);
+    assert_eq!(group.decide().launches_for(Cause::Load), 2);
+}
+
+#[test]
+fn f4_who_is_lost_before_or_after_a_size_is_reached_is_no_part_of_it() {
+    // On the way: one is lost, two are still to be launched.
+    let group = Group::of(&[60.0; 6]).desired(8).but(|s| s.head.heading = Heading::Out);
+    let decision = group.ec2_says("i-6", InstanceState::Terminated).decide();
+    assert_eq!((decision.launches_for(Cause::Lost), decision.launches_for(Cause::Load)), (1, 2));
+    // Reached: whoever is missing later was lost, and the next claim knows.
+    let there = Group::of(&[60.0; 6]).but(|s| s.head.heading = Heading::Out).decide();
+    assert_eq!(there.plan.head.heading, Heading::There);
+    // A scale-in that turns into a gap launches nothing for the load.
+    let gap = Group::of(&[60.0; 4]).desired(6).but(|s| s.head.heading = Heading::In).decide();
+    assert_eq!((gap.launches_for(Cause::Bounds), gap.plan.head.heading), (2, Heading::There));
+}
+
+#[test]
+fn s5_what_is_left_of_a_scale_in_waits_while_nobody_answers_or_the_sweep_is_stale() {
+    let rest = || Group::of(&[50.0; 8]).desired(6).ungated().but(|s| s.head.heading = Heading::In);
+    assert_eq!(rest().decide().drains().len(), 2);
+    let dark = rest().but(|s| s.members.iter_mut().for_each(|m| m.health = Some(silent(5, 1)))).decide();
+    assert_eq!((dark.lets_go().len(), dark.plan.head.heading), (0, Heading::In));
+    let stale = rest().but(|s| s.sweep.as_mut().expect("a sweep").slot = ago(600)).decide();
+    assert_eq!((stale.lets_go().len(), stale.waits_for(Rule::O8)), (0, true));
+    let blind = rest().but(|s| s.sweep.as_mut().expect("a sweep").blind = Some("no descriptors".into())).decide();
+    assert_eq!(blind.lets_go().len(), 0);
 }
 
 #[test]

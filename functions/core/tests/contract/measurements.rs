@@ -197,3 +197,19 @@ fn m8_an_answer_counts_from_when_it_was_received() {
     assert_eq!((health.sampled_at, health.last_answer, health.first_answer), (at, at, at));
     assert_eq!(health.seen, Seen::Answered);
 }
+
+#[test]
+fn m6_a_load_that_is_none_is_a_missing_sample_in_a_snapshot_too() {
+    for load in ["150", "-1", "100.5", "null"] {
+        let text = format!(r#"{{"load": {load}}}"#);
+        let health: muster_core::health::Health = serde_json::from_str(&text).expect("a health");
+        assert_eq!(health.load, None, "{load}");
+    }
+}
+
+#[test]
+fn m5_a_member_whose_application_fails_has_answered() {
+    let ill = |m: &mut muster_core::snapshot::Member| m.health = Some(failing(10, 1));
+    let group = Group::of(&[90.0; 4]).whose("i-2", ill).whose("i-3", ill).whose("i-4", ill);
+    assert_ne!(group.decide().report.rule, Rule::M5, "all four answer");
+}

@@ -202,6 +202,15 @@ fn o7_a_policy_that_is_not_the_newest_text_is_said_in_every_mode() {
 }
 
 #[test]
+fn z9_a_refused_edit_is_said_as_such() {
+    let refused = Group::example().but(|s| {
+        s.policy_notice = Some("the policy was refused".into());
+        s.policy_refused = true;
+    });
+    assert!(refused.decide().remarks_on(Rule::Z9) && !refused.decide().remarks_on(Rule::O7));
+}
+
+#[test]
 fn o8_on_an_old_sweep_load_and_health_wait() {
     let busy = |age| {
         let group = Group::of(&[90.0; 4]).whose("i-1", |m| m.health = dead()).with(|p| p.max_unhealthy_percent = 100);

@@ -111,9 +111,9 @@ fn z5_only_what_goes_beyond_the_bound_is_for_the_loads_sake() {
     // From 1 to the bound of 2 it is the bound; a factor of 4 asks for 4.
     let group = Group::of(&[90.0; 1]).with(|p| p.threshold.up_factor = 4.0);
     let decision = group.decide();
-    assert_eq!((decision.verdict(), decision.plan.launches(Cause::Load)), ((4, Rule::Z2), 3));
+    assert_eq!((decision.verdict(), decision.launches_for(Cause::Load)), ((4, Rule::Z2), 3));
     let decision = Group::of(&[50.0; 1]).decide();
-    assert_eq!(decision.plan.launches(Cause::Bounds), 1);
+    assert_eq!(decision.launches_for(Cause::Bounds), 1);
     assert_eq!(decision.plan.head.factor_out_at, None);
 }
 
@@ -224,5 +224,19 @@ fn headlines_read_like_a_sentence() {
     ];
     for (group, headline) in cases {
         assert_eq!(group.decide().report.headline, headline);
+    }
+}
+
+#[test]
+fn z1_equality_does_nothing_whatever_floating_point_says() {
+    for threshold in [70.1, 33.3, 66.6, 70.7] {
+        for n in 1..40 {
+            let group = Group::of(&vec![threshold; n]).bounds(1, 100);
+            let up = group.with(|p| p.threshold.up = threshold).decide();
+            assert_eq!(up.report.rule, Rule::Z1, "{n} at {threshold}: {}", up.report.headline);
+            let group = Group::of(&vec![threshold; n]).bounds(1, 100);
+            let down = group.with(|p| (p.threshold.down, p.threshold.up) = (threshold, 95.0)).decide();
+            assert_eq!(down.report.rule, Rule::Z1, "{n} at {threshold}: {}", down.report.headline);
+        }
     }
 }

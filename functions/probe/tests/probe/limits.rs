@@ -63,6 +63,32 @@ async fn silence_alone_is_no_evidence_about_ourselves() {
     assert!(matches!(seen.observations[&targets[0].id], Observation::Unreachable { .. }));
 }
 
+/// An address that the kernel refuses a way to by itself: the broadcast address of the loopback network.
+fn unroutable() -> Target {
+    look_at("127.255.255.255:80".parse().expect("an address"))
+}
+
+#[tokio::test]
+async fn v4_one_endpoint_without_a_route_blinds_us_for_nobody_else() {
+    let (_listener, hole) = black_hole().await;
+    let agent = Agent::start().await;
+    let targets = [unroutable(), look_at(hole), look_at(agent.address)];
+    let seen = probe(Duration::from_millis(500)).probe(&targets).await;
+    assert_eq!(seen.blind, None);
+    assert_eq!(seen.observations[&targets[0].id], Observation::Unknown, "nothing is held against it");
+    assert!(matches!(seen.observations[&targets[1].id], Observation::Unreachable { .. }), "the dead stay dead");
+    answered(&seen.observations[&targets[2].id]);
+}
+
+#[tokio::test]
+async fn h2_without_a_route_and_without_any_answer_we_are_blind() {
+    let (_listener, hole) = black_hole().await;
+    let targets = [unroutable(), look_at(hole)];
+    let seen = probe(Duration::from_millis(50)).probe(&targets).await;
+    assert!(seen.blind.is_some_and(|why| why.contains("connecting: ")));
+    assert!(seen.observations.values().all(|seen| *seen == Observation::Unknown));
+}
+
 #[tokio::test]
 async fn nobody_to_look_at_is_no_trouble() {
     let seen = probe(PATIENCE).probe(&[]).await;
