@@ -1,7 +1,7 @@
 //! How a command fails: what it says, and the exit code.
 
 use miette::Diagnostic;
-use muster_control::policy::chain;
+use muster_control::chain::chain;
 use muster_core::policy::PolicyError;
 
 /// Why a command failed.

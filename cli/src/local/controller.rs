@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use muster_control::policy::chain;
+use muster_control::chain::chain;
 use muster_control::ports::Clock;
 use muster_control::reconcile::{Controller, Settings, reconcile};
 use muster_embedded::SqliteStore;

@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use clap::Args;
-use muster_control::policy::chain;
+use muster_control::chain::chain;
 use muster_control::ports::{AgentProbe, Clock, GroupStore, StoreError};
 use muster_control::sweep::{Monitor, Swept, interval, sweep};
 use muster_core::group::{Head, Shard};

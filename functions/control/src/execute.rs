@@ -13,8 +13,8 @@ use muster_core::policy::Mode;
 use muster_core::time::Timestamp;
 
 use crate::activity::{Activity, Event};
+use crate::chain::chain;
 use crate::claim;
-use crate::policy::chain;
 use crate::ports::{Clock, Fleet, FleetError, GroupState, GroupStore, LeaseRequest, Settlement, StoreError};
 use crate::reconcile::Controller;
 

@@ -8,6 +8,7 @@
 //! that every implementation of a port must pass.
 
 pub mod activity;
+pub mod chain;
 mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;

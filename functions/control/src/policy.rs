@@ -6,6 +6,7 @@ use muster_core::time::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::activity::{Activity, Event};
+use crate::chain::chain;
 use crate::ports::{Claim, GroupStore, PolicySource, PolicyText, StoreError, StoredPolicy};
 
 /// The policy that a decision is taken with.
@@ -90,17 +91,6 @@ fn version_of(text: &PolicyText, last: Option<PolicyVersion>) -> PolicyVersion {
 
 fn digest(text: &str) -> String {
     Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// An error and all its sources, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
 }
 
 impl InForce {

@@ -13,6 +13,7 @@ use muster_core::snapshot::{FleetInstance, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
 
 use crate::activity::{Activity, Event};
+use crate::chain::chain;
 use crate::claim;
 use crate::execute::{self, execute};
 use crate::policy::{self, InForce, NoPolicy};
@@ -100,7 +101,7 @@ where
             Err(error) if done.activity.is_empty() => return Err(error),
             // What has been done is done, whatever comes after it, and is told.
             Err(error) => {
-                done.troubles.push(policy::chain(&error));
+                done.troubles.push(chain(&error));
                 break;
             }
         };
@@ -187,7 +188,7 @@ where
     let group = &state.head.group;
     let sweeps = latest_sweeps(store, &state.head).await?;
     // When EC2 cannot be asked its facts are unknown, which is not the same as nobody being there.
-    let listed = fleet.list(group).await.map_err(|error| troubles.push(policy::chain(&error))).ok();
+    let listed = fleet.list(group).await.map_err(|error| troubles.push(chain(&error))).ok();
     let snapshot = snapshot(state, &sweeps, listed, in_force, clock.now());
     let decision = decide(&snapshot, &in_force.policy);
     let mut activity = Vec::new();
@@ -207,7 +208,7 @@ where
         }
         Err(error) if activity.is_empty() => return Err(error.into()),
         Err(error) => {
-            troubles.push(policy::chain(&ReconcileError::from(error)));
+            troubles.push(chain(&ReconcileError::from(error)));
             return Ok(Round::Done(activity));
         }
     }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use muster_control::chain::chain;
 use muster_core::health::Observation;
 use rustix::io::Errno;
 use tonic::Status;
@@ -98,13 +99,6 @@ fn in_chain<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<
         next = error.source();
     }
     None
-}
-
-fn chain(error: &dyn Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
-    }
 }
 
 #[cfg(test)]
