@@ -2,12 +2,12 @@
 //! `MUSTER_CRASH_AT=claim-launch` and so on. Release builds pass them by. They wrap ports, so that the use cases know nothing of them.
 
 use muster_control::ports::{
-    Claim, Fleet, FleetError, GroupState, GroupStore, HealthStore, Launched, LeaseRequest, Settlement, StoreError,
-    StoredPolicy,
+    Claim, Fleet, FleetError, Found, GroupState, GroupStore, HealthStore, Launched, LeaseRequest, Release, Settlement,
+    StoreError, StoredPolicy,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;
-use muster_core::intent::{Call, LaunchSpec};
+use muster_core::intent::{Call, IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
 use muster_core::time::Timestamp;
@@ -73,15 +73,33 @@ impl<P: Fleet> Fleet for Crashing<P> {
         self.inner.list(group).await
     }
 
+    async fn describe(&self, group: &GroupName, ids: &[InstanceId]) -> Result<Vec<FleetInstance>, FleetError> {
+        self.inner.describe(group, ids).await
+    }
+
+    async fn template_version(&self, template: &str) -> Result<u64, FleetError> {
+        self.inner.template_version(template).await
+    }
+
+    async fn find(&self, spec: &LaunchSpec) -> Result<Found, FleetError> {
+        self.inner.find(spec).await
+    }
+
     async fn launch(&self, spec: &LaunchSpec, attempt: u32) -> Result<Launched, FleetError> {
         let launched = self.inner.launch(spec, attempt).await;
         self.pass(CrashPoint::LaunchSettle);
         launched
     }
 
-    async fn terminate(&self, group: &GroupName, instance: &InstanceId, attempt: u32) -> Result<(), FleetError> {
+    async fn terminate(
+        &self,
+        group: &GroupName,
+        instance: &InstanceId,
+        intent: &IntentId,
+        attempt: u32,
+    ) -> Result<(), FleetError> {
         self.pass(CrashPoint::DrainTerminate);
-        self.inner.terminate(group, instance, attempt).await
+        self.inner.terminate(group, instance, intent, attempt).await
     }
 }
 
@@ -104,6 +122,10 @@ impl<P: GroupStore> GroupStore for Crashing<P> {
 
     async fn lease(&self, request: &LeaseRequest) -> Result<u32, StoreError> {
         self.inner.lease(request).await
+    }
+
+    async fn release(&self, release: &Release) -> Result<(), StoreError> {
+        self.inner.release(release).await
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {

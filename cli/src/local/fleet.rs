@@ -148,8 +148,12 @@ impl Fleet {
         let outcome = match request {
             Request::List { group } => Ok(Response::Listed(self.ledger.list(group))),
             Request::Launch { spec, attempt } => self.ledger.launch(spec, *attempt, now),
-            Request::Terminate { group, instance, attempt } => {
-                let ended = self.ledger.terminate(group, instance, *attempt, now);
+            Request::Describe { group, ids } => Ok(Response::Listed(self.ledger.describe(group, ids))),
+            // Templates are EC2's: here each has the one version.
+            Request::TemplateVersion { .. } => Ok(Response::Version(1)),
+            Request::Find { spec } => Ok(Response::Found(self.ledger.find(spec))),
+            Request::Terminate { group, instance, intent, attempt } => {
+                let ended = self.ledger.terminate(group, instance, intent, *attempt, now);
                 if self.ledger.instances().get(instance).is_none_or(|entry| entry.state.is_gone()) {
                     self.agents.kill(instance);
                 }

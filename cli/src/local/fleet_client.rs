@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use muster_control::ports::{Fleet, FleetError, Launched};
+use muster_control::ports::{Fleet, FleetError, Found, Launched};
 use muster_core::group::GroupName;
-use muster_core::intent::LaunchSpec;
+use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
 
@@ -19,8 +19,9 @@ impl FleetClient {
         match call(&self.0, &request).await {
             Ok(Response::Superseded) => Err(FleetError::Superseded),
             Ok(Response::Refused(why)) => Err(FleetError::Refused(why.into())),
+            Ok(Response::Ended(why)) => Err(FleetError::Ended(why.into())),
             Ok(Response::Failed(why)) => Err(FleetError::Unavailable(why.into())),
-            Ok(response @ (Response::Listed(_) | Response::Launched(_) | Response::Terminated)) => Ok(response),
+            Ok(answer) => Ok(answer),
             Err(error) => Err(FleetError::Unavailable(error.into())),
         }
     }
@@ -38,6 +39,27 @@ impl Fleet for FleetClient {
         }
     }
 
+    async fn describe(&self, group: &GroupName, ids: &[InstanceId]) -> Result<Vec<FleetInstance>, FleetError> {
+        match self.ask(Request::Describe { group: group.clone(), ids: ids.to_vec() }).await? {
+            Response::Listed(instances) => Ok(instances),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn template_version(&self, template: &str) -> Result<u64, FleetError> {
+        match self.ask(Request::TemplateVersion { template: template.to_owned() }).await? {
+            Response::Version(version) => Ok(version),
+            other => Err(misfit(&other)),
+        }
+    }
+
+    async fn find(&self, spec: &LaunchSpec) -> Result<Found, FleetError> {
+        match self.ask(Request::Find { spec: spec.clone() }).await? {
+            Response::Found(found) => Ok(found),
+            other => Err(misfit(&other)),
+        }
+    }
+
     async fn launch(&self, spec: &LaunchSpec, attempt: u32) -> Result<Launched, FleetError> {
         match self.ask(Request::Launch { spec: spec.clone(), attempt }).await? {
             Response::Launched(made) => Ok(made),
@@ -45,8 +67,15 @@ impl Fleet for FleetClient {
         }
     }
 
-    async fn terminate(&self, group: &GroupName, instance: &InstanceId, attempt: u32) -> Result<(), FleetError> {
-        let request = Request::Terminate { group: group.clone(), instance: instance.clone(), attempt };
+    async fn terminate(
+        &self,
+        group: &GroupName,
+        instance: &InstanceId,
+        intent: &IntentId,
+        attempt: u32,
+    ) -> Result<(), FleetError> {
+        let (group, instance, intent) = (group.clone(), instance.clone(), intent.clone());
+        let request = Request::Terminate { group, instance, intent, attempt };
         match self.ask(request).await? {
             Response::Terminated => Ok(()),
             other => Err(misfit(&other)),

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use muster_control::ports::Launched;
+use muster_control::ports::{Found, Launched};
 use muster_core::group::GroupName;
-use muster_core::intent::LaunchSpec;
+use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::{FleetInstance, InstanceState};
 use muster_core::time::Timestamp;
@@ -43,7 +43,7 @@ struct Book {
     /// Instances ever launched.
     launched: u32,
     instances: BTreeMap<InstanceId, Entry>,
-    /// The highest attempt seen, by token or instance.
+    /// The highest attempt seen, by token or intent.
     attempts: BTreeMap<String, u32>,
 }
 
@@ -60,8 +60,22 @@ pub struct Entry {
     pub launched_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The intent that ended it.
+    #[serde(default)]
+    pub ended_by: Option<IntentId>,
     /// Where its agent listens.
     pub endpoint: String,
+}
+
+impl Entry {
+    fn facts(&self, id: &InstanceId, group: &GroupName) -> FleetInstance {
+        FleetInstance {
+            intent: Some(self.spec.intent.clone()),
+            launched_at: Some(self.launched_at),
+            ours: self.spec.group == *group,
+            ..FleetInstance::plain(id.clone(), self.state)
+        }
+    }
 }
 
 impl Ledger {
@@ -85,7 +99,22 @@ impl Ledger {
     /// What the group's tag finds.
     pub fn list(&self, group: &GroupName) -> Vec<FleetInstance> {
         let ours = self.book.instances.iter().filter(|(_, entry)| entry.spec.group == *group);
-        ours.map(|(id, entry)| FleetInstance { id: id.clone(), state: entry.state }).collect()
+        ours.map(|(id, entry)| entry.facts(id, group)).collect()
+    }
+
+    /// What is known of instances, whatever their tags.
+    pub fn describe(&self, group: &GroupName, ids: &[InstanceId]) -> Vec<FleetInstance> {
+        let known = ids.iter().filter_map(|id| Some((id, self.book.instances.get(id)?)));
+        known.map(|(id, entry)| entry.facts(id, group)).collect()
+    }
+
+    /// What the launch has come to.
+    pub fn find(&self, spec: &LaunchSpec) -> Found {
+        match self.book.instances.iter().find(|(_, entry)| entry.spec.token == spec.token) {
+            None => Found::Nothing,
+            Some((id, entry)) if entry.state.is_gone() => Found::Ended(id.clone()),
+            Some((id, entry)) => Found::Running(Launched { id: id.clone(), endpoint: entry.endpoint.clone() }),
+        }
     }
 
     /// Launches at most one instance a token; EC2's idempotency errors otherwise.
@@ -99,7 +128,7 @@ impl Ledger {
             let response = if entry.spec != *spec {
                 Response::Refused("IdempotentParameterMismatch".into())
             } else if entry.state.is_gone() {
-                Response::Refused("IdempotentInstanceTerminated".into())
+                Response::Ended("IdempotentInstanceTerminated".into())
             } else {
                 Response::Launched(Launched { id: id.clone(), endpoint: entry.endpoint.clone() })
             };
@@ -117,6 +146,7 @@ impl Ledger {
             state: InstanceState::Pending,
             launched_at: now,
             ended_at: None,
+            ended_by: None,
             endpoint: endpoint.clone(),
         };
         book.instances.insert(id.clone(), entry);
@@ -128,16 +158,24 @@ impl Ledger {
         &mut self,
         group: &GroupName,
         id: &InstanceId,
+        intent: &IntentId,
         attempt: u32,
         now: Timestamp,
     ) -> io::Result<Response> {
         let mut book = self.book.clone();
-        if !book.admit(&id.0, attempt) {
+        if !book.admit(&intent.0, attempt) {
             return Ok(Response::Superseded);
         }
-        if let Some(entry) = book.instances.get_mut(id).filter(|e| e.spec.group == *group && !e.state.is_gone()) {
-            entry.state = InstanceState::ShuttingDown;
-            entry.ended_at = Some(now);
+        match book.instances.get_mut(id) {
+            Some(entry) if entry.spec.group != *group => {
+                return Ok(Response::Refused(format!("{id} does not carry the tag of {group}")));
+            }
+            Some(entry) if !entry.state.is_gone() => {
+                entry.state = InstanceState::ShuttingDown;
+                entry.ended_at = Some(now);
+                entry.ended_by = Some(intent.clone());
+            }
+            Some(_) | None => {}
         }
         self.write(book).map(|()| Response::Terminated)
     }
@@ -155,11 +193,11 @@ impl Ledger {
     /// Forgets instances that ended more than an hour ago, with their tokens.
     pub fn forget_ended(&mut self, now: Timestamp) {
         let attempts = &mut self.book.attempts;
-        self.book.instances.retain(|id, entry| {
+        self.book.instances.retain(|_, entry| {
             let keep = entry.ended_at.is_none_or(|ended| now.since(ended) < LISTED_AFTER_END);
             if !keep {
-                attempts.remove(&id.0);
                 attempts.remove(&entry.spec.token.0);
+                entry.ended_by.iter().for_each(|intent| drop(attempts.remove(&intent.0)));
             }
             keep
         });

@@ -4,9 +4,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use muster_control::ports::Launched;
+use muster_control::ports::{Found, Launched};
 use muster_core::group::GroupName;
-use muster_core::intent::LaunchSpec;
+use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
 use serde::de::DeserializeOwned;
@@ -28,6 +28,23 @@ pub enum Request {
         /// The group.
         group: GroupName,
     },
+    /// DescribeInstances by their ids.
+    Describe {
+        /// The group.
+        group: GroupName,
+        /// The instances.
+        ids: Vec<InstanceId>,
+    },
+    /// DescribeLaunchTemplates.
+    TemplateVersion {
+        /// The template.
+        template: String,
+    },
+    /// DescribeInstances by a launch's client token.
+    Find {
+        /// The launch.
+        spec: LaunchSpec,
+    },
     /// RunInstances.
     Launch {
         /// All parameters.
@@ -41,7 +58,9 @@ pub enum Request {
         group: GroupName,
         /// The instance.
         instance: InstanceId,
-        /// The intent's attempt.
+        /// The intent.
+        intent: IntentId,
+        /// Its attempt.
         attempt: u32,
     },
 }
@@ -50,8 +69,12 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
-    /// To `List`.
+    /// To `List` and `Describe`.
     Listed(Vec<FleetInstance>),
+    /// To `TemplateVersion`.
+    Version(u64),
+    /// To `Find`.
+    Found(Found),
     /// To `Launch`.
     Launched(Launched),
     /// To `Terminate`.
@@ -60,6 +83,8 @@ pub enum Response {
     Superseded,
     /// The call can never succeed as it is.
     Refused(String),
+    /// The token's instance has ended.
+    Ended(String),
     /// It failed; it may be tried again.
     Failed(String),
 }

@@ -179,6 +179,7 @@ pub(crate) fn launched(
         endpoint: made.endpoint.clone(),
         zone: spec.zone.clone(),
         template: spec.template.clone(),
+        template_version: spec.template_version,
         intent: intent.id.clone(),
         intended_at: intent.at,
         launched_at: at,

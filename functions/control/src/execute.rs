@@ -4,10 +4,11 @@
 //! repeats the call with the same token (L1, L3). Only a definite refusal lets the holder abandon an intent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use muster_core::group::{GroupName, Shard};
-use muster_core::intent::{Call, Cause, Intent};
+use muster_core::group::{GroupName, Outcome, Place, Shard};
+use muster_core::intent::{Call, Intent, LaunchSpec};
 use muster_core::member::MemberRecord;
 use muster_core::policy::Mode;
 use muster_core::time::Timestamp;
@@ -15,13 +16,22 @@ use muster_core::time::Timestamp;
 use crate::activity::{Activity, Event};
 use crate::chain::chain;
 use crate::claim;
-use crate::ports::{Clock, Fleet, FleetError, GroupState, GroupStore, LeaseRequest, Settlement, StoreError};
+use crate::ports::{
+    Clock, Fleet, FleetError, Found, GroupState, GroupStore, Launched, LeaseRequest, Release, Settlement, StoreError,
+};
 use crate::reconcile::Controller;
 
 /// Calls to EC2 under way at a time. RunInstances refills two a second for the whole account.
 const CALLS_AT_ONCE: usize = 8;
 /// Launches that one transaction settles: DynamoDB's holds 100 items, and each needs three beside HEAD and the roster.
 const SETTLED_AT_ONCE: usize = 30;
+/// How long EC2 is trusted to remember a token: its life is not documented. From then on the instance is looked up before
+/// any retry or abandon (L10).
+const TOKEN_TRUSTED: Duration = Duration::from_secs(15 * 60);
+/// When EC2 throttles, a lease ends after this: the call is known to have done nothing.
+const AFTER_THROTTLE: Duration = Duration::from_secs(3);
+/// Characters of EC2's refusal that are kept.
+const REASON_KEPT: usize = 300;
 /// Settlements lost in a row before the intents are left to the next lease: the token makes the repetition harmless.
 const LOST_SETTLEMENTS: u32 = 5;
 
@@ -49,6 +59,7 @@ struct Ended {
     attempt: u32,
     shard: Shard,
     member: Option<MemberRecord>,
+    outcome: Option<Outcome>,
     activity: Activity,
 }
 
@@ -151,51 +162,98 @@ where
     };
     // A lease that was long in coming may be over: no call outlives its handler or its lease.
     if clock.now() >= deadline.min(request.until) {
+        give_back(controller, group, &intent, attempt, clock.now()).await;
         return Err(Left(None));
     }
-    let (shard, member, event) = match &intent.call {
-        Call::Launch(spec) => {
-            let outcome = fleet.launch(spec, attempt).await;
-            let at = clock.now();
-            let (member, event) = match outcome {
-                Ok(made) => {
-                    let event = Event::Launched {
-                        intent: intent.id.clone(),
-                        instance: made.id.clone(),
-                        zone: spec.zone.clone(),
-                        cause: intent.cause,
-                        replaces: spec.replaces.clone(),
-                    };
-                    (Some(claim::launched(&intent, spec, &made, at)), event)
-                }
-                Err(error) => (None, abandoned(&intent, &error)?),
+    let ended = match &intent.call {
+        Call::Launch(spec) => launch(fleet, &intent, spec, attempt, now).await.map(|made| {
+            let event = Event::Launched {
+                intent: intent.id.clone(),
+                instance: made.id.clone(),
+                zone: spec.zone.clone(),
+                cause: intent.cause,
+                replaces: spec.replaces.clone(),
             };
-            (spec.shard, member, event)
-        }
-        Call::Terminate { instance, shard } => {
-            let event = match fleet.terminate(group, instance, attempt).await {
-                Ok(()) => {
-                    Event::Terminated { intent: intent.id.clone(), instance: instance.clone(), cause: intent.cause }
-                }
-                Err(error) => abandoned(&intent, &error)?,
-            };
-            (*shard, None, event)
+            (event, Some(claim::launched(&intent, spec, &made, clock.now())))
+        }),
+        Call::Terminate { instance, .. } => {
+            fleet.terminate(group, instance, &intent.id, attempt).await.map(|()| {
+                let instance = instance.clone();
+                (Event::Terminated { intent: intent.id.clone(), instance, cause: intent.cause }, None)
+            })
         }
     };
-    let activity = Activity { group: group.clone(), at: clock.now(), id: format!("intent-{}", intent.id), event };
-    Ok(Ended { intent, attempt, shard, member, activity })
+    let at = clock.now();
+    let outcome = outcome(&intent, ended.as_ref().err(), at);
+    let (event, member) = match ended {
+        Ok(done) => done,
+        // A definite refusal ends the intent: nothing has come of it, and nothing will.
+        Err(error @ (FleetError::NoCapacity(_) | FleetError::Refused(_) | FleetError::Ended(_))) => {
+            (Event::Abandoned { intent: intent.id.clone(), reason: shortened(&chain(&error)) }, None)
+        }
+        Err(error @ FleetError::Throttled(_)) => {
+            give_back(controller, group, &intent, attempt, at.plus(AFTER_THROTTLE)).await;
+            return Err(Left::because(&intent, &error));
+        }
+        Err(error @ (FleetError::Superseded | FleetError::Unavailable(_))) => {
+            return Err(Left::because(&intent, &error));
+        }
+    };
+    let shard = match &intent.call {
+        Call::Launch(spec) => spec.shard,
+        Call::Terminate { shard, .. } => *shard,
+    };
+    let activity = Activity { group: group.clone(), at, id: format!("intent-{}", intent.id), event };
+    Ok(Ended { intent, attempt, shard, member, outcome, activity })
 }
 
-/// What a failed call leads to: a definite refusal ends the intent, anything else leaves it for the next lease.
-fn abandoned(intent: &Intent, error: &FleetError) -> Result<Event, Left> {
-    match error {
-        FleetError::NoCapacity(_) | FleetError::Refused(_) => {
-            Ok(Event::Abandoned { intent: intent.id.clone(), reason: chain(error) })
-        }
-        FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_) => {
-            Err(Left::because(intent, error))
-        }
+/// Launches, or looks up what an earlier attempt has launched when EC2 may have forgotten the token (L10).
+async fn launch<F: Fleet>(
+    fleet: &F,
+    intent: &Intent,
+    spec: &LaunchSpec,
+    attempt: u32,
+    now: Timestamp,
+) -> Result<Launched, FleetError> {
+    if intent.first_leased_at.is_none_or(|first| now.since(first) < TOKEN_TRUSTED) {
+        return fleet.launch(spec, attempt).await;
     }
+    match fleet.find(spec).await? {
+        Found::Running(made) => Ok(made),
+        Found::Ended(id) => Err(FleetError::Ended(format!("{id} was launched and has ended").into())),
+        Found::Nothing => Err(FleetError::Ended("nothing has been launched, and the token may be forgotten".into())),
+    }
+}
+
+/// What the next decision must know of how a launch has ended.
+fn outcome(intent: &Intent, error: Option<&FleetError>, at: Timestamp) -> Option<Outcome> {
+    let Call::Launch(spec) = &intent.call else { return None };
+    let place = Place { zone: spec.zone.clone(), instance_type: spec.instance_type.clone() };
+    match error {
+        None => Some(Outcome::Launched { at, cause: intent.cause, place }),
+        Some(FleetError::NoCapacity(_)) => Some(Outcome::NoCapacity { at, place }),
+        Some(error @ FleetError::Refused(_)) => Some(Outcome::Refused { at, reason: shortened(&chain(error)) }),
+        Some(
+            FleetError::Ended(_) | FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_),
+        ) => None,
+    }
+}
+
+/// Ends the lease early. When that fails it ends by itself.
+async fn give_back<S: GroupStore, F, P, C>(
+    controller: &Controller<S, F, P, C>,
+    group: &GroupName,
+    intent: &Intent,
+    attempt: u32,
+    until: Timestamp,
+) {
+    let release = Release { group: group.clone(), intent: intent.id.clone(), attempt, until };
+    let _ends_by_itself = controller.store.release(&release).await;
+}
+
+/// The start of a foreign text.
+fn shortened(text: &str) -> String {
+    text.chars().take(REASON_KEPT).collect()
 }
 
 /// Settles one shard's ended calls together, built again from fresh reads whenever somebody else was first.
@@ -232,13 +290,12 @@ fn settlement(state: &GroupState, shard: Shard, ended: &[Ended]) -> Settlement {
         let number = roster_seen.unwrap_or_default().next();
         claim::roster(group, shard, number, state.members.iter().chain(&made))
     });
-    let by_load = ended.iter().filter(|end| end.intent.cause == Cause::Load);
     Settlement {
         group: group.clone(),
         shard,
         roster_seen,
         settled: ended.iter().map(|end| (end.intent.id.clone(), end.attempt)).collect(),
-        launch_accepted_at: by_load.filter_map(|end| Some(end.member.as_ref()?.launched_at)).max(),
+        outcomes: ended.iter().filter_map(|end| end.outcome.clone()).collect(),
         put_members: made,
         roster,
         activity: ended.iter().map(|end| end.activity.clone()).collect(),

@@ -6,7 +6,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::group::{GroupName, Head, Outcome, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Observation, Sweep};
 use muster_core::intent::{Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, MemberRecord};
@@ -51,13 +51,20 @@ pub trait GroupStore: Send + Sync {
     /// intents that the claim cancels.
     fn claim(&self, claim: &Claim) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes the lease of an intent: its attempt becomes `request.attempt + 1`, which is returned.
+    /// Takes the lease of an intent: its attempt becomes `request.attempt + 1`, which is returned. The first lease leaves
+    /// `request.now` in the intent (L10).
     ///
     /// `Conflict` unless the intent exists, its attempt is `request.attempt` and its lease, if any, has ended at
     /// `request.now`. Does not raise HEAD's version.
     fn lease(&self, request: &LeaseRequest) -> impl Future<Output = Result<u32, StoreError>> + Send;
 
-    /// Ends leased intents, all or none: removes them, writes their members and roster, adds one to HEAD's version.
+    /// Ends a lease early, at `release.until`: its holder knows that no call of it is under way and nothing has come of it.
+    ///
+    /// `Conflict` unless the intent exists with the attempt given. Does not raise HEAD's version.
+    fn release(&self, release: &Release) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends leased intents, all or none: removes them, writes their members and roster, appends their outcomes to HEAD's,
+    /// adds one to HEAD's version.
     ///
     /// `Conflict` unless every intent exists with the attempt given and the shard's roster is `roster_seen`.
     fn settle(&self, settlement: &Settlement) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -121,18 +128,34 @@ pub struct PolicySourceError(#[source] pub Cause);
 
 /// The running instances of a group, and the only way to change them.
 pub trait Fleet: Send + Sync {
-    /// Every instance that carries the group's tag, every page.
+    /// Every instance that carries the group's tag, every page. Eventually consistent.
     fn list(&self, group: &GroupName) -> impl Future<Output = Result<Vec<FleetInstance>, FleetError>> + Send;
 
-    /// Launches `spec` at most once per `spec.token`, however often it is called with that token. `attempt` is the
-    /// lease's: an implementation may refuse a lower one than it has seen.
+    /// What EC2 says of the instances with these ids, whatever tags they carry; an id that it does not know is left out.
+    fn describe(
+        &self,
+        group: &GroupName,
+        ids: &[InstanceId],
+    ) -> impl Future<Output = Result<Vec<FleetInstance>, FleetError>> + Send;
+
+    /// The number of the launch template's default version.
+    fn template_version(&self, template: &str) -> impl Future<Output = Result<u64, FleetError>> + Send;
+
+    /// Launches `spec` at most once per `spec.token`, however often it is called with that token while EC2 remembers it.
+    /// `attempt` is the lease's: an implementation may refuse a lower one than it has seen.
     fn launch(&self, spec: &LaunchSpec, attempt: u32) -> impl Future<Output = Result<Launched, FleetError>> + Send;
 
-    /// Ends one instance; ending what has ended is success (D6).
+    /// The instance that `spec` has launched, by client token and intent tag: for when EC2 may have forgotten the token
+    /// (L10).
+    fn find(&self, spec: &LaunchSpec) -> impl Future<Output = Result<Found, FleetError>> + Send;
+
+    /// Ends one instance for `intent`; ending what has ended is success (D6). An instance that does not carry the group's
+    /// tag is `Refused`, and never touched (C1).
     fn terminate(
         &self,
         group: &GroupName,
         instance: &InstanceId,
+        intent: &IntentId,
         attempt: u32,
     ) -> impl Future<Output = Result<(), FleetError>> + Send;
 }
@@ -144,6 +167,18 @@ pub struct Launched {
     pub id: InstanceId,
     /// Where its agent will listen: `address:port`.
     pub endpoint: String,
+}
+
+/// What a launch has come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// Nothing.
+    Nothing,
+    /// This instance, which has not ended.
+    Running(Launched),
+    /// An instance that has ended.
+    Ended(InstanceId),
 }
 
 /// Why EC2 did not do what it was asked.
@@ -158,6 +193,9 @@ pub enum FleetError {
     /// The call can never succeed as it is: a permission, an image, a parameter. Nothing was done.
     #[error("EC2 refuses the call")]
     Refused(#[source] Cause),
+    /// The token has launched an instance that has ended since. Nothing was done.
+    #[error("the instance of this token has ended")]
+    Ended(#[source] Cause),
     /// A later attempt has been seen: this caller has lost its lease.
     #[error("a later attempt is under way")]
     Superseded,
@@ -304,6 +342,19 @@ pub struct LeaseRequest {
     pub until: Timestamp,
 }
 
+/// The early end of a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The group.
+    pub group: GroupName,
+    /// The intent.
+    pub intent: IntentId,
+    /// The attempt that the lease was given for.
+    pub attempt: u32,
+    /// When the lease ends now.
+    pub until: Timestamp,
+}
+
 /// The end of a shard's leased intents, as one transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
@@ -319,8 +370,8 @@ pub struct Settlement {
     pub put_members: Vec<MemberRecord>,
     /// The shard's next roster, when its membership changes.
     pub roster: Option<Roster>,
-    /// When EC2 accepted a launch that the load had asked for (F3).
-    pub launch_accepted_at: Option<Timestamp>,
+    /// How the calls have ended, for the next decision.
+    pub outcomes: Vec<Outcome>,
     /// What to write into the activity log.
     pub activity: Vec<Activity>,
 }

@@ -3,11 +3,13 @@
 //! A doorbell never says what to do, so a duplicated, late or lost one is harmless (L2). Whoever loses a claim reads again;
 //! whoever dies after one leaves intents that the next carries out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_core::decide::{Decision, decide};
 use muster_core::group::{GroupName, Head, Shard};
 use muster_core::health::Sweep;
+use muster_core::member::InstanceId;
 use muster_core::report::{Report, Rule};
 use muster_core::snapshot::{FleetInstance, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
@@ -17,7 +19,7 @@ use crate::chain::chain;
 use crate::claim;
 use crate::execute::{self, execute};
 use crate::policy::{self, InForce, NoPolicy};
-use crate::ports::{Clock, Fleet, GroupState, GroupStore, HealthStore, PolicySource, StoreError};
+use crate::ports::{Clock, Fleet, FleetError, GroupState, GroupStore, HealthStore, PolicySource, StoreError};
 
 /// Decisions that one doorbell may lead to: a step may make room for the next (H4, F8's pacing), but not for ever.
 const ROUNDS: usize = 12;
@@ -149,12 +151,15 @@ where
     P: PolicySource,
     C: Clock,
 {
-    let Controller { store, policies, .. } = controller;
+    let Controller { store, fleet, policies, .. } = controller;
+    // EC2 is asked first: an instance that it lists and that no record or intent read later knows is nobody's (V3). When it
+    // cannot be asked its facts are unknown, which is not the same as nobody being there.
+    let listed = fleet.list(group).await;
     let state = store.read(group).await?;
     let in_force = policy::in_force(store, policies, group, state.as_ref().map(|state| &state.head)).await?;
     match &state {
         None => create(controller, group, &in_force).await,
-        Some(state) => round(controller, state, &in_force, deadline, troubles).await,
+        Some(state) => round(controller, state, listed, &in_force, deadline, troubles).await,
     }
 }
 
@@ -174,6 +179,7 @@ async fn create<S: GroupStore, F, P, C: Clock>(
 async fn round<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     state: &GroupState,
+    listed: Result<Vec<FleetInstance>, FleetError>,
     in_force: &InForce,
     deadline: Timestamp,
     troubles: &mut Vec<String>,
@@ -187,9 +193,15 @@ where
     let Controller { store, fleet, clock, .. } = controller;
     let group = &state.head.group;
     let sweeps = latest_sweeps(store, &state.head).await?;
-    // When EC2 cannot be asked its facts are unknown, which is not the same as nobody being there.
-    let listed = fleet.list(group).await.map_err(|error| troubles.push(chain(&error))).ok();
-    let snapshot = snapshot(state, &sweeps, listed, in_force, clock.now());
+    let mut told = |error: FleetError| troubles.push(chain(&error));
+    let facts = match listed {
+        Ok(listed) => with_unlisted(fleet, state, listed).await,
+        Err(error) => Err(error),
+    };
+    let facts = facts.map_err(&mut told).ok();
+    let template = template_version(fleet, in_force).await.map_err(&mut told).ok().flatten();
+    let snapshot =
+        Snapshot { template_version: template, ..snapshot(state, &sweeps, facts, in_force, clock.now()) };
     let decision = decide(&snapshot, &in_force.policy);
     let mut activity = Vec::new();
     if needs_claim(state, &decision, in_force) {
@@ -219,6 +231,32 @@ where
     // What EC2 has just refused would be ordered again at once and refused again: that waits for the next doorbell.
     let refused = activity.iter().any(|a| matches!(a.event, Event::Abandoned { .. }));
     Ok(if (settled || acted) && !refused { Round::Again(activity) } else { Round::Done(activity) })
+}
+
+/// EC2's listing, and what it says of members that the listing does not hold: they may have lost their tag, or the listing
+/// may lag (O5, H7).
+async fn with_unlisted<F: Fleet>(
+    fleet: &F,
+    state: &GroupState,
+    mut listed: Vec<FleetInstance>,
+) -> Result<Vec<FleetInstance>, FleetError> {
+    let known: BTreeSet<&InstanceId> = listed.iter().map(|instance| &instance.id).collect();
+    let unlisted: Vec<InstanceId> =
+        state.members.iter().map(|member| &member.id).filter(|id| !known.contains(id)).cloned().collect();
+    if !unlisted.is_empty() {
+        listed.extend(fleet.describe(&state.head.group, &unlisted).await?);
+    }
+    Ok(listed)
+}
+
+/// The version of the launch template that a launch would use now.
+async fn template_version<F: Fleet>(fleet: &F, in_force: &InForce) -> Result<Option<u64>, FleetError> {
+    let launch = &in_force.policy.launch;
+    match (&launch.template, launch.template_version) {
+        (None, _) => Ok(None),
+        (Some(_), Some(pinned)) => Ok(Some(pinned)),
+        (Some(template), None) => fleet.template_version(template).await.map(Some),
+    }
 }
 
 /// Whether a decision changes anything that is worth a transaction: every sweep is (O2), a look between sweeps is not.
@@ -285,6 +323,7 @@ fn snapshot(
         members: state.members.iter().map(|record| Member::of(record, health(record.shard, &record.id))).collect(),
         intents: state.intents.clone(),
         fleet,
+        template_version: None,
         policy_notice: in_force.notice.clone(),
         policy_refused: in_force.refused(),
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::intent::Cause;
 use crate::member::InstanceId;
 use crate::policy::Mode;
 use crate::time::Timestamp;
@@ -191,8 +192,22 @@ pub struct Head {
     pub repaired_at: Option<Timestamp>,
     /// Members that EC2 did not list, and how often in a row (H7).
     pub not_found: BTreeMap<InstanceId, Sightings>,
-    /// Launches in a row whose agent never answered in time (L8).
-    pub boot_failures: u32,
+    /// How calls have ended since the last claim; the next one folds them into what follows (L4, L5, F3).
+    pub outcomes: Vec<Outcome>,
+    /// Places without capacity, which are left alone for a while (L4).
+    pub capacity: Vec<Scarcity>,
+    /// Launches that EC2 refuses wherever they are tried (L5).
+    pub launch_refusal: Option<LaunchRefusal>,
+    /// How launches from the latest template versions have ended (L8, L9).
+    pub templates: Vec<TemplateRecord>,
+    /// The group's breaker, while it is open (H3).
+    pub breaker: Option<Breaker>,
+    /// The breakers of zones, while they are open (H3).
+    pub zone_breakers: BTreeMap<String, Breaker>,
+    /// Instances of ours that no record knows, and how often in a row they were seen (V3).
+    pub orphans: BTreeMap<InstanceId, Sightings>,
+    /// When an orphan was last swept while more looked orphaned than may be.
+    pub orphan_swept_at: Option<Timestamp>,
     /// The last span in which nobody answered: clocks that wait for an answer stand still in it (D3, L8).
     pub dark: Option<Darkness>,
     /// The policy edit that was refused last, while it is still the newest (Z9).
@@ -352,6 +367,95 @@ pub struct Sightings {
     pub first: Timestamp,
     /// How often in a row.
     pub count: u32,
+}
+
+/// How a call to EC2 has ended, as its settlement writes it down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum Outcome {
+    /// EC2 accepted a launch.
+    Launched {
+        /// When.
+        at: Timestamp,
+        /// Why it was launched.
+        cause: Cause,
+        /// Where.
+        place: Place,
+    },
+    /// EC2 had no capacity for a launch (L4).
+    NoCapacity {
+        /// When.
+        at: Timestamp,
+        /// Where.
+        place: Place,
+    },
+    /// EC2 refused a launch for a reason that no other place cures (L5).
+    Refused {
+        /// When.
+        at: Timestamp,
+        /// What EC2 said, shortened.
+        reason: String,
+    },
+}
+
+/// Where an instance is launched: a zone and an instance type of the policy's lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// The zone or subnet; empty lets EC2 choose.
+    pub zone: String,
+    /// The instance type; empty lets the template choose.
+    pub instance_type: String,
+}
+
+/// A place in which EC2 had no capacity (L4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scarcity {
+    /// The place.
+    pub place: Place,
+    /// Failures in a row.
+    pub failures: u32,
+    /// Until when it is left alone.
+    pub until: Timestamp,
+}
+
+/// Launches that EC2 refuses (L5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchRefusal {
+    /// What EC2 said.
+    pub reason: String,
+    /// Refusals in a row.
+    pub failures: u32,
+    /// Until when nothing is launched.
+    pub until: Timestamp,
+    /// The policy in force then: another one is tried at once.
+    pub policy: Option<PolicyVersion>,
+}
+
+/// How launches from one template version have ended (L8, L9).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TemplateRecord {
+    /// The template; empty when the policy names none.
+    pub template: String,
+    /// Its version; 0 without a template.
+    pub version: u64,
+    /// Whether an instance launched from it has ever answered.
+    pub proven: bool,
+    /// Launches in a row that never answered.
+    pub failures: u32,
+    /// The policy in force at the last failure: another one clears them, for then an operator has looked.
+    pub policy: Option<PolicyVersion>,
+}
+
+/// A breaker that is open, half: while many are silent together, few are replaced (H3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Since when.
+    pub since: Timestamp,
+    /// Members that may be replaced in one repair interval.
+    pub width: u32,
+    /// Replacements begun in the present interval, and when it began.
+    pub begun: (Timestamp, u32),
 }
 
 /// A policy text that was not accepted, and why.

@@ -95,6 +95,9 @@ pub struct Answer {
     pub cursor: u64,
     /// Whether an `Unregister` was accepted in this sweep.
     pub unregistered: bool,
+    /// Whether the agent says that its instance is protected from scale-in (D2).
+    #[serde(default)]
+    pub protected: bool,
 }
 
 /// Where an agent is in its life.
@@ -163,6 +166,8 @@ pub struct Health {
     pub cursor: u64,
     /// When the first `Unregister` of the present drain was delivered (D3).
     pub unregistered_at: Option<Timestamp>,
+    /// Whether the agent said in its last answer that its instance is protected from scale-in (D2).
+    pub protected: bool,
     /// Why the last probe gave no answer, or why the application fails; for people.
     pub detail: String,
 }
@@ -223,6 +228,7 @@ fn fold_answer(before: &Health, answer: &Answer) -> Health {
         boot_id: shortened(&answer.boot_id),
         cursor: answer.cursor,
         unregistered_at,
+        protected: answer.protected,
         detail,
     }
 }

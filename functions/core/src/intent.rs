@@ -61,6 +61,9 @@ pub struct Intent {
     /// Who may carry it out, and until when.
     #[serde(default)]
     pub lease: Option<Lease>,
+    /// When it was first leased: the earliest moment of its first call (L10).
+    #[serde(default)]
+    pub first_leased_at: Option<Timestamp>,
 }
 
 /// The call that an intent holds.
@@ -91,6 +94,12 @@ pub struct LaunchSpec {
     pub instance_type: String,
     /// The launch template; empty when the policy names none.
     pub template: String,
+    /// The launch template's numeric version, so that a repeated call never means another image; 0 without a template.
+    #[serde(default)]
+    pub template_version: u64,
+    /// The intent, which the instance's tag names (L7).
+    #[serde(default)]
+    pub intent: IntentId,
     /// The idempotency token.
     pub token: Token,
     /// The unhealthy member that it replaces.
@@ -121,6 +130,12 @@ pub enum Cause {
     Unhealthy,
     /// A launch never answered within the boot timeout (L8).
     BootTimeout,
+    /// The agent says that the machine is about to go (H6).
+    Leaving,
+    /// Somebody stopped the instance (O5).
+    Stopped,
+    /// An instance of ours that no record knows (V3).
+    Orphan,
 }
 
 impl fmt::Display for Cause {
@@ -131,6 +146,9 @@ impl fmt::Display for Cause {
             Self::Lost => "lost",
             Self::Unhealthy => "unhealthy",
             Self::BootTimeout => "boot timeout",
+            Self::Leaving => "leaving",
+            Self::Stopped => "stopped",
+            Self::Orphan => "orphan",
         })
     }
 }

@@ -38,6 +38,9 @@ pub struct MemberRecord {
     pub zone: String,
     /// The launch template that it was launched from; empty when the policy names none.
     pub template: String,
+    /// That template's version; 0 without a template.
+    #[serde(default)]
+    pub template_version: u64,
     /// The intent that it was launched for (S3).
     pub intent: IntentId,
     /// When that intent was committed.
@@ -77,6 +80,8 @@ pub struct Leaving {
     pub cause: Cause,
     /// How long a drain may take, in milliseconds, frozen when it was claimed (O4).
     pub timeout_ms: u64,
+    /// Whether a drain that takes longer is waited for, frozen likewise.
+    pub wait: bool,
 }
 
 /// Where a member is in its life, as the contract counts it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::group::{Head, Shard};
 use crate::health::Health;
-use crate::intent::Intent;
+use crate::intent::{Intent, IntentId};
 use crate::member::{InstanceId, MemberRecord, MemberState};
 use crate::time::Timestamp;
 
@@ -32,9 +32,14 @@ pub struct Snapshot {
     /// Intents not yet settled, in any order.
     #[serde(default)]
     pub intents: Vec<Intent>,
-    /// What EC2 lists under the group's tag. None: EC2 could not be asked, and nothing is concluded from its silence.
+    /// What EC2 lists under the group's tag, and what it says of members that this list does not hold. None: EC2 could not
+    /// be asked, and nothing is concluded from its silence.
     #[serde(default)]
     pub fleet: Option<Vec<FleetInstance>>,
+    /// The version of the policy's launch template that a launch would use now; none when there is no template or EC2 could
+    /// not be asked.
+    #[serde(default)]
+    pub template_version: Option<u64>,
     /// Why the policy in force is not the newest text.
     #[serde(default)]
     pub policy_notice: Option<String>,
@@ -75,6 +80,9 @@ pub struct Member {
     /// The template that it was launched from; empty is the one in force.
     #[serde(default)]
     pub template: String,
+    /// That template's version; 0 is the one in force.
+    #[serde(default)]
+    pub template_version: u64,
     /// The stored state: `"active"`, `"pending"`, `{"draining": {...}}`, `{"terminating": {...}}`.
     #[serde(default)]
     pub state: MemberState,
@@ -145,6 +153,7 @@ impl Member {
             shard: record.shard,
             zone: record.zone.clone(),
             template: record.template.clone(),
+            template_version: record.template_version,
             state: record.state.clone(),
             intended_at: record.intended_at,
             launched_at: record.launched_at,
@@ -163,6 +172,32 @@ pub struct FleetInstance {
     pub id: InstanceId,
     /// Its state.
     pub state: InstanceState,
+    /// The intent that its tag names; none when it carries no such tag, so that it was not launched by Muster.
+    #[serde(default)]
+    pub intent: Option<IntentId>,
+    /// When EC2 launched it, if EC2 says so.
+    #[serde(default)]
+    pub launched_at: Option<Timestamp>,
+    /// Whether it carries the group's tag.
+    #[serde(default = "yes")]
+    pub ours: bool,
+    /// Whether it carries the tag `muster:protected=true` (D2).
+    #[serde(default)]
+    pub protected: bool,
+    /// Whether EC2's own status checks fail (H3).
+    #[serde(default)]
+    pub impaired: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl FleetInstance {
+    /// An instance of the group, in a state, of which nothing else is said.
+    pub const fn plain(id: InstanceId, state: InstanceState) -> Self {
+        Self { id, state, intent: None, launched_at: None, ours: true, protected: false, impaired: false }
+    }
 }
 
 /// EC2's instance states. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html>

@@ -1,6 +1,6 @@
 //! A group's serialised state: the conditions of `muster_control::ports::GroupStore` inside one transaction each.
 
-use muster_control::ports::{Claim, GroupState, LeaseRequest, Settlement, StoredPolicy};
+use muster_control::ports::{Claim, GroupState, LeaseRequest, Release, Settlement, StoredPolicy};
 use muster_core::group::{Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::MemberRecord;
@@ -61,8 +61,17 @@ pub(crate) fn lease(work: &Transaction<'_>, request: &LeaseRequest) -> Result<u3
     }
     intent.attempt = intent.attempt.saturating_add(1);
     intent.lease = Some(Lease { owner: request.owner.clone(), until: request.until });
+    intent.first_leased_at = intent.first_leased_at.or(Some(request.now));
     put_intent(work, &group, &intent)?;
     Ok(intent.attempt)
+}
+
+pub(crate) fn release(work: &Transaction<'_>, release: &Release) -> Result<(), Failure> {
+    let group = release.group.to_string();
+    let found = intent(work, &group, &release.intent)?.filter(|intent| intent.attempt == release.attempt);
+    let mut intent = found.ok_or_else(conflict)?;
+    intent.lease = intent.lease.map(|lease| Lease { until: release.until, ..lease });
+    put_intent(work, &group, &intent)
 }
 
 pub(crate) fn settle(work: &Transaction<'_>, settlement: &Settlement) -> Result<(), Failure> {
@@ -77,7 +86,7 @@ pub(crate) fn settle(work: &Transaction<'_>, settlement: &Settlement) -> Result<
         return Err(conflict());
     }
     head.version = head.version.saturating_add(1);
-    head.launch_accepted_at = head.launch_accepted_at.max(settlement.launch_accepted_at);
+    head.outcomes.extend(settlement.outcomes.iter().cloned());
     if let Some(roster) = &settlement.roster {
         head.rosters.insert(roster.shard, roster.number);
         put_roster(work, &group, roster)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use muster_control::activity::Activity;
 use muster_control::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;
@@ -104,6 +104,11 @@ impl GroupStore for SqliteStore {
     async fn lease(&self, request: &LeaseRequest) -> Result<u32, StoreError> {
         let request = request.clone();
         self.write(move |work| group::lease(work, &request)).await
+    }
+
+    async fn release(&self, release: &Release) -> Result<(), StoreError> {
+        let release = release.clone();
+        self.write(move |work| group::release(work, &release)).await
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {

@@ -37,6 +37,7 @@ pub(crate) fn answer(metrics: GetMetricsResponse, received_at: Timestamp) -> Res
         load: metrics.load.filter(|_| metrics.samples > 0).map(|load| load.mean),
         cursor: metrics.cursor,
         unregistered: false,
+        protected: false,
     };
     Ok((answer, status))
 }

@@ -24,7 +24,9 @@ macro_rules! store_conformance {
             an_untried_intent_can_be_taken_back_and_a_leased_one_cannot,
             a_settlement_ends_its_intents_and_raises_the_version,
             a_settlement_needs_its_own_attempt_and_the_roster_as_read,
-            a_settlement_never_moves_the_cooldown_back,
+            outcomes_of_settlements_add_up_until_a_claim_takes_them,
+            a_first_lease_is_remembered_and_a_later_one_is_not,
+            a_lease_is_released_by_its_own_attempt_only,
             a_slot_is_taken_once_and_never_backwards,
             a_sweep_is_written_once,
             shards_and_groups_are_kept_apart,
@@ -54,6 +56,8 @@ macro_rules! fleet_conformance {
             an_ended_instance_is_listed_as_gone_and_may_be_ended_again,
             ending_what_is_unknown_is_success,
             groups_are_listed_apart,
+            an_instance_is_described_by_its_id_whatever_its_group,
+            a_launch_is_found_by_its_token,
         );
     };
     (@ $make:expr; $($case:ident,)*) => {

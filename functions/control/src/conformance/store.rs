@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::group::{GroupName, Head, Outcome, Place, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Sweep, SweepCounts};
 use muster_core::intent::{Call, Cause, Intent, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
@@ -12,7 +12,7 @@ use muster_core::time::Timestamp;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
 };
 
 /// What a store is here: all three ports.
@@ -45,7 +45,7 @@ fn roster(number: u64) -> Roster {
 
 fn intent(id: &str) -> Intent {
     let call = Call::Terminate { instance: InstanceId::from("i-1"), shard: Shard(0) };
-    Intent { id: IntentId(id.into()), at: at(1), cause: Cause::Load, policy: None, call, attempt: 0, lease: None }
+    Intent { id: IntentId(id.into()), at: at(1), cause: Cause::Load, policy: None, call, attempt: 0, lease: None, first_leased_at: None }
 }
 
 fn member(id: &str) -> MemberRecord {
@@ -55,6 +55,7 @@ fn member(id: &str) -> MemberRecord {
         endpoint: "127.0.0.1:1".into(),
         zone: "a".into(),
         template: String::new(),
+        template_version: 0,
         intent: IntentId("x".into()),
         intended_at: at(1),
         launched_at: at(2),
@@ -66,6 +67,10 @@ fn member(id: &str) -> MemberRecord {
 
 fn activity(id: &str, ms: u64) -> Activity {
     Activity { group: group(), at: at(ms), id: id.into(), event: Event::PolicyAccepted { version: PolicyVersion(ms) } }
+}
+
+fn accepted(ms: u64) -> Outcome {
+    Outcome::Launched { at: at(ms), cause: Cause::Load, place: Place::default() }
 }
 
 fn sweep(slot: u64) -> Sweep {
@@ -96,7 +101,7 @@ fn settlement(id: &str, attempt: u32) -> Settlement {
         settled: vec![(IntentId(id.into()), attempt)],
         put_members: Vec::new(),
         roster: None,
-        launch_accepted_at: None,
+        outcomes: Vec::new(),
         activity: vec![activity("settled", 9)],
     }
 }
@@ -226,13 +231,13 @@ pub async fn a_settlement_ends_its_intents_and_raises_the_version<S: Store>(stor
     }
     let settled = vec![(IntentId("a".into()), 1), (IntentId("b".into()), 1)];
     let put_members = vec![member("i-1")];
-    let launch_accepted_at = Some(at(15));
-    let whole = Settlement { settled, put_members, roster: Some(roster(2)), launch_accepted_at, ..settlement("a", 1) };
+    let outcomes = vec![accepted(15)];
+    let whole = Settlement { settled, put_members, roster: Some(roster(2)), outcomes, ..settlement("a", 1) };
     store.settle(&whole).await.expect("a settlement");
     let now = state(store).await;
     assert_eq!((now.head.version, now.intents.len(), now.members), (2, 0, vec![member("i-1")]));
     assert_eq!(now.head.rosters[&Shard(0)], RosterNumber(2));
-    assert_eq!(now.head.launch_accepted_at, launch_accepted_at);
+    assert_eq!(now.head.outcomes, vec![accepted(15)]);
     assert_eq!(store.roster(&group(), Shard(0), RosterNumber(2)).await.expect("a read"), Some(roster(2)));
     assert_eq!(store.since(&group(), at(0), 10).await.expect("a read"), vec![activity("settled", 9)]);
     assert!(conflict(&store.settle(&whole).await), "an intent is settled once");
@@ -251,14 +256,36 @@ pub async fn a_settlement_needs_its_own_attempt_and_the_roster_as_read<S: Store>
     store.settle(&settlement("a", 2)).await.expect("the holder settles");
 }
 
-pub async fn a_settlement_never_moves_the_cooldown_back<S: Store>(store: &S) {
+pub async fn outcomes_of_settlements_add_up_until_a_claim_takes_them<S: Store>(store: &S) {
     store.claim(&Claim { put_intents: vec![intent("a"), intent("b")], ..first() }).await.expect("a claim");
-    for (id, accepted) in [("a", Some(at(30))), ("b", Some(at(20)))] {
+    for (id, outcome) in [("a", accepted(30)), ("b", accepted(20))] {
         store.lease(&lease(id, 0, 10, 20)).await.expect("a lease");
-        let settlement = Settlement { launch_accepted_at: accepted, ..settlement(id, 1) };
+        let settlement = Settlement { outcomes: vec![outcome], ..settlement(id, 1) };
         store.settle(&settlement).await.expect("a settlement");
     }
-    assert_eq!(state(store).await.head.launch_accepted_at, Some(at(30)));
+    assert_eq!(state(store).await.head.outcomes, vec![accepted(30), accepted(20)]);
+    store.claim(&next(3)).await.expect("a claim");
+    assert_eq!(state(store).await.head.outcomes, Vec::new());
+}
+
+pub async fn a_first_lease_is_remembered_and_a_later_one_is_not<S: Store>(store: &S) {
+    store.claim(&Claim { put_intents: vec![intent("a")], ..first() }).await.expect("a claim");
+    store.lease(&lease("a", 0, 10, 20)).await.expect("a lease");
+    store.lease(&lease("a", 1, 30, 40)).await.expect("the next lease");
+    assert_eq!(state(store).await.intents[0].first_leased_at, Some(at(10)));
+}
+
+pub async fn a_lease_is_released_by_its_own_attempt_only<S: Store>(store: &S) {
+    let release = |attempt, until| Release { group: group(), intent: IntentId("a".into()), attempt, until: at(until) };
+    assert!(conflict(&store.release(&release(1, 5)).await), "there is no such group");
+    store.claim(&Claim { put_intents: vec![intent("a")], ..first() }).await.expect("a claim");
+    store.lease(&lease("a", 0, 10, 100)).await.expect("a lease");
+    assert!(conflict(&store.release(&release(0, 15)).await));
+    store.release(&release(1, 15)).await.expect("the holder releases");
+    assert_eq!(state(store).await.head.version, 1);
+    assert!(conflict(&store.lease(&lease("a", 1, 14, 100)).await), "not before it has ended");
+    assert_eq!(store.lease(&lease("a", 1, 15, 100)).await.expect("the next lease"), 2);
+    assert!(conflict(&store.release(&release(1, 16)).await), "the lease is another's now");
 }
 
 pub async fn a_slot_is_taken_once_and_never_backwards<S: Store>(store: &S) {

@@ -64,6 +64,7 @@ impl AgentProbe for MemoryProbe {
                     load: Some(load),
                     cursor: target.cursor + 1,
                     unregistered: asked_to_drain,
+                    protected: false,
                 })
             };
             let state = |after| if asked_to_drain { after } else { AgentState::Serving };

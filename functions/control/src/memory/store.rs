@@ -11,7 +11,7 @@ use muster_core::time::Timestamp;
 
 use crate::activity::Activity;
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
 };
 
 /// The tables in memory.
@@ -92,7 +92,16 @@ impl GroupStore for MemoryStore {
         }
         intent.attempt = intent.attempt.saturating_add(1);
         intent.lease = Some(Lease { owner: request.owner.clone(), until: request.until });
+        intent.first_leased_at = intent.first_leased_at.or(Some(request.now));
         Ok(intent.attempt)
+    }
+
+    async fn release(&self, release: &Release) -> Result<(), StoreError> {
+        let mut groups = self.groups();
+        let intent = groups.get_mut(&release.group).and_then(|group| group.intents.get_mut(&release.intent));
+        let intent = intent.filter(|intent| intent.attempt == release.attempt).ok_or(StoreError::Conflict)?;
+        intent.lease = intent.lease.take().map(|lease| Lease { until: release.until, ..lease });
+        Ok(())
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
@@ -107,7 +116,7 @@ impl GroupStore for MemoryStore {
             return Err(StoreError::Conflict);
         }
         head.version = head.version.saturating_add(1);
-        head.launch_accepted_at = head.launch_accepted_at.max(settlement.launch_accepted_at);
+        head.outcomes.extend(settlement.outcomes.iter().cloned());
         if let Some(roster) = &settlement.roster {
             head.rosters.insert(roster.shard, roster.number);
             group.rosters.insert((roster.shard, roster.number), roster.clone());

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use muster_control::memory::Scripted;
 use muster_control::ports::{
-    AgentProbe, Claim, Clock, Fleet, FleetError, GroupState, GroupStore, HealthStore, Launched, LeaseRequest,
-    PolicySource, PolicySourceError, PolicyText, Probed, Settlement, StoreError, StoredPolicy, Target,
+    AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, HealthStore, Launched, LeaseRequest,
+    PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError, StoredPolicy, Target,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;
-use muster_core::intent::{Call as Ec2Call, Intent, LaunchSpec, Token};
+use muster_core::intent::{Call as Ec2Call, Intent, IntentId, LaunchSpec, Token};
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::snapshot::{FleetInstance, InstanceState};
 use muster_core::time::Timestamp;
@@ -26,6 +26,7 @@ pub(crate) enum Call {
     Read,
     Claim,
     Lease,
+    Release,
     Settle,
     Roster,
     Policy,
@@ -34,6 +35,9 @@ pub(crate) enum Call {
     Latest,
     Fetch,
     List,
+    Describe,
+    TemplateVersion,
+    Find,
     Launch,
     Terminate,
 }
@@ -246,6 +250,10 @@ impl GroupStore for Port<'_> {
         self.around(Call::Lease, self.0.store.lease(request)).await
     }
 
+    async fn release(&self, release: &Release) -> Result<(), StoreError> {
+        self.around(Call::Release, self.0.store.release(release)).await
+    }
+
     async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
         let items = 2 + settlement.settled.len() + settlement.put_members.len() + settlement.activity.len();
         assert!(items <= 100, "{items} items are more than a DynamoDB transaction holds");
@@ -295,6 +303,20 @@ impl Fleet for Port<'_> {
         Ok(listed)
     }
 
+    async fn describe(&self, group: &GroupName, ids: &[InstanceId]) -> Result<Vec<FleetInstance>, FleetError> {
+        let mut described = self.around(Call::Describe, self.0.fleet.describe(group, ids)).await?;
+        described.retain(|instance| !self.0.script().hidden.contains(&instance.id));
+        Ok(described)
+    }
+
+    async fn template_version(&self, template: &str) -> Result<u64, FleetError> {
+        self.around(Call::TemplateVersion, self.0.fleet.template_version(template)).await
+    }
+
+    async fn find(&self, spec: &LaunchSpec) -> Result<Found, FleetError> {
+        self.around(Call::Find, self.0.fleet.find(spec)).await
+    }
+
     async fn launch(&self, spec: &LaunchSpec, attempt: u32) -> Result<Launched, FleetError> {
         let own = |intent: &Intent| intent.call == Ec2Call::Launch(spec.clone());
         let intent =
@@ -303,12 +325,20 @@ impl Fleet for Port<'_> {
         self.around(Call::Launch, self.0.fleet.launch(spec, attempt)).await
     }
 
-    async fn terminate(&self, group: &GroupName, instance: &InstanceId, attempt: u32) -> Result<(), FleetError> {
-        let own = |intent: &Intent| matches!(&intent.call, Ec2Call::Terminate { instance: i, .. } if i == instance);
+    async fn terminate(
+        &self,
+        group: &GroupName,
+        instance: &InstanceId,
+        by: &IntentId,
+        attempt: u32,
+    ) -> Result<(), FleetError> {
+        let own = |intent: &Intent| {
+            intent.id == *by && matches!(&intent.call, Ec2Call::Terminate { instance: i, .. } if i == instance)
+        };
         self.leased(attempt, own).await.expect("L1: an intent for this instance, leased by the caller");
         let state = self.0.member_state(instance).await;
         assert!(matches!(state, None | Some(MemberState::Terminating(_))), "S4: {instance} is {state:?}");
-        self.around(Call::Terminate, self.0.fleet.terminate(group, instance, attempt)).await
+        self.around(Call::Terminate, self.0.fleet.terminate(group, instance, by, attempt)).await
     }
 }
 

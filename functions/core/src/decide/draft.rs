@@ -6,7 +6,7 @@ use crate::group::{Head, Heading};
 use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use crate::member::{InstanceId, Leaving};
 use crate::plan::{Plan, Step};
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, OnTimeout, Policy};
 use crate::report::{Desired, LoadFigures, Remark, Report, Rule};
 use crate::snapshot::{Member, Snapshot};
 use crate::time::{Timestamp, millis};
@@ -115,7 +115,7 @@ impl<'a> Draft<'a> {
             Some(Cause::Load) if desired > self.before.desired => [before, Heading::Out],
             Some(Cause::Load) => [before, Heading::In],
             None => [before, Heading::There],
-            Some(Cause::Bounds | Cause::Lost | Cause::Unhealthy | Cause::BootTimeout) => [Heading::There; 2],
+            Some(_) => [Heading::There; 2],
         };
         let on_its_way = |heading: &Heading| match heading {
             Heading::There => false,
@@ -179,6 +179,7 @@ impl<'a> Draft<'a> {
     pub(super) fn launch(&mut self, mut spec: LaunchSpec, cause: Cause) -> bool {
         let id = self.next_id();
         spec.token = crate::intent::Token::derive(&self.head.stack, &self.head.group, &id);
+        spec.intent = id.clone();
         let launched = self.act(Step::Launch { intent: self.intent(id, cause, Call::Launch(spec)) });
         if launched {
             self.head.launches.record(self.now, 1, self.actual, self.policy.out.window);
@@ -220,7 +221,7 @@ impl<'a> Draft<'a> {
     }
 
     fn leaving(&self, cause: Cause) -> Leaving {
-        Leaving { since: self.now, cause, timeout_ms: millis(self.policy.drain_timeout) }
+        Leaving { since: self.now, cause, timeout_ms: millis(self.policy.drain_timeout), wait: self.policy.on_timeout == OnTimeout::Wait }
     }
 
     fn next_id(&self) -> IntentId {
@@ -228,7 +229,7 @@ impl<'a> Draft<'a> {
     }
 
     fn intent(&self, id: IntentId, cause: Cause, call: Call) -> Intent {
-        Intent { id, at: self.now, cause, policy: self.head.policy, call, attempt: 0, lease: None }
+        Intent { id, at: self.now, cause, policy: self.head.policy, call, attempt: 0, lease: None, first_leased_at: None }
     }
 
     /// The decision. In a mode that changes nothing, only what has happened is written down (O1).
@@ -273,13 +274,11 @@ impl<'a> Draft<'a> {
 
     /// HEAD as before, save for what has been seen: a mode that changes nothing starts no cooldown and orders nothing.
     fn observed_head(&self) -> Head {
-        let answered = |step: &Step| matches!(step, Step::Confirm { .. });
         Head {
             last_slot: self.head.last_slot,
             recommendations: self.head.recommendations.clone(),
             not_found: self.head.not_found.clone(),
             boot_times_ms: self.head.boot_times_ms.clone(),
-            boot_failures: if self.steps.iter().any(answered) { 0 } else { self.before.boot_failures },
             dark: self.head.dark,
             ..self.before.clone()
         }

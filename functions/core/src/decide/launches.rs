@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::group::{SHARD_CAPACITY, Shard};
-use crate::intent::{Call, Cause, LaunchSpec, Token};
+use crate::intent::{Call, Cause, IntentId, LaunchSpec, Token};
 use crate::member::{InstanceId, MemberState, Phase};
 use crate::plan::Step;
 use crate::policy::LaunchDocument;
@@ -114,6 +114,8 @@ impl<'p> Spread<'p> {
             zone: zone.clone(),
             instance_type: self.launch.instance_types.first().cloned().unwrap_or_default(),
             template: self.launch.template.clone().unwrap_or_default(),
+            template_version: 0,
+            intent: IntentId::default(),
             token: Token(String::new()),
             replaces,
         };

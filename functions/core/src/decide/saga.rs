@@ -61,7 +61,6 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             && draft.record(Step::Confirm { id: seat.member.id.clone(), first_answer })
         {
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
-            draft.head.boot_failures = 0;
         }
     }
 }
@@ -92,7 +91,7 @@ fn time_to_drain(census: &Census<'_>, leaving: &Leaving, health: Option<&Health>
     let timeout = Duration::from_millis(leaving.timeout_ms);
     let passed = |start| match leaving.cause {
         Cause::Load => head.lit_since(start, census.now),
-        Cause::Bounds | Cause::Lost | Cause::Unhealthy | Cause::BootTimeout => census.now.since(start),
+        _ => census.now.since(start),
     };
     let cap = (timeout + census.period * DRAIN_GRACE_PERIODS).saturating_sub(passed(leaving.since));
     let delivered = health.and_then(|health| health.unregistered_at);
@@ -125,8 +124,8 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
         draft.remark(Rule::L8, text);
         if draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
-        } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
-            draft.head.boot_failures = draft.head.boot_failures.saturating_add(1);
+        } else {
+            draft.terminate(seat.member, Cause::BootTimeout, true);
         }
     }
 }

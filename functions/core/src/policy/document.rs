@@ -155,6 +155,9 @@ pub struct LaunchDocument {
     /// The launch template's id, `lt-...`; at most 128 characters.
     #[garde(inner(length(chars, min = 1, max = 128)))]
     pub template: Option<String>,
+    /// Its version, from 1. Null means the template's default version at the time of each launch.
+    #[garde(inner(range(min = 1)))]
+    pub template_version: Option<u64>,
     /// Zones or subnets in the order of preference, at most 16. None lets EC2 choose.
     #[garde(length(max = 16), inner(length(chars, min = 1, max = 64)))]
     pub zones: Vec<String>,
@@ -194,8 +197,8 @@ pub struct DrainDocument {
     /// How long a member may take to finish its work, 0s-48h.
     #[garde(custom(within(0, 172_800)))]
     pub timeout: Span,
-    /// What happens when it takes longer: `terminate`; `wait` is not available yet.
-    #[garde(custom(no_wait))]
+    /// What happens when it takes longer: `terminate`, or `wait` until it has drained or its agent is found dead.
+    #[garde(skip)]
     pub on_timeout: OnTimeout,
 }
 
@@ -206,7 +209,7 @@ pub enum OnTimeout {
     /// The member is terminated.
     #[default]
     Terminate,
-    /// The member stays until it has drained. Not available yet.
+    /// The member stays until it has drained, or is found unhealthy.
     Wait,
 }
 
@@ -343,11 +346,4 @@ fn down_factor(factor: &f64, (): &()) -> Check {
         return Ok(());
     }
     refuse("must be above 0 and below 1: it is the share that is removed".into())
-}
-
-fn no_wait(on_timeout: &OnTimeout, (): &()) -> Check {
-    match on_timeout {
-        OnTimeout::Terminate => Ok(()),
-        OnTimeout::Wait => refuse("is not available yet: only \"terminate\" is".into()),
-    }
 }

@@ -52,6 +52,8 @@ pub struct Policy {
     pub max_replacing: Limit,
     /// D3's span.
     pub drain_timeout: Duration,
+    /// What follows on it.
+    pub on_timeout: OnTimeout,
 }
 
 /// The threshold rule (Z1, Z2).
@@ -123,6 +125,7 @@ impl Policy {
             repair_interval: health.repair_interval.0,
             max_replacing: health.max_replacing,
             drain_timeout: drain.timeout.0,
+            on_timeout: drain.on_timeout,
         }
     }
 }
