@@ -12,7 +12,8 @@ use muster_core::time::Timestamp;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    StoredPolicy,
 };
 
 /// What a store is here: all three ports.
@@ -45,7 +46,16 @@ fn roster(number: u64) -> Roster {
 
 fn intent(id: &str) -> Intent {
     let call = Call::Terminate { instance: InstanceId::from("i-1"), shard: Shard(0) };
-    Intent { id: IntentId(id.into()), at: at(1), cause: Cause::Load, policy: None, call, attempt: 0, lease: None, first_leased_at: None }
+    Intent {
+        id: IntentId(id.into()),
+        at: at(1),
+        cause: Cause::Load,
+        policy: None,
+        call,
+        attempt: 0,
+        lease: None,
+        first_leased_at: None,
+    }
 }
 
 fn member(id: &str) -> MemberRecord {

@@ -222,7 +222,16 @@ pub(crate) fn open_launch(name: &str, attempt: u32) -> Intent {
         replaces: None,
     };
     let id = IntentId(name.to_owned());
-    Intent { id, at: ago(5), cause: Cause::Load, policy: None, call: Call::Launch(spec), attempt, lease: None, first_leased_at: None }
+    Intent {
+        id,
+        at: ago(5),
+        cause: Cause::Load,
+        policy: None,
+        call: Call::Launch(spec),
+        attempt,
+        lease: None,
+        first_leased_at: None,
+    }
 }
 
 /// An open launch that replaces `old`.
@@ -347,10 +356,7 @@ pub(crate) fn carry_out(snapshot: &mut Snapshot) {
                 if intent.cause == Cause::Load {
                     snapshot.head.launch_accepted_at = Some(snapshot.now);
                 }
-                snapshot
-                    .fleet
-                    .get_or_insert_default()
-                    .push(FleetInstance::plain(id(&name), InstanceState::Running));
+                snapshot.fleet.get_or_insert_default().push(FleetInstance::plain(id(&name), InstanceState::Running));
                 snapshot.members.push(Member {
                     intended_at: intent.at,
                     launched_at: snapshot.now,

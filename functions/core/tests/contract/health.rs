@@ -257,7 +257,11 @@ fn h7_who_was_told_to_end_is_not_lost() {
     assert!(!decision.remarks_on(Rule::H7));
     let drained = Group::example().and([draining("i-9", 30, Cause::Load)]);
     let decision = drained.ec2_says("i-9", InstanceState::Terminated).decide();
-    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), departure: Departure::Lost }], "a drain that dies is over");
+    assert_eq!(
+        decision.plan.steps,
+        [Step::Close { id: id("i-9"), departure: Departure::Lost }],
+        "a drain that dies is over"
+    );
 }
 
 #[test]
