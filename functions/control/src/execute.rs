@@ -176,12 +176,10 @@ where
             };
             (event, Some(claim::launched(&intent, spec, &made, clock.now())))
         }),
-        Call::Terminate { instance, .. } => {
-            fleet.terminate(group, instance, &intent.id, attempt).await.map(|()| {
-                let instance = instance.clone();
-                (Event::Terminated { intent: intent.id.clone(), instance, cause: intent.cause }, None)
-            })
-        }
+        Call::Terminate { instance, .. } => fleet.terminate(group, instance, &intent.id, attempt).await.map(|()| {
+            let instance = instance.clone();
+            (Event::Terminated { intent: intent.id.clone(), instance, cause: intent.cause }, None)
+        }),
     };
     let at = clock.now();
     let outcome = outcome(&intent, ended.as_ref().err(), at);
@@ -233,9 +231,9 @@ fn outcome(intent: &Intent, error: Option<&FleetError>, at: Timestamp) -> Option
         None => Some(Outcome::Launched { at, cause: intent.cause, place }),
         Some(FleetError::NoCapacity(_)) => Some(Outcome::NoCapacity { at, place }),
         Some(error @ FleetError::Refused(_)) => Some(Outcome::Refused { at, reason: shortened(&chain(error)) }),
-        Some(
-            FleetError::Ended(_) | FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_),
-        ) => None,
+        Some(FleetError::Ended(_) | FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_)) => {
+            None
+        }
     }
 }
 

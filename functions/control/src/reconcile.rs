@@ -200,8 +200,7 @@ where
     };
     let facts = facts.map_err(&mut told).ok();
     let template = template_version(fleet, in_force).await.map_err(&mut told).ok().flatten();
-    let snapshot =
-        Snapshot { template_version: template, ..snapshot(state, &sweeps, facts, in_force, clock.now()) };
+    let snapshot = Snapshot { template_version: template, ..snapshot(state, &sweeps, facts, in_force, clock.now()) };
     let decision = decide(&snapshot, &in_force.policy);
     let mut activity = Vec::new();
     if needs_claim(state, &decision, in_force) {
