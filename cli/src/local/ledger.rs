@@ -197,7 +197,9 @@ impl Ledger {
             let keep = entry.ended_at.is_none_or(|ended| now.since(ended) < LISTED_AFTER_END);
             if !keep {
                 attempts.remove(&entry.spec.token.0);
-                entry.ended_by.iter().for_each(|intent| drop(attempts.remove(&intent.0)));
+                if let Some(intent) = &entry.ended_by {
+                    attempts.remove(&intent.0);
+                }
             }
             keep
         });

@@ -227,9 +227,7 @@ where
     // What is postponed follows only a claim that took some of it: a mode that withholds everything makes no room.
     let plan = &decision.plan;
     let acted = plan.steps.iter().any(|step| !step.is_record()) || (plan.postponed > 0 && !plan.is_empty());
-    // What EC2 has just refused would be ordered again at once and refused again: that waits for the next doorbell.
-    let refused = activity.iter().any(|a| matches!(a.event, Event::Abandoned { .. }));
-    Ok(if (settled || acted) && !refused { Round::Again(activity) } else { Round::Done(activity) })
+    Ok(if settled || acted { Round::Again(activity) } else { Round::Done(activity) })
 }
 
 /// EC2's listing, and what it says of members that the listing does not hold: they may have lost their tag, or the listing

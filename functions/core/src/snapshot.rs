@@ -219,6 +219,14 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
+    /// Whether somebody has stopped the instance (O5).
+    pub const fn is_stopped(self) -> bool {
+        match self {
+            Self::Stopping | Self::Stopped => true,
+            Self::Pending | Self::Running | Self::ShuttingDown | Self::Terminated => false,
+        }
+    }
+
     /// Whether EC2 says that the instance will not come back (H7, D6).
     pub const fn is_gone(self) -> bool {
         match self {

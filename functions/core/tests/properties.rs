@@ -12,7 +12,7 @@ use muster_core::group::{Heading, RateEntry, RateLog, Recommendation, Sightings}
 use muster_core::health::{AgentState, Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent};
 use muster_core::member::{InstanceId, Leaving, MemberState};
-use muster_core::plan::Step;
+use muster_core::plan::{Departure, Step};
 use muster_core::policy::{Limit, Mode, Policy};
 use muster_core::report::StageName;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
@@ -140,7 +140,7 @@ fn fleets() -> impl Strategy<Value = Option<Vec<FleetInstance>>> {
     let listed = prop::collection::vec(option::weighted(0.95, instance_states), 14);
     let list = listed.prop_map(|listed| {
         let named = (0_u32..).zip(listed);
-        named.filter_map(|(n, state)| Some(FleetInstance { id: InstanceId(format!("i-{n}")), state: state? })).collect()
+        named.filter_map(|(n, state)| Some(FleetInstance::plain(InstanceId(format!("i-{n}")), state?))).collect()
     });
     option::weighted(0.9, list)
 }
@@ -387,7 +387,7 @@ proptest! {
         let second = decide(&claim(&snapshot, &first.plan), &policy);
         // Who is terminated to be replaced leaves a gap of its own, and so does who is found lost only now.
         let vacated = first.terminates().iter().filter(|(_, cause)| *cause == Cause::Unhealthy).count();
-        let lost = second.plan.steps.iter().filter(|step| matches!(step, Step::Close { lost: true, .. })).count();
+        let lost = second.plan.steps.iter().filter(|step| matches!(step, Step::Close { departure: Departure::Lost, .. })).count();
         if first.plan.postponed == 0 {
             prop_assert!(second.launches() <= vacated + lost, "{:#?}\n{:#?}", first.report, second.report);
         }
@@ -405,7 +405,7 @@ proptest! {
         let mut dark = knowing_less(&snapshot, u16::MAX, silent);
         // At least one has answered once, and EC2 does not call it gone.
         dark.members.push(Member { health: dead(), ..serving("i-99", 1.0) });
-        let listed = FleetInstance { id: id("i-99"), state: InstanceState::Running };
+        let listed = FleetInstance::plain(id("i-99"), InstanceState::Running);
         dark.fleet.iter_mut().for_each(|fleet| fleet.push(listed.clone()));
         let decision = decide(&dark, &policy);
         let lost = gone(&dark, &decision, &[Cause::Load, Cause::Unhealthy, Cause::BootTimeout]);

@@ -51,6 +51,7 @@ impl Group {
             members,
             intents: Vec::new(),
             fleet: None,
+            template_version: Some(1),
             policy_notice: None,
             policy_refused: false,
         };
@@ -107,7 +108,7 @@ impl Group {
     fn list_all(&mut self) {
         let list = self.snapshot.members.iter();
         self.snapshot.fleet =
-            Some(list.map(|member| FleetInstance { id: member.id.clone(), state: InstanceState::Running }).collect());
+            Some(list.map(|member| FleetInstance::plain(member.id.clone(), InstanceState::Running)).collect());
     }
 
     /// What EC2 says of one instance.
@@ -115,7 +116,7 @@ impl Group {
         self.but(|snapshot| {
             let fleet = snapshot.fleet.get_or_insert_default();
             fleet.retain(|instance| instance.id.0 != name);
-            fleet.push(FleetInstance { id: id(name), state });
+            fleet.push(FleetInstance::plain(id(name), state));
         })
     }
 
@@ -140,6 +141,7 @@ fn member(name: &str) -> Member {
         shard: Default::default(),
         zone: String::new(),
         template: String::new(),
+        template_version: 0,
         state: MemberState::Active,
         intended_at: ago(86_400),
         launched_at: ago(86_400),
@@ -155,15 +157,20 @@ pub(crate) fn pending(name: &str, launched_ago: u64) -> Member {
     Member { state: MemberState::Pending, intended_at: at, launched_at: at, first_answer: None, ..member(name) }
 }
 
+/// On its way out, with two minutes to drain.
+pub(crate) fn leaving(since_ago: u64, cause: Cause) -> Leaving {
+    Leaving { since: ago(since_ago), cause, timeout_ms: 120_000, wait: false }
+}
+
 /// A member that was asked to drain so many seconds ago, with two minutes to do so.
 pub(crate) fn draining(name: &str, since_ago: u64, cause: Cause) -> Member {
-    let leaving = Leaving { since: ago(since_ago), cause, timeout_ms: 120_000 };
+    let leaving = leaving(since_ago, cause);
     Member { state: MemberState::Draining(leaving), ..serving(name, 50.0) }
 }
 
 /// A member whose termination was claimed so many seconds ago.
 pub(crate) fn terminating(name: &str, since_ago: u64, cause: Cause) -> Member {
-    let leaving = Leaving { since: ago(since_ago), cause, timeout_ms: 120_000 };
+    let leaving = leaving(since_ago, cause);
     Member { state: MemberState::Terminating(leaving), ..serving(name, 50.0) }
 }
 
@@ -209,11 +216,13 @@ pub(crate) fn open_launch(name: &str, attempt: u32) -> Intent {
         zone: String::new(),
         instance_type: String::new(),
         template: String::new(),
+        template_version: 0,
+        intent: IntentId(name.to_owned()),
         token: Token(name.to_owned()),
         replaces: None,
     };
     let id = IntentId(name.to_owned());
-    Intent { id, at: ago(5), cause: Cause::Load, policy: None, call: Call::Launch(spec), attempt, lease: None }
+    Intent { id, at: ago(5), cause: Cause::Load, policy: None, call: Call::Launch(spec), attempt, lease: None, first_leased_at: None }
 }
 
 /// An open launch that replaces `old`.
@@ -254,6 +263,7 @@ impl Asked for Decision {
         let ids = self.plan.steps.iter().filter_map(|step| match step {
             Step::Drain { id, .. } | Step::Terminate { id, .. } => Some(id),
             Step::Confirm { .. } | Step::Close { .. } | Step::Cancel { .. } | Step::Launch { .. } => None,
+            Step::TakeBack { .. } | Step::Sweep { .. } => None,
         });
         ids.map(|id| id.0.as_str()).collect()
     }
@@ -315,6 +325,8 @@ pub(crate) fn claim(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
             }
             Step::Close { id, .. } => next.members.retain(|member| member.id != *id),
             Step::Drain { id, leaving } => state(id, MemberState::Draining(leaving.clone())),
+            Step::TakeBack { id } => state(id, MemberState::Active),
+            Step::Sweep { intent, .. } => next.intents.push(intent.clone()),
             Step::Terminate { id, leaving, intent, .. } => {
                 state(id, MemberState::Terminating(leaving.clone()));
                 next.intents.push(intent.clone());
@@ -338,11 +350,13 @@ pub(crate) fn carry_out(snapshot: &mut Snapshot) {
                 snapshot
                     .fleet
                     .get_or_insert_default()
-                    .push(FleetInstance { id: id(&name), state: InstanceState::Running });
+                    .push(FleetInstance::plain(id(&name), InstanceState::Running));
                 snapshot.members.push(Member {
                     intended_at: intent.at,
                     launched_at: snapshot.now,
                     zone: spec.zone,
+                    template: spec.template,
+                    template_version: spec.template_version,
                     shard: spec.shard,
                     replaces: spec.replaces,
                     ..pending(&name, 0)

@@ -5,7 +5,7 @@ use muster_core::decide::decide;
 use muster_core::group::{RateLog, Sightings};
 use muster_core::health::{Health, Seen};
 use muster_core::intent::{Call, Cause};
-use muster_core::plan::Step;
+use muster_core::plan::{Departure, Step};
 use muster_core::policy::Limit;
 use muster_core::report::Rule;
 use muster_core::snapshot::InstanceState;
@@ -150,7 +150,7 @@ fn h4_who_was_terminated_first_is_replaced_next_and_counts_until_the_new_one_ans
     world.sweep.as_mut().unwrap().slot = NOW;
     let third = decide(&world, &group.policy);
     assert_eq!((third.lets_go().len(), third.launches()), (0, 0), "i-1 is gone, its replacement boots");
-    assert!(third.plan.steps.contains(&Step::Close { id: id("i-1"), lost: false }));
+    assert!(third.plan.steps.contains(&Step::Close { id: id("i-1"), departure: Departure::Ended }));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn h7_ec2s_word_that_an_instance_is_gone_outranks_everything() {
         (InstanceState::Running, false),
     ] {
         let decision = Group::example().ec2_says("i-2", state).decide();
-        let closed = decision.plan.steps.contains(&Step::Close { id: id("i-2"), lost: true });
+        let closed = decision.plan.steps.contains(&Step::Close { id: id("i-2"), departure: Departure::Lost });
         assert_eq!((closed, decision.launches()), (gone, usize::from(gone)), "{state:?}");
         assert_eq!(decision.remarks_on(Rule::H7), gone);
     }
@@ -253,11 +253,11 @@ fn h7_not_found_is_that_word_only_three_times_over_an_hour() {
 fn h7_who_was_told_to_end_is_not_lost() {
     let group = Group::example().and([terminating("i-9", 30, Cause::Load)]);
     let decision = group.ec2_says("i-9", InstanceState::Terminated).decide();
-    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), lost: false }]);
+    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), departure: Departure::Ended }]);
     assert!(!decision.remarks_on(Rule::H7));
     let drained = Group::example().and([draining("i-9", 30, Cause::Load)]);
     let decision = drained.ec2_says("i-9", InstanceState::Terminated).decide();
-    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), lost: true }], "a drain that dies is over");
+    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), departure: Departure::Lost }], "a drain that dies is over");
 }
 
 #[test]
