@@ -168,7 +168,8 @@ impl Ledger {
         }
         match book.instances.get_mut(id) {
             Some(entry) if entry.spec.group != *group => {
-                return Ok(Response::Refused(format!("{id} does not carry the tag of {group}")));
+                let why = format!("{id} does not carry the tag of {group}");
+                return self.write(book).map(|()| Response::Refused(why));
             }
             Some(entry) if !entry.state.is_gone() => {
                 entry.state = InstanceState::ShuttingDown;

@@ -36,9 +36,9 @@ pub struct Snapshot {
     /// be asked, and nothing is concluded from its silence.
     #[serde(default)]
     pub fleet: Option<Vec<FleetInstance>>,
-    /// The version of the policy's launch template that a launch would use now; none when there is no template or EC2 could
-    /// not be asked.
-    #[serde(default)]
+    /// The version of the policy's launch template that a launch would use now; 0 without a template, or where a document
+    /// does not say. None: EC2 could not be asked.
+    #[serde(default = "unsaid")]
     pub template_version: Option<u64>,
     /// Why the policy in force is not the newest text.
     #[serde(default)]
@@ -187,6 +187,11 @@ pub struct FleetInstance {
     /// Whether EC2's own status checks fail (H3).
     #[serde(default)]
     pub impaired: bool,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is the default of an option")]
+const fn unsaid() -> Option<u64> {
+    Some(0)
 }
 
 const fn yes() -> bool {

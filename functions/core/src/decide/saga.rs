@@ -23,6 +23,8 @@ const NOT_FOUND_TIMES: u32 = 3;
 const NOT_FOUND_SPAN: Duration = Duration::from_secs(3600);
 /// Sweep periods that a drain may take beyond its timeout, because `Unregister` crosses over with a sweep (D3).
 const DRAIN_GRACE_PERIODS: u32 = 3;
+/// Protected members that are remembered for when EC2 cannot be asked: HEAD must stay small.
+const PROTECTED_KEPT: usize = 500;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,8 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
         }
     }
     if let Some(unlisted) = &census.unlisted {
+        let protected = census.seats.values().filter(|seat| seat.tagged).map(|seat| seat.member.id.clone());
+        draft.head.protected = protected.take(PROTECTED_KEPT).collect();
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
             let seen = unlisted_again(draft.head.not_found.get(*id), census.now);
