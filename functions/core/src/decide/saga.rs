@@ -139,9 +139,12 @@ pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
         .filter(|seat| seat.answered() && !seat.drained() && !seat.leaves() && !seat.stopped)
         .filter_map(|seat| match &seat.member.state {
             MemberState::Draining(leaving) if matches!(leaving.cause, Cause::Load | Cause::Bounds) => {
-                Some((leaving.since, &seat.member.id))
+                // One that has had its time is finished: whether it answered just now must not decide about its end (S10).
+                let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
+                (leaving.wait || !left.is_zero()).then_some((leaving.since, &seat.member.id))
             }
-            _ => None,
+            MemberState::Pending | MemberState::Active => None,
+            MemberState::Draining(_) | MemberState::Terminating(_) => None,
         })
         .collect();
     drains.sort_by(|(a_since, a), (b_since, b)| b_since.cmp(a_since).then_with(|| a.cmp(b)));
