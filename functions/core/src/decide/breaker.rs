@@ -70,9 +70,10 @@ fn remark(census: &Census<'_>, draft: &mut Draft<'_>) {
         )
     };
     let group = draft.head.breaker.as_ref().map(|breaker| say("", census.silence, breaker));
-    let zones = draft.head.zone_breakers.iter().filter_map(|(zone, breaker)| {
-        Some(say(&format!(" in {zone}"), *census.zones.get(zone.as_str())?, breaker))
-    });
+    let zones =
+        draft.head.zone_breakers.iter().filter_map(|(zone, breaker)| {
+            Some(say(&format!(" in {zone}"), *census.zones.get(zone.as_str())?, breaker))
+        });
     let texts: Vec<String> = group.into_iter().chain(zones).collect();
     texts.into_iter().for_each(|text| draft.remark(Rule::H3, text));
 }

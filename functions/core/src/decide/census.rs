@@ -193,13 +193,7 @@ impl<'a> Census<'a> {
         self.unlisted = listed.is_some().then_some(unlisted);
     }
 
-    fn seat(
-        &self,
-        member: &'a Member,
-        facts: Option<&FleetInstance>,
-        policy: &Policy,
-        slot: Timestamp,
-    ) -> Seat<'a> {
+    fn seat(&self, member: &'a Member, facts: Option<&FleetInstance>, policy: &Policy, slot: Timestamp) -> Seat<'a> {
         let health = member.health.as_ref();
         let pending = member.state == MemberState::Pending;
         let first_answer = member

@@ -257,7 +257,12 @@ impl<'a> Draft<'a> {
     }
 
     fn leaving(&self, cause: Cause) -> Leaving {
-        Leaving { since: self.now, cause, timeout_ms: millis(self.policy.drain_timeout), wait: self.policy.on_timeout == OnTimeout::Wait }
+        Leaving {
+            since: self.now,
+            cause,
+            timeout_ms: millis(self.policy.drain_timeout),
+            wait: self.policy.on_timeout == OnTimeout::Wait,
+        }
     }
 
     fn next_id(&self) -> IntentId {
@@ -265,7 +270,16 @@ impl<'a> Draft<'a> {
     }
 
     fn intent(&self, id: IntentId, cause: Cause, call: Call) -> Intent {
-        Intent { id, at: self.now, cause, policy: self.head.policy, call, attempt: 0, lease: None, first_leased_at: None }
+        Intent {
+            id,
+            at: self.now,
+            cause,
+            policy: self.head.policy,
+            call,
+            attempt: 0,
+            lease: None,
+            first_leased_at: None,
+        }
     }
 
     /// The decision. In a mode that changes nothing, only what has happened is written down (O1).

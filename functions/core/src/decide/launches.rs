@@ -200,7 +200,8 @@ impl<'p> Spread<'p> {
         }
         let failures = version.record(&draft.head).map_or(0, |record| record.failures);
         if failures >= BOOT_FAILURES {
-            let text = format!("{failures} {} in a row never answered: stopped until an edit or a new version", of(version));
+            let text =
+                format!("{failures} {} in a row never answered: stopped until an edit or a new version", of(version));
             return closed(Rule::L8, text);
         }
         if self.untested == Some(0) {
@@ -226,10 +227,12 @@ impl<'p> Spread<'p> {
     /// The first place with capacity, as far as is known: the preferred type first, and of the zones the one with the fewest
     /// members, ties in the configured order (L4, L6).
     fn place(&self, draft: &Draft<'_>) -> Option<Place> {
-        let mut zones: Vec<_> = self.zones.iter().zip(&self.launch.zones).map(|(members, zone)| (members, zone)).collect();
+        let mut zones: Vec<_> =
+            self.zones.iter().zip(&self.launch.zones).map(|(members, zone)| (members, zone)).collect();
         // The sort is stable: ties keep the configured order.
         zones.sort_by_key(|(members, _)| **members);
-        let zones: Vec<&str> = if zones.is_empty() { vec![""] } else { zones.iter().map(|(_, z)| z.as_str()).collect() };
+        let zones: Vec<&str> =
+            if zones.is_empty() { vec![""] } else { zones.iter().map(|(_, z)| z.as_str()).collect() };
         let types: Vec<&str> = self.launch.instance_types.iter().map(String::as_str).collect();
         let types = if types.is_empty() { vec![""] } else { types };
         let places = types.iter().flat_map(|of_type| zones.iter().map(move |zone| (*zone, *of_type)));

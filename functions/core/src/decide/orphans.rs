@@ -40,9 +40,8 @@ pub(super) fn sweep(snapshot: &Snapshot, census: &Census<'_>, draft: &mut Draft<
         draft.remark(Rule::C1, text);
     }
     let opened = |instance: &&FleetInstance| instance.intent.as_ref().is_some_and(|id| census.open.contains_key(id));
-    let old = |instance: &&FleetInstance| {
-        instance.launched_at.is_none_or(|launched| draft.now.since(launched) >= OLD_ENOUGH)
-    };
+    let old =
+        |instance: &&FleetInstance| instance.launched_at.is_none_or(|launched| draft.now.since(launched) >= OLD_ENOUGH);
     let mut lost: Vec<_> =
         ours.into_iter().filter(|i| !opened(i) && old(i) && !census.ending.contains(&i.id)).collect();
     lost.sort_by(|a, b| a.id.cmp(&b.id));

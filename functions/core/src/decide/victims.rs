@@ -153,11 +153,7 @@ fn at_work<'s, 'a>(census: &Census<'a>, free: &[&'s Seat<'a>], policy: &Policy) 
 }
 
 /// The order of D1 inside a zone: smaller goes first.
-fn order<'s>(
-    seat: &'s Seat<'_>,
-    policy: &Policy,
-    version: Option<u64>,
-) -> (bool, u64, Timestamp, &'s InstanceId) {
+fn order<'s>(seat: &'s Seat<'_>, policy: &Policy, version: Option<u64>) -> (bool, u64, Timestamp, &'s InstanceId) {
     let (template, own) = (&seat.member.template, seat.member.template_version);
     let other = |wanted: &String| !template.is_empty() && wanted != template;
     let older = policy.launch.template.is_some() && own != 0 && version.is_some_and(|version| version != own);
