@@ -12,7 +12,7 @@ use crate::report::Rule;
 use crate::snapshot::Member;
 use crate::time::{Timestamp, spoken};
 
-use super::breaker::Proof;
+use super::breaker::{self, Proof};
 use super::census::Census;
 use super::draft::Draft;
 use super::launches;
@@ -75,17 +75,26 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
             let record = draft.head.template_record(&seat.member.template, seat.member.template_version);
             (record.proven, record.failures) = (true, 0);
-            if seat.member.replaces.is_some() {
-                draft.proofs.push(Proof::Healthy);
-            }
+            prove(seat.member, Proof::Healthy, draft);
         }
     }
 }
 
 /// A launch that is gone before it ever answered: a version of which nobody has ever answered has failed once more (L9).
 fn lost_unanswered(census: &Census<'_>, member: &Member, draft: &mut Draft<'_>) {
-    if member.state == MemberState::Pending && !launches::is_proven(census, &draft.head, member) {
+    if member.state != MemberState::Pending {
+        return;
+    }
+    prove(member, Proof::Failed, draft);
+    if !launches::is_proven(census, &draft.head, member) {
         note_failure(member, draft);
+    }
+}
+
+/// What a replacement has come to turns the breaker's width (H3).
+fn prove(member: &Member, proof: Proof, draft: &mut Draft<'_>) {
+    if member.replaces.is_some() {
+        breaker::prove(proof, &mut draft.head);
     }
 }
 
@@ -95,9 +104,6 @@ fn note_failure(member: &Member, draft: &mut Draft<'_>) {
     let record = draft.head.template_record(&member.template, member.template_version);
     record.failures = record.failures.saturating_add(1);
     record.policy = policy;
-    if member.replaces.is_some() {
-        draft.proofs.push(Proof::Failed);
-    }
 }
 
 /// Terminates members that somebody has stopped: they serve nobody, and could come back beside those that replace them
@@ -237,6 +243,7 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
         } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
             note_failure(seat.member, draft);
+            prove(seat.member, Proof::Failed, draft);
         }
     }
 }
