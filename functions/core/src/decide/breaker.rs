@@ -97,10 +97,11 @@ pub(super) fn closed(zone: &str, busy: (u32, u32), draft: &Draft<'_>) -> Option<
     })
 }
 
-/// Notes that the replacement of a member in `zone` has begun.
+/// Notes that the replacement of a member in `zone` has begun. An interval begins with its first.
 pub(super) fn begun(zone: &str, draft: &mut Draft<'_>) {
-    let head = &mut draft.head;
+    let (now, head) = (draft.now, &mut draft.head);
     for breaker in head.zone_breakers.get_mut(zone).into_iter().chain(&mut head.breaker) {
-        breaker.begun.1 = breaker.begun.1.saturating_add(1);
+        let since = if breaker.begun.1 == 0 { now } else { breaker.begun.0 };
+        breaker.begun = (since, breaker.begun.1.saturating_add(1));
     }
 }
