@@ -262,8 +262,8 @@ mod tests {
         for (text, path) in [
             (r#"{"now": 1, "head": {"desird": 3}}"#.to_owned(), "unknown field `head.desird`"),
             (
-                r#"{"now": 1, "head": {"dark": {"since": 1, "until": 1, "lasts": true, "x": 1}}}"#.into(),
-                "`head.dark.x`",
+                r#"{"now": 1, "head": {"dark": [{"since": 1, "until": 1, "lasts": true, "x": 1}]}}"#.into(),
+                "`head.dark.0.x`",
             ),
             (r#"{"now": 1, "members": [{"id": "a", "health": {"lod": 3}}]}"#.into(), "`members.0.health.lod`"),
             (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.sinse`"),

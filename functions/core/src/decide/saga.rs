@@ -12,7 +12,7 @@ use crate::report::Rule;
 use crate::snapshot::Member;
 use crate::time::{Timestamp, spoken};
 
-use super::breaker::Proof;
+use super::breaker::{self, Proof};
 use super::census::Census;
 use super::draft::Draft;
 use super::launches;
@@ -79,17 +79,26 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
             let record = draft.head.template_record(&seat.member.template, seat.member.template_version);
             (record.proven, record.failures) = (true, 0);
-            if seat.member.replaces.is_some() {
-                draft.proofs.push(Proof::Healthy);
-            }
+            prove(seat.member, Proof::Healthy, draft);
         }
     }
 }
 
 /// A launch that is gone before it ever answered: a version of which nobody has ever answered has failed once more (L9).
 fn lost_unanswered(census: &Census<'_>, member: &Member, draft: &mut Draft<'_>) {
-    if member.state == MemberState::Pending && !launches::is_proven(census, &draft.head, member) {
+    if member.state != MemberState::Pending {
+        return;
+    }
+    prove(member, Proof::Failed, draft);
+    if !launches::is_proven(census, &draft.head, member) {
         note_failure(member, draft);
+    }
+}
+
+/// What a replacement has come to turns the breaker's width (H3).
+fn prove(member: &Member, proof: Proof, draft: &mut Draft<'_>) {
+    if member.replaces.is_some() {
+        breaker::prove(proof, &mut draft.head);
     }
 }
 
@@ -99,9 +108,6 @@ fn note_failure(member: &Member, draft: &mut Draft<'_>) {
     let record = draft.head.template_record(&member.template, member.template_version);
     record.failures = record.failures.saturating_add(1);
     record.policy = policy;
-    if member.replaces.is_some() {
-        draft.proofs.push(Proof::Failed);
-    }
 }
 
 /// Terminates members that somebody has stopped: they serve nobody, and could come back beside those that replace them
@@ -143,9 +149,12 @@ pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
         .filter(|seat| seat.answered() && !seat.drained() && !seat.leaves() && !seat.stopped)
         .filter_map(|seat| match &seat.member.state {
             MemberState::Draining(leaving) if matches!(leaving.cause, Cause::Load | Cause::Bounds) => {
-                Some((leaving.since, &seat.member.id))
+                // One that has had its time is finished: whether it answered just now must not decide about its end (S10).
+                let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
+                (leaving.wait || !left.is_zero()).then_some((leaving.since, &seat.member.id))
             }
-            _ => None,
+            MemberState::Pending | MemberState::Active => None,
+            MemberState::Draining(_) | MemberState::Terminating(_) => None,
         })
         .collect();
     drains.sort_by(|(a_since, a), (b_since, b)| b_since.cmp(a_since).then_with(|| a.cmp(b)));
@@ -238,6 +247,7 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
         } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
             note_failure(seat.member, draft);
+            prove(seat.member, Proof::Failed, draft);
         }
     }
 }
