@@ -1,4 +1,4 @@
-//! The protocol of launching, searched in every interleaving.
+//! The protocols of launching and of letting go, searched in every interleaving.
 //!
 //! A test of the use cases follows one order of events at a time. Here stateright takes every step of every process in every
 //! order, with deaths, lost replies and refusals between any two, until nothing new comes. The models are written by hand
@@ -13,3 +13,4 @@
 
 mod checking;
 mod launch;
+mod terminate;
