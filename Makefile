@@ -6,7 +6,7 @@ CARGO ?= cargo
 TEST_THREADS ?= 4
 ARGS ?=
 
-.PHONY: help up test check bench
+.PHONY: help up test check fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,8 +21,13 @@ test: ## Pass all tests: rules, ports, the agent, the whole loop with real proce
 
 check: ## Formatting, lints, documentation: every commit passes it
 	$(CARGO) fmt --all -- --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+
+fuzz: ## Feed hostile input to everything that reads foreign input: make fuzz ARGS="--seconds 60 policy"
+	@fuzz/run $(ARGS)
 
 bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
 	@bench/run $(ARGS)
