@@ -168,7 +168,9 @@ impl Ledger {
         }
         match book.instances.get_mut(id) {
             Some(entry) if entry.spec.group != *group => {
-                return Ok(Response::Refused(format!("{id} does not carry the tag of {group}")));
+                let refused = Response::Refused(format!("{id} does not carry the tag of {group}"));
+                // The attempt has been seen all the same.
+                return self.write(book).map(|()| refused);
             }
             Some(entry) if !entry.state.is_gone() => {
                 entry.state = InstanceState::ShuttingDown;
