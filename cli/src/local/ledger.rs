@@ -173,9 +173,8 @@ impl Ledger {
         }
         match book.instances.get_mut(id) {
             Some(entry) if entry.spec.group != *group => {
-                let refused = Response::Refused(format!("{id} does not carry the tag of {group}"));
-                // The attempt has been seen all the same.
-                return self.write(book).map(|()| refused);
+                let why = format!("{id} does not carry the tag of {group}");
+                return self.write(book).map(|()| Response::Refused(why));
             }
             Some(entry) if !entry.state.is_gone() => {
                 entry.state = InstanceState::ShuttingDown;

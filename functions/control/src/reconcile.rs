@@ -250,7 +250,7 @@ async fn with_unlisted<F: Fleet>(
 async fn template_version<F: Fleet>(fleet: &F, in_force: &InForce) -> Result<Option<u64>, FleetError> {
     let launch = &in_force.policy.launch;
     match (&launch.template, launch.template_version) {
-        (None, _) => Ok(None),
+        (None, _) => Ok(Some(0)),
         (Some(_), Some(pinned)) => Ok(Some(pinned)),
         (Some(template), None) => fleet.template_version(template).await.map(Some),
     }

@@ -1,11 +1,13 @@
 //! A group of instances: its name, its rosters, and HEAD, the one item through which everything about it is serialised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::intent::Cause;
 use crate::member::InstanceId;
@@ -192,6 +194,8 @@ pub struct Head {
     pub terminations: RateLog,
     /// Members that EC2 did not list, and how often in a row (H7).
     pub not_found: BTreeMap<InstanceId, Sightings>,
+    /// Members that EC2 last called protected from scale-in, for when it cannot be asked (D2).
+    pub protected: BTreeSet<InstanceId>,
     /// How calls have ended since the last claim; the next one folds them into what follows (L4, L5, F3).
     pub outcomes: Vec<Outcome>,
     /// Places without capacity, which are left alone for a while (L4).
@@ -209,6 +213,7 @@ pub struct Head {
     /// When an orphan was last swept while more looked orphaned than may be.
     pub orphan_swept_at: Option<Timestamp>,
     /// The latest spans in which nobody answered, oldest first: clocks that wait for an answer stand still in them (D3, L8).
+    #[serde(deserialize_with = "read_dark")]
     pub dark: Vec<Darkness>,
     /// The policy edit that was refused last, while it is still the newest (Z9).
     pub refusal: Option<Refusal>,
@@ -306,6 +311,31 @@ pub struct Darkness {
     pub until: Timestamp,
     /// Whether it was still so at the last decision.
     pub lasts: bool,
+}
+
+/// Reads the spans of darkness, or the one span that earlier versions kept.
+fn read_dark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Darkness>, D::Error> {
+    struct Spans;
+    impl<'de> Visitor<'de> for Spans {
+        type Value = Vec<Darkness>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of spans")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Darkness::deserialize(MapAccessDeserializer::new(map)).map(|span| vec![span])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+    deserializer.deserialize_any(Spans)
 }
 
 /// What the rule asked for at a time. Merged entries hold a range, so that each direction keeps its safe end.

@@ -54,7 +54,12 @@ fn causes() -> impl Strategy<Value = Cause> {
 fn states() -> impl Strategy<Value = MemberState> {
     let leaving = || {
         let timeouts = prop_oneof![10 => 0_u64..200_000, 1 => Just(u64::MAX)];
-        (instants(), causes(), timeouts).prop_map(|(since, cause, timeout_ms)| Leaving { since, cause, timeout_ms })
+        (instants(), causes(), timeouts).prop_map(|(since, cause, timeout_ms)| Leaving {
+            since,
+            cause,
+            timeout_ms,
+            wait: false,
+        })
     };
     prop_oneof![
         30 => Just(MemberState::Active),
@@ -154,16 +159,16 @@ prop_compose! {
     fn heads()(
         desired in counts(),
         version in prop_oneof![10 => 0_u64..100, 1 => Just(u64::MAX)],
-        marks in prop::array::uniform5(option::weighted(0.15, instants())),
+        marks in prop::array::uniform4(option::weighted(0.15, instants())),
         asked in prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec((instants(), counts()), 0..3)],
         boots in prop::collection::vec(prop_oneof![5 => 0_u64..100_000, 1 => Just(u64::MAX)], 0..5),
         (launches, terminations) in (logs(), logs()),
         not_found in prop::collection::btree_map(names(), (instants(), 0_u32..5), 0..3),
         heading in prop::sample::select(vec![Heading::There, Heading::Out, Heading::In]),
     ) -> muster_core::group::Head {
-        let [factor_out_at, launch_accepted_at, scale_in_at, repaired_at, dark_since] = marks;
+        let [factor_out_at, launch_accepted_at, scale_in_at, dark_since] = marks;
         let mut head = muster_core::group::Head { desired, heading, version, factor_out_at, launch_accepted_at, scale_in_at,
-            repaired_at, launches, terminations, boot_times_ms: boots, ..Default::default() };
+            launches, terminations, boot_times_ms: boots, ..Default::default() };
         head.recommendations =
             asked.into_iter().map(|(at, n)| Recommendation { at, highest: n, lowest: n }).collect();
         head.not_found = not_found.into_iter().map(|(id, (first, count))| (id, Sightings { first, count })).collect();
@@ -195,7 +200,7 @@ prop_compose! {
         if let Some(beside) = beside {
             head.desired = u32::try_from(members.len() as i64 + beside).unwrap_or(0);
         }
-        Snapshot { now: NOW, head, sweep, members, intents, fleet, policy_notice: None, policy_refused: false }
+        Snapshot { now: NOW, head, sweep, members, intents, fleet, template_version: Some(1), policy_notice: None, policy_refused: false }
     }
 }
 
@@ -253,6 +258,7 @@ fn gone<'d>(snapshot: &Snapshot, decision: &'d Decision, causes: &[Cause]) -> Ve
     let steps = decision.plan.steps.iter().filter_map(|step| match step {
         Step::Drain { id, leaving } | Step::Terminate { id, leaving, .. } => Some((id, leaving.cause)),
         Step::Confirm { .. } | Step::Close { .. } | Step::Cancel { .. } | Step::Launch { .. } => None,
+        Step::TakeBack { .. } | Step::Sweep { .. } => None,
     });
     let ended = |id: &InstanceId| matches!(member(snapshot, id).state, MemberState::Terminating(_));
     steps.filter(|(id, cause)| causes.contains(cause) && !ended(id)).map(|(id, _)| id).collect()
@@ -291,7 +297,7 @@ proptest! {
         let acts = decision.plan.steps.iter().filter(|step| !step.is_record()).count();
         match mode {
             Mode::Active => {}
-            Mode::OutOnly => prop_assert_eq!(acts, decision.launches()),
+            Mode::OutOnly => prop_assert_eq!(acts, decision.launches() + decision.takes_back().len()),
             Mode::Observe | Mode::Paused => prop_assert_eq!(acts, 0),
         }
     }

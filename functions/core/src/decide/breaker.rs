@@ -2,7 +2,7 @@
 //! group and for each zone, is half-open by construction and never latches: one replacement an interval always passes, and
 //! each that proves healthy opens it wider.
 
-use crate::group::Breaker;
+use crate::group::{Breaker, Head};
 use crate::policy::Policy;
 use crate::report::Rule;
 use crate::time::{Timestamp, spoken};
@@ -22,10 +22,9 @@ pub(super) enum Proof {
     Failed,
 }
 
-/// Opens and closes the breakers by what this sweep has seen, and turns their width by what replacements have proved.
+/// Opens and closes the breakers by what this sweep has seen.
 pub(super) fn update(census: &Census<'_>, draft: &mut Draft<'_>) {
     let (now, policy) = (draft.now, draft.policy);
-    let proofs = std::mem::take(&mut draft.proofs);
     let head = &mut draft.head;
     turn(&mut head.breaker, census.silence, policy, now);
     // In a group of one zone the group's own breaker says it all.
@@ -36,15 +35,17 @@ pub(super) fn update(census: &Census<'_>, draft: &mut Draft<'_>) {
         turn(&mut breaker, *silence, policy, now);
         head.zone_breakers.extend(breaker.map(|breaker| ((*zone).to_owned(), breaker)));
     }
-    for breaker in head.breaker.iter_mut().chain(head.zone_breakers.values_mut()) {
-        for proof in &proofs {
-            breaker.width = match proof {
-                Proof::Healthy => breaker.width.saturating_mul(2).min(WIDEST),
-                Proof::Failed => 1,
-            };
-        }
-    }
     remark(census, draft);
+}
+
+/// Turns the width of every open breaker by how a replacement has turned out. It is a fact, whatever sweep it came with.
+pub(super) fn prove(proof: Proof, head: &mut Head) {
+    for breaker in head.breaker.iter_mut().chain(head.zone_breakers.values_mut()) {
+        breaker.width = match proof {
+            Proof::Healthy => breaker.width.saturating_mul(2).min(WIDEST),
+            Proof::Failed => 1,
+        };
+    }
 }
 
 fn turn(breaker: &mut Option<Breaker>, silence: Silence, policy: &Policy, now: Timestamp) {
@@ -96,10 +97,11 @@ pub(super) fn closed(zone: &str, busy: (u32, u32), draft: &Draft<'_>) -> Option<
     })
 }
 
-/// Notes that the replacement of a member in `zone` has begun.
+/// Notes that the replacement of a member in `zone` has begun. An interval begins with its first.
 pub(super) fn begun(zone: &str, draft: &mut Draft<'_>) {
-    let head = &mut draft.head;
+    let (now, head) = (draft.now, &mut draft.head);
     for breaker in head.zone_breakers.get_mut(zone).into_iter().chain(&mut head.breaker) {
-        breaker.begun.1 = breaker.begun.1.saturating_add(1);
+        let since = if breaker.begun.1 == 0 { now } else { breaker.begun.0 };
+        breaker.begun = (since, breaker.begun.1.saturating_add(1));
     }
 }

@@ -32,7 +32,9 @@ pub(super) struct Seat<'a> {
     pub(super) impaired: bool,
     /// Whether somebody has stopped it, by EC2's word (O5).
     pub(super) stopped: bool,
-    /// Whether it may not be a scale-in victim (D2).
+    /// Whether its tag says that it may not be a scale-in victim (D2), or said so when EC2 could last be asked.
+    pub(super) tagged: bool,
+    /// The same, or its agent says so.
     pub(super) protected: bool,
 }
 
@@ -186,7 +188,10 @@ impl<'a> Census<'a> {
                 }
                 Some(Some(_)) | None => {}
             }
-            self.seats.insert(&member.id, self.seat(member, facts.flatten(), policy, slot));
+            let mut seat = self.seat(member, facts.flatten(), policy, slot);
+            seat.tagged |= facts.is_none() && snapshot.head.protected.contains(&member.id);
+            seat.protected |= seat.tagged;
+            self.seats.insert(&member.id, seat);
         }
         self.gone.sort_by(|a, b| a.id.cmp(&b.id));
         self.disowned.sort_by(|a, b| a.id.cmp(&b.id));
@@ -236,7 +241,8 @@ impl<'a> Census<'a> {
             excused: health.is_some_and(|health| self.excused(health, policy)),
             impaired: facts.is_some_and(|facts| facts.impaired),
             stopped: facts.is_some_and(|facts| facts.state.is_stopped()),
-            protected: facts.is_some_and(|facts| facts.protected) || health.is_some_and(|health| health.protected),
+            tagged: facts.is_some_and(|facts| facts.protected),
+            protected: health.is_some_and(|health| health.protected),
         }
     }
 

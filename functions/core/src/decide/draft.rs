@@ -11,7 +11,6 @@ use crate::report::{Desired, LoadFigures, Remark, Report, Rule};
 use crate::snapshot::{Member, Snapshot};
 use crate::time::{Timestamp, millis};
 
-use super::breaker::Proof;
 use super::census::Census;
 use super::size::Sizing;
 use super::{ACTIONS_PER_CLAIM, Decision, RECORDS_PER_CLAIM, REMARKS_KEPT, counted, load, outcomes};
@@ -24,8 +23,6 @@ pub(super) struct Draft<'a> {
     pub(super) head: Head,
     /// HEAD with what has happened written down, and nothing of what is decided: all that a mode that changes nothing keeps.
     factual: Head,
-    /// How replacements have turned out (H3).
-    pub(super) proofs: Vec<Proof>,
     pub(super) steps: Vec<Step>,
     pub(super) remarks: Vec<Remark>,
     pub(super) waits: Vec<Remark>,
@@ -54,7 +51,6 @@ impl<'a> Draft<'a> {
             before: snapshot.head.clone(),
             factual: head.clone(),
             head,
-            proofs: Vec::new(),
             steps: Vec::new(),
             remarks: Vec::new(),
             waits: Vec::new(),

@@ -61,6 +61,11 @@ pub(super) fn launch_replacement(census: &Census<'_>, old: &InstanceId, draft: &
     spread.launch(Cause::Unhealthy, Some(old.clone()), draft)
 }
 
+/// Why nothing may be launched now, if so.
+pub(super) fn closed(census: &Census<'_>, draft: &Draft<'_>) -> Option<Remark> {
+    Spread::of(census, draft).closed(draft)
+}
+
 /// Whether an instance launched from a member's template version has ever answered.
 pub(super) fn is_proven(census: &Census<'_>, head: &Head, member: &Member) -> bool {
     Version { template: &member.template, number: member.template_version }.is_proven(census, head)

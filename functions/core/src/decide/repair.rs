@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::intent::Cause;
 use crate::member::{InstanceId, MemberState, Phase};
 use crate::policy::Mode;
-use crate::report::Rule;
+use crate::report::{Remark, Rule};
 use crate::snapshot::Member;
 
 use super::census::Census;
@@ -78,6 +78,11 @@ fn begin(census: &Census<'_>, member: &Member, why: &str, vacated: &mut u32, dra
         }
         launched
     } else {
+        // Who could not be followed by anybody is not ended.
+        if let Some(Remark { rule, text }) = launches::closed(census, draft) {
+            draft.wait(rule, format!("{id} is not terminated, its replacement would wait: {text}"));
+            return false;
+        }
         if draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room to replace {id}"));
             return false;

@@ -12,7 +12,7 @@ use crate::report::Rule;
 use crate::snapshot::Member;
 use crate::time::{Timestamp, spoken};
 
-use super::breaker::Proof;
+use super::breaker::{self, Proof};
 use super::census::Census;
 use super::draft::Draft;
 use super::launches;
@@ -23,6 +23,8 @@ const NOT_FOUND_TIMES: u32 = 3;
 const NOT_FOUND_SPAN: Duration = Duration::from_secs(3600);
 /// Sweep periods that a drain may take beyond its timeout, because `Unregister` crosses over with a sweep (D3).
 const DRAIN_GRACE_PERIODS: u32 = 3;
+/// Protected members that are remembered for when EC2 cannot be asked: HEAD must stay small.
+const PROTECTED_KEPT: usize = 500;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,8 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
         }
     }
     if let Some(unlisted) = &census.unlisted {
+        let protected = census.seats.values().filter(|seat| seat.tagged).map(|seat| seat.member.id.clone());
+        draft.head.protected = protected.take(PROTECTED_KEPT).collect();
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
             let seen = unlisted_again(draft.head.not_found.get(*id), census.now);
@@ -75,17 +79,26 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
             let record = draft.head.template_record(&seat.member.template, seat.member.template_version);
             (record.proven, record.failures) = (true, 0);
-            if seat.member.replaces.is_some() {
-                draft.proofs.push(Proof::Healthy);
-            }
+            prove(seat.member, Proof::Healthy, draft);
         }
     }
 }
 
 /// A launch that is gone before it ever answered: a version of which nobody has ever answered has failed once more (L9).
 fn lost_unanswered(census: &Census<'_>, member: &Member, draft: &mut Draft<'_>) {
-    if member.state == MemberState::Pending && !launches::is_proven(census, &draft.head, member) {
+    if member.state != MemberState::Pending {
+        return;
+    }
+    prove(member, Proof::Failed, draft);
+    if !launches::is_proven(census, &draft.head, member) {
         note_failure(member, draft);
+    }
+}
+
+/// What a replacement has come to turns the breaker's width (H3).
+fn prove(member: &Member, proof: Proof, draft: &mut Draft<'_>) {
+    if member.replaces.is_some() {
+        breaker::prove(proof, &mut draft.head);
     }
 }
 
@@ -95,9 +108,6 @@ fn note_failure(member: &Member, draft: &mut Draft<'_>) {
     let record = draft.head.template_record(&member.template, member.template_version);
     record.failures = record.failures.saturating_add(1);
     record.policy = policy;
-    if member.replaces.is_some() {
-        draft.proofs.push(Proof::Failed);
-    }
 }
 
 /// Terminates members that somebody has stopped: they serve nobody, and could come back beside those that replace them
@@ -139,9 +149,12 @@ pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
         .filter(|seat| seat.answered() && !seat.drained() && !seat.leaves() && !seat.stopped)
         .filter_map(|seat| match &seat.member.state {
             MemberState::Draining(leaving) if matches!(leaving.cause, Cause::Load | Cause::Bounds) => {
-                Some((leaving.since, &seat.member.id))
+                // One that has had its time is finished: whether it answered just now must not decide about its end (S10).
+                let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
+                (leaving.wait || !left.is_zero()).then_some((leaving.since, &seat.member.id))
             }
-            _ => None,
+            MemberState::Pending | MemberState::Active => None,
+            MemberState::Draining(_) | MemberState::Terminating(_) => None,
         })
         .collect();
     drains.sort_by(|(a_since, a), (b_since, b)| b_since.cmp(a_since).then_with(|| a.cmp(b)));
@@ -234,6 +247,7 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
         } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
             note_failure(seat.member, draft);
+            prove(seat.member, Proof::Failed, draft);
         }
     }
 }

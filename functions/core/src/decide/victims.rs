@@ -71,10 +71,6 @@ pub(super) fn choose<'a>(
         return Choice { victims, bound_by };
     }
 
-    // Who is protected by a tag, only EC2 can say (D2): while it cannot be asked, nobody at work goes.
-    if census.unlisted.is_none() {
-        return Choice { victims, bound_by: (Rule::D2, "EC2 could not be asked who is protected".into()) };
-    }
     // D7 looks at all that stay, also at those that are not to be chosen.
     let healthy = census.seats.values().filter(stays).filter(|seat| seat.healthy).count();
     let min = usize::try_from(policy.min).unwrap_or(usize::MAX);

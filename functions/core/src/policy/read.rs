@@ -358,7 +358,6 @@ mod tests {
             (r#"{"scaling": {"scale_down_factor": 1}}"#, "scaling.scale_down_factor is 1: must be above 0 and below 1"),
             (r#"{"scaling": {"scale_up_factor": 1}}"#, "scaling.scale_up_factor is 1: must be above 1 and at most 10"),
             (r#"{"scaling": {"kind": "auto"}}"#, r#"scaling.kind is "auto": is not available yet"#),
-            (r#"{"drain": {"on_timeout": "wait"}}"#, "is not available yet"),
             (r#"{"cooldown_in": "2h"}"#, r#"cooldown_in is "2h": must be from 0s to 3600s"#),
             (
                 r#"{"cooldown_in": 300}"#,

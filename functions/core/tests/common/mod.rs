@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use muster_core::decide::{Decision, decide};
+use muster_core::group::{Head, TemplateRecord};
 use muster_core::health::{AgentState, Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec, Token};
 use muster_core::member::{InstanceId, Leaving, MemberState};
-use muster_core::plan::{Plan, Step};
+use muster_core::plan::{Departure, Plan, Step};
 use muster_core::policy::Policy;
 use muster_core::report::Rule;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
@@ -208,6 +209,16 @@ pub(crate) fn dead() -> Option<Health> {
     Some(silent(600, 60))
 }
 
+/// HEAD's record of the launches of a policy that names no template.
+pub(crate) fn untemplated(failures: u32, proven: bool) -> TemplateRecord {
+    TemplateRecord { failures, proven, ..TemplateRecord::default() }
+}
+
+/// Launches in a row that never answered, over all template versions.
+pub(crate) fn boot_failures(head: &Head) -> u32 {
+    head.templates.iter().map(|record| record.failures).sum()
+}
+
 /// A launch that is committed and not settled.
 pub(crate) fn open_launch(name: &str, attempt: u32) -> Intent {
     let spec = LaunchSpec {
@@ -252,6 +263,16 @@ pub(crate) trait Asked {
     fn drains(&self) -> Vec<&str>;
     fn terminates(&self) -> Vec<(&str, Cause)>;
     fn cancels(&self) -> Vec<&str>;
+    /// Drains that are taken back.
+    fn takes_back(&self) -> Vec<&str>;
+    /// Orphans that are terminated.
+    fn sweeps(&self) -> Vec<&str>;
+    /// Members whose record is closed, and how.
+    fn closes(&self) -> Vec<(&str, Departure)>;
+    /// What a wait of this rule says; empty when none does.
+    fn waits_text(&self, rule: Rule) -> String;
+    /// What a remark of this rule says; empty when none does.
+    fn remark_text(&self, rule: Rule) -> String;
     fn waits_for(&self, rule: Rule) -> bool;
     fn remarks_on(&self, rule: Rule) -> bool;
     /// Desired after it, and the rule that bound it.
@@ -293,6 +314,32 @@ impl Asked for Decision {
     fn cancels(&self) -> Vec<&str> {
         let steps = self.plan.steps.iter();
         steps.filter_map(|s| if let Step::Cancel { intent } = s { Some(intent.0.as_str()) } else { None }).collect()
+    }
+
+    fn takes_back(&self) -> Vec<&str> {
+        let steps = self.plan.steps.iter();
+        steps.filter_map(|step| if let Step::TakeBack { id } = step { Some(id.0.as_str()) } else { None }).collect()
+    }
+
+    fn sweeps(&self) -> Vec<&str> {
+        let steps = self.plan.steps.iter();
+        steps.filter_map(|step| if let Step::Sweep { id, .. } = step { Some(id.0.as_str()) } else { None }).collect()
+    }
+
+    fn closes(&self) -> Vec<(&str, Departure)> {
+        let steps = self.plan.steps.iter().filter_map(|step| match step {
+            Step::Close { id, departure } => Some((id.0.as_str(), *departure)),
+            _ => None,
+        });
+        steps.collect()
+    }
+
+    fn waits_text(&self, rule: Rule) -> String {
+        self.report.waits.iter().find(|wait| wait.rule == rule).map(|wait| wait.text.clone()).unwrap_or_default()
+    }
+
+    fn remark_text(&self, rule: Rule) -> String {
+        self.report.remarks.iter().find(|said| said.rule == rule).map(|said| said.text.clone()).unwrap_or_default()
     }
 
     fn waits_for(&self, rule: Rule) -> bool {
