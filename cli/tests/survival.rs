@@ -2,39 +2,12 @@
 
 mod support;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_core::time::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{World, directory, policy, policy_file, signal};
-
-/// The instances that the ledger calls alive, and the tokens that it has ever launched for.
-fn ledger(state: &str) -> (BTreeSet<String>, Vec<String>) {
-    let text = std::fs::read_to_string(format!("{state}/ledger.json")).expect("a ledger");
-    let book: Value = serde_json::from_str(&text).expect("the ledger is whole");
-    let instances = book["instances"].as_object().expect("instances");
-    let gone = |entry: &Value| matches!(entry["state"].as_str(), Some("shutting-down" | "terminated"));
-    let alive = instances.iter().filter(|(_, entry)| !gone(entry)).map(|(id, _)| id.clone()).collect();
-    let tokens = instances.values().map(|entry| entry["spec"]["token"].to_string()).collect();
-    (alive, tokens)
-}
-
-/// The group has `n` members in service; the ledger has the same and no more; each token has one instance, and each instance
-/// one agent.
-fn assert_whole(world: &mut World, state: &str, n: u64) {
-    world.until_settled(n);
-    let (alive, tokens) = ledger(state);
-    assert_eq!(alive.len() as u64, n, "{alive:?}");
-    let agents = world.agents_running();
-    let distinct: BTreeSet<&String> = agents.iter().collect();
-    assert_eq!((agents.len() as u64, distinct.len() as u64), (n, n), "one agent for each instance: {agents:?}");
-    let distinct: BTreeSet<&String> = tokens.iter().collect();
-    assert_eq!(distinct.len(), tokens.len(), "a token has launched twice");
-    let listening: BTreeSet<String> = world.agents().into_keys().collect();
-    assert!(alive.is_subset(&listening), "{alive:?} {listening:?}");
-}
+use support::{World, assert_whole, directory, ledger, policy, policy_file, signal};
 
 /// A world over the same state makes the group whole again, within 30 s of its own clock.
 fn resume_and_recover(args: &[&str], state: &str, n: u64) -> (Value, Vec<Value>) {
