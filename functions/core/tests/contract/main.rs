@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod breaker;
 mod counting;
 mod flapping;
 mod health;
