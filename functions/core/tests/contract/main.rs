@@ -6,6 +6,7 @@ mod common;
 
 mod breaker;
 mod counting;
+mod drains;
 mod flapping;
 mod health;
 mod launching;
