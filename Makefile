@@ -6,7 +6,7 @@ CARGO ?= cargo
 TEST_THREADS ?= 4
 ARGS ?=
 
-.PHONY: help up test check bench
+.PHONY: help up test check deny fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,8 +21,18 @@ test: ## Pass all tests: rules, ports, the agent, the whole loop with real proce
 
 check: ## Formatting, lints, documentation: every commit passes it
 	$(CARGO) fmt --all -- --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+
+deny: ## Dependencies: licences, sources, and crates that must stay out
+	@PATH="$$(.ci/tools):$$PATH" && \
+	$(CARGO) deny --locked check --hide-inclusion-graph -A license-exception-not-encountered bans licenses sources && \
+	$(CARGO) deny --locked --manifest-path fuzz/Cargo.toml check --hide-inclusion-graph -A license-not-encountered bans licenses sources
+
+fuzz: ## Feed hostile input to everything that reads foreign input: make fuzz ARGS="--seconds 60 policy"
+	@fuzz/run $(ARGS)
 
 bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
 	@bench/run $(ARGS)

@@ -3,13 +3,17 @@
 //! The sampler and the application's probe write it, the service reads it and writes the
 //! [`Lifecycle`]. Nobody holds the lock across an `await`.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use muster_proto::v1::{ApplicationHealth, State, Status};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::application::Application;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Ending, HookRun, Lifecycle};
 use crate::ring::Ring;
 
 /// The agent as its callers know it.
@@ -17,7 +21,10 @@ use crate::ring::Ring;
 pub struct Agent {
     boot_id: String,
     started: Instant,
+    protected_file: Option<PathBuf>,
     facts: Mutex<Facts>,
+    /// Told after every change that can matter to the drain hook.
+    hook: Notify,
 }
 
 /// What changes.
@@ -32,12 +39,13 @@ pub struct Facts {
 }
 
 impl Agent {
-    /// An agent that starts now. `boot_id` must differ from that of every other start.
+    /// An agent that starts now. `boot_id` must differ from that of every other start. While `protected_file` exists, the
+    /// agent says that its instance is protected.
     #[must_use]
-    pub fn new(boot_id: String, lifecycle: Lifecycle) -> Self {
+    pub fn new(boot_id: String, lifecycle: Lifecycle, protected_file: Option<PathBuf>) -> Self {
         let (ring, application) = (Ring::default(), Application::Unknown);
         let facts = Mutex::new(Facts { lifecycle, ring, application, answers: 0 });
-        Self { boot_id, started: Instant::now(), facts }
+        Self { boot_id, started: Instant::now(), protected_file, facts, hook: Notify::new() }
     }
 
     /// The facts, for as long as the guard lives.
@@ -62,6 +70,35 @@ impl Agent {
     #[must_use]
     pub fn state(&self) -> State {
         self.facts().lifecycle.state(self.now())
+    }
+
+    /// The end is near.
+    pub fn end(&self, ending: Ending) {
+        self.facts().lifecycle.end(ending);
+        self.tell_hook();
+    }
+
+    /// The run of the drain hook that this moment asks for.
+    #[must_use]
+    pub fn hook_run(&self) -> Option<HookRun> {
+        self.facts().lifecycle.hook_run(self.now())
+    }
+
+    /// Returns when [`Self::hook_run`] may have changed since the last call, time aside. For one waiter.
+    pub async fn hook_changed(&self) {
+        self.hook.notified().await;
+    }
+
+    /// Says that [`Self::hook_run`] may have changed.
+    pub fn tell_hook(&self) {
+        self.hook.notify_one();
+    }
+
+    /// Whether the instance asks to be spared by scale-in. Asked anew for every answer: it costs about a microsecond, and
+    /// nobody has to wait for an answer that is right.
+    fn is_protected(&self) -> bool {
+        // A file that cannot be looked at may be there: the safe side is to lose no machine.
+        self.protected_file.as_ref().is_some_and(|file| fs::exists(file).unwrap_or(true))
     }
 
     /// Notes what a probe of the application has found.
@@ -91,6 +128,7 @@ impl Agent {
             lease_remaining_ms: millis(facts.lifecycle.lease_remaining(now)),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: millis(now),
+            protected: self.is_protected(),
         }
     }
 }

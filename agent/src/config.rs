@@ -5,10 +5,12 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use jiff::SignedDuration;
 use reqwest::Url;
 use rustix::process::Pid;
@@ -75,6 +77,20 @@ pub struct Config {
         value_parser = duration("MUSTER_AGENT_DRAIN_TIME", 0..=48 * 3_600_000))]
     pub drain_time: Duration,
 
+    /// Program that each drain runs: an absolute path, without arguments or a shell. The agent is busy until it has ended, well
+    /// or not. It gets SIGTERM, and 5s later SIGKILL, when the drain's deadline has passed, the drain is taken back, or the
+    /// agent ends. MUSTER_DRAIN_REASON says why, MUSTER_DRAIN_DEADLINE_SECONDS how many whole seconds it has; its output
+    /// goes to the log. It must bear being run again: a drain that begins anew runs it anew.
+    #[arg(long, env = "MUSTER_AGENT_DRAIN_HOOK", value_name = "PATH",
+        value_parser = parser("MUSTER_AGENT_DRAIN_HOOK", path))]
+    pub drain_hook: Option<PathBuf>,
+
+    /// While this file exists, the agent says that its instance is protected from scale-in: an absolute path. A file that
+    /// cannot be looked at counts as there.
+    #[arg(long, env = "MUSTER_AGENT_PROTECTED_FILE", value_name = "PATH",
+        value_parser = parser("MUSTER_AGENT_PROTECTED_FILE", path))]
+    pub protected_file: Option<PathBuf>,
+
     /// How long the agent goes on answering "restarting" after SIGTERM, 0s-1m.
     #[arg(long, env = "MUSTER_AGENT_RESTART_TIME", default_value = "1s", value_name = "DURATION",
         value_parser = duration("MUSTER_AGENT_RESTART_TIME", 0..=60_000))]
@@ -124,7 +140,13 @@ impl Config {
     /// # Errors
     /// What is wrong with a setting, or the text that `--help` and `--version` ask for.
     pub fn read<T: Into<OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
-        let config = Self::try_parse_from(arguments)?;
+        let matches = Self::command().try_get_matches_from(arguments)?;
+        let config = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        if config.application_url.is_none()
+            && let Some(message) = idle_setting(&matches)
+        {
+            return Err(Self::command().error(ErrorKind::ValueValidation, message));
+        }
         let (deadline, interval) = (config.application_deadline, config.application_interval);
         if deadline > interval {
             let message = format!(
@@ -148,6 +170,24 @@ impl Config {
             body: self.application_body.clone(),
         })
     }
+}
+
+/// What is said of a setting of the application's probe that somebody has given where there is no application to probe:
+/// whoever gives it believes that something is probed.
+fn idle_setting(matches: &ArgMatches) -> Option<String> {
+    let command = Config::command();
+    let mut arguments =
+        command.get_arguments().filter(|argument| argument.get_id().as_str().starts_with("application_"));
+    let given = arguments.find(|argument| {
+        let source = matches.value_source(argument.get_id().as_str());
+        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    })?;
+    let value = matches.get_raw(given.get_id().as_str())?.next()?.to_string_lossy();
+    let (flag, variable) = (given.get_long()?, given.get_env()?.to_string_lossy());
+    Some(format!(
+        "invalid value '{value}' for '--{flag}': nothing is probed without '--application-url' (environment: \
+         {variable}, MUSTER_AGENT_APPLICATION_URL)"
+    ))
 }
 
 /// `parse`, with errors that say what is expected and name the `variable`; clap adds flag and value.
@@ -182,6 +222,11 @@ fn points(variable: &'static str, max: f64) -> impl Fn(&str) -> Result<f64, Stri
 
 fn listen(value: &str) -> Result<SocketAddr, String> {
     value.parse().map_err(|_| "an IP address and a port of 0 to 65535, such as 0.0.0.0:7717".into())
+}
+
+fn path(value: &str) -> Result<PathBuf, String> {
+    let absolute = Path::new(value).is_absolute();
+    absolute.then(|| value.into()).ok_or_else(|| "an absolute path, such as /etc/muster/drain".into())
 }
 
 fn source(value: &str) -> Result<SourceKind, String> {
@@ -282,6 +327,8 @@ mod tests {
             ("--initial-load", &["-0.1", "100.1", "NaN", "inf", "50%"], "a number of 0 to 100"),
             ("--noise", &["1.01", "-1", "NaN"], "a number of 0 to 1"),
             ("--drain-time", &["-1s", "49h", "1 fortnight", ""], "0s to 48h"),
+            ("--drain-hook", &["drain", "./drain", "sh -c drain", ""], "an absolute path"),
+            ("--protected-file", &["protected", ""], "an absolute path"),
             ("--restart-time", &["61s", "-1ms"], "0s to 1m"),
             (
                 "--application-url",
@@ -319,11 +366,31 @@ mod tests {
 
     #[test]
     fn a_probe_must_end_before_the_next() {
-        let error = read(&["--application-interval", "1s"]).expect_err("the deadline is 2s");
+        let url = "--application-url=http://127.0.0.1/";
+        let error = read(&[url, "--application-interval", "1s"]).expect_err("the deadline is 2s");
         let text = error.to_string();
         assert_eq!(error.exit_code(), 2);
         for part in ["--application-deadline", "--application-interval", "'2s'", "is 1s"] {
             assert!(text.contains(part), "{part} is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_probes_setting_without_an_application_is_refused() {
+        for (flag, value) in [
+            ("--application-deadline", "1s"),
+            ("--application-interval", "5s"),
+            ("--application-status", "200-399"),
+            ("--application-body", "ok"),
+        ] {
+            let error = read(&[flag, value]).expect_err("there is no URL");
+            let text = error.to_string();
+            assert_eq!(error.exit_code(), 2);
+            let variable = format!("MUSTER_AGENT_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+            for part in [flag, &format!("'{value}'"), &variable, "--application-url"] {
+                assert!(text.contains(part), "{part} is not in: {text}");
+            }
+            assert!(read(&["--application-url=http://127.0.0.1/", flag, value]).is_ok(), "{flag}");
         }
     }
 

@@ -6,12 +6,14 @@
 //! No answer carries a wall clock, and none carries a number that is not finite.
 //!
 //! Start reading in [`agent`], which holds all that changes while it runs; [`service`] answers from
-//! it, [`metrics`], [`simulate`] and [`application`] feed it, and the binary only wires them.
+//! it, [`metrics`], [`simulate`] and [`application`] feed it, [`hook`] carries out what it asks for, and the binary only
+//! wires them.
 
 pub mod agent;
 pub mod application;
 pub mod config;
 pub mod connections;
+pub mod hook;
 pub mod lifecycle;
 pub mod metrics;
 pub mod parent;

@@ -14,7 +14,7 @@ use monitor_c::metrics::{Proc, Source};
 use monitor_c::server::{Health, serve};
 use monitor_c::service::Service;
 use monitor_c::simulate::{Simulated, steer};
-use monitor_c::{metrics, parent};
+use monitor_c::{hook, metrics, parent};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -80,8 +80,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?;
 
     let boot_id = format!("{:032x}", fastrand::Rng::new().u128(..));
-    let lifecycle = Lifecycle::new(config.drain_time, prober.is_none());
-    let agent = Arc::new(Agent::new(boot_id, lifecycle));
+    let lifecycle = Lifecycle::new(config.drain_time, config.drain_hook.is_some(), prober.is_none());
+    let agent = Arc::new(Agent::new(boot_id, lifecycle, config.protected_file));
     let service = Service::new(Arc::clone(&agent), config.sample_interval);
     let (stop, stopped) = oneshot::channel::<()>();
     let shutdown = async {
@@ -92,6 +92,9 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     tokio::spawn(metrics::run(source, config.sample_interval, Arc::clone(&agent)));
     if let Some(prober) = prober {
         tokio::spawn(prober.run(Arc::clone(&agent)));
+    }
+    if let Some(program) = config.drain_hook {
+        tokio::spawn(hook::run(program, Arc::clone(&agent)));
     }
 
     info!(%address, boot_id = agent.boot_id(), version = env!("CARGO_PKG_VERSION"), "Listening.");
@@ -153,7 +156,7 @@ impl Signals {
     /// a monitor can hear why it will be silent, or at once when it is told again.
     async fn end(mut self, agent: &Agent, health: &Health, restart_time: Duration) {
         self.told_to_end(agent, health).await;
-        agent.facts().lifecycle.end(Ending::Restarting);
+        agent.end(Ending::Restarting);
         health.not_serving().await;
         info!(state = agent.state().as_str_name(), "Ends.");
         // Time is up, or somebody is in a hurry: either way it goes on with the end.
@@ -166,7 +169,7 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.leave.recv() => {
-                    agent.facts().lifecycle.end(Ending::Leaving);
+                    agent.end(Ending::Leaving);
                     health.not_serving().await;
                     info!("Leaves: the machine is about to go.");
                 }

@@ -95,6 +95,7 @@ impl MonitorC for Service {
         } else {
             debug!(?monitor, ?group, roster = request.roster, ?verdict, "Register repeated or late.");
         }
+        self.agent.tell_hook();
         let status = Some(self.agent.status(&mut facts, now));
         Ok(Response::new(RegisterResponse { accepted: verdict == Verdict::Accepted, status }))
     }
@@ -105,8 +106,9 @@ impl MonitorC for Service {
         let now = self.agent.now();
         let mut facts = self.agent.facts();
         let before = (facts.lifecycle.state(now), facts.lifecycle.roster());
-        let verdict = facts.lifecycle.unregister(now, request.roster, deadline);
         let reason = shown(&request.reason);
+        let verdict = facts.lifecycle.unregister(now, request.roster, deadline, &reason);
+        self.agent.tell_hook();
         if before != (facts.lifecycle.state(now), facts.lifecycle.roster()) {
             info!(?reason, roster = request.roster, ?deadline, "Drains.");
         } else {

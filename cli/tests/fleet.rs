@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use muster::local::fleet_client::FleetClient;
-use muster_control::fleet_conformance;
 use muster_control::ports::Fleet;
+use muster_control::{fleet_conformance, fleet_model};
 use muster_core::group::GroupName;
-use muster_core::intent::{LaunchSpec, Token};
+use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::snapshot::InstanceState;
 
 /// A fleet process, ended with the test. Its instances never boot: its agent ends at once.
@@ -56,6 +56,8 @@ async fn fleet() -> (FleetClient, FleetProcess) {
 }
 
 fleet_conformance!(fleet());
+// Each case has a process of its own.
+fleet_model!(24, "tests/model.regressions", fleet());
 
 #[tokio::test]
 async fn a_killed_fleet_remembers_what_it_has_said() {
@@ -66,6 +68,8 @@ async fn a_killed_fleet_remembers_what_it_has_said() {
         zone: "a".into(),
         instance_type: String::new(),
         template: String::new(),
+        template_version: 0,
+        intent: IntentId("launching".into()),
         token: Token("one".into()),
         replaces: None,
     };
@@ -74,7 +78,8 @@ async fn a_killed_fleet_remembers_what_it_has_said() {
     assert_eq!(client.launch(&spec, 3).await.expect("the same launch"), made);
     let late = client.launch(&spec, 1).await;
     assert!(matches!(late, Err(muster_control::ports::FleetError::Superseded)), "attempts are remembered: {late:?}");
-    client.terminate(&GroupName::default(), &made.id, 1).await.expect("a termination");
+    let ending = IntentId("ending".into());
+    client.terminate(&GroupName::default(), &made.id, &ending, 1).await.expect("a termination");
     let (client, _process) = process.killed();
     let listed = client.list(&GroupName::default()).await.expect("a listing");
     assert_eq!(listed.len(), 1);

@@ -168,7 +168,8 @@ impl Ledger {
         }
         match book.instances.get_mut(id) {
             Some(entry) if entry.spec.group != *group => {
-                return Ok(Response::Refused(format!("{id} does not carry the tag of {group}")));
+                let why = format!("{id} does not carry the tag of {group}");
+                return self.write(book).map(|()| Response::Refused(why));
             }
             Some(entry) if !entry.state.is_gone() => {
                 entry.state = InstanceState::ShuttingDown;
@@ -197,7 +198,9 @@ impl Ledger {
             let keep = entry.ended_at.is_none_or(|ended| now.since(ended) < LISTED_AFTER_END);
             if !keep {
                 attempts.remove(&entry.spec.token.0);
-                entry.ended_by.iter().for_each(|intent| drop(attempts.remove(&intent.0)));
+                if let Some(intent) = &entry.ended_by {
+                    attempts.remove(&intent.0);
+                }
             }
             keep
         });

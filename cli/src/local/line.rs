@@ -147,6 +147,8 @@ impl From<Activity> for Line {
             | Event::Abandoned { .. }
             | Event::Joined { .. }
             | Event::Draining { .. }
+            | Event::TakenBack { .. }
+            | Event::Disowned { .. }
             | Event::Lost { .. }
             | Event::PolicyAccepted { .. }
             | Event::PolicyRefused { .. }) => Self::Action { at: activity.at, event },
@@ -220,6 +222,8 @@ fn action_text(event: &Event) -> String {
             format!("{instance} has answered, {:.1} s after it was ordered", *boot_ms as f64 / 1000.0)
         }
         Event::Draining { instance, cause } => format!("draining {instance} ({cause})"),
+        Event::TakenBack { instance } => format!("taken back {instance}, needed after all"),
+        Event::Disowned { instance } => format!("disowned {instance}, no longer tagged as ours"),
         Event::Lost { instance } => format!("{instance} is lost"),
         Event::PolicyAccepted { version } => format!("policy version {version} is in force"),
         Event::PolicyRefused { reason } => format!("the policy edit is refused: {reason}"),

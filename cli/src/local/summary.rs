@@ -80,6 +80,8 @@ impl Summary {
                 Event::Decision { .. }
                 | Event::Abandoned { .. }
                 | Event::Draining { .. }
+                | Event::TakenBack { .. }
+                | Event::Disowned { .. }
                 | Event::PolicyAccepted { .. }
                 | Event::PolicyRefused { .. } => {}
             }

@@ -87,6 +87,16 @@ pub enum Event {
         /// Why.
         cause: Cause,
     },
+    /// A member's drain was taken back: it serves on.
+    TakenBack {
+        /// The instance.
+        instance: InstanceId,
+    },
+    /// Somebody has taken the group's tag from a member: its record is closed, the instance is left alone.
+    Disowned {
+        /// The instance.
+        instance: InstanceId,
+    },
     /// EC2 says that a member is gone that nobody here had ended.
     Lost {
         /// The instance.
@@ -114,6 +124,8 @@ impl Activity {
             | Event::Abandoned { .. }
             | Event::Joined { .. }
             | Event::Draining { .. }
+            | Event::TakenBack { .. }
+            | Event::Disowned { .. }
             | Event::Lost { .. }
             | Event::PolicyAccepted { .. }
             | Event::PolicyRefused { .. } => self.at,

@@ -6,7 +6,7 @@ use muster_core::decide::Decision;
 use muster_core::group::{DecisionMark, GroupName, Head, Roster, RosterEntry, RosterNumber, Shard, Wanted};
 use muster_core::intent::Intent;
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
-use muster_core::plan::Step;
+use muster_core::plan::{Departure, Step};
 use muster_core::snapshot::Snapshot;
 use muster_core::time::{Timestamp, millis};
 
@@ -67,7 +67,7 @@ fn apply<'a>(
     claim: &mut Claim,
 ) {
     match step {
-        Step::Launch { intent } => claim.put_intents.push(intent.clone()),
+        Step::Launch { intent } | Step::Sweep { intent, .. } => claim.put_intents.push(intent.clone()),
         Step::Cancel { intent } => claim.cancel_intents.push(intent.clone()),
         Step::Close { id, .. } => {
             if let Some(member) = members.remove(id) {
@@ -86,6 +86,13 @@ fn apply<'a>(
         Step::Drain { id, leaving } => {
             if let Some(member) = members.get_mut(id) {
                 member.state = MemberState::Draining(leaving.clone());
+                changed.insert(id);
+                rosters.insert(member.shard);
+            }
+        }
+        Step::TakeBack { id } => {
+            if let Some(member) = members.get_mut(id) {
+                member.state = MemberState::Active;
                 changed.insert(id);
                 rosters.insert(member.shard);
             }
@@ -110,10 +117,16 @@ fn activity_of(step: &Step, state: &GroupState, now: Timestamp) -> Option<Activi
             (id, "joined", Event::Joined { instance: id.clone(), boot_ms })
         }
         Step::Drain { id, leaving } => (id, "draining", Event::Draining { instance: id.clone(), cause: leaving.cause }),
-        Step::Close { id, lost: true } => (id, "lost", Event::Lost { instance: id.clone() }),
-        Step::Close { lost: false, .. } | Step::Terminate { .. } | Step::Cancel { .. } | Step::Launch { .. } => {
-            return None;
+        Step::TakeBack { id } => (id, "taken-back", Event::TakenBack { instance: id.clone() }),
+        Step::Close { id, departure: Departure::Lost } => (id, "lost", Event::Lost { instance: id.clone() }),
+        Step::Close { id, departure: Departure::Disowned } => {
+            (id, "disowned", Event::Disowned { instance: id.clone() })
         }
+        Step::Close { departure: Departure::Ended, .. }
+        | Step::Terminate { .. }
+        | Step::Cancel { .. }
+        | Step::Launch { .. }
+        | Step::Sweep { .. } => return None,
     };
     Some(Activity { group: state.head.group.clone(), at: now, id: format!("{version:010}-{id}-{what}"), event })
 }

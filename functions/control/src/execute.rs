@@ -176,12 +176,10 @@ where
             };
             (event, Some(claim::launched(&intent, spec, &made, clock.now())))
         }),
-        Call::Terminate { instance, .. } => {
-            fleet.terminate(group, instance, &intent.id, attempt).await.map(|()| {
-                let instance = instance.clone();
-                (Event::Terminated { intent: intent.id.clone(), instance, cause: intent.cause }, None)
-            })
-        }
+        Call::Terminate { instance, .. } => fleet.terminate(group, instance, &intent.id, attempt).await.map(|()| {
+            let instance = instance.clone();
+            (Event::Terminated { intent: intent.id.clone(), instance, cause: intent.cause }, None)
+        }),
     };
     let at = clock.now();
     let outcome = outcome(&intent, ended.as_ref().err(), at);
@@ -207,7 +205,8 @@ where
     Ok(Ended { intent, attempt, shard, member, outcome, activity })
 }
 
-/// Launches, or looks up what an earlier attempt has launched when EC2 may have forgotten the token (L10).
+/// Launches, or looks up what an earlier attempt has launched: when EC2 may have forgotten the token, and before an intent is
+/// given up that has been tried before (L10).
 async fn launch<F: Fleet>(
     fleet: &F,
     intent: &Intent,
@@ -215,13 +214,24 @@ async fn launch<F: Fleet>(
     attempt: u32,
     now: Timestamp,
 ) -> Result<Launched, FleetError> {
-    if intent.first_leased_at.is_none_or(|first| now.since(first) < TOKEN_TRUSTED) {
-        return fleet.launch(spec, attempt).await;
+    let ended = |id| FleetError::Ended(format!("{id} was launched and has ended").into());
+    if intent.first_leased_at.is_some_and(|first| now.since(first) >= TOKEN_TRUSTED) {
+        return match fleet.find(spec).await? {
+            Found::Running(made) => Ok(made),
+            Found::Ended(id) => Err(ended(id)),
+            Found::Nothing => Err(FleetError::Ended("nothing was launched, and the token may be forgotten".into())),
+        };
     }
-    match fleet.find(spec).await? {
-        Found::Running(made) => Ok(made),
-        Found::Ended(id) => Err(FleetError::Ended(format!("{id} was launched and has ended").into())),
-        Found::Nothing => Err(FleetError::Ended("nothing has been launched, and the token may be forgotten".into())),
+    match fleet.launch(spec, attempt).await {
+        // A permission is looked at before the token: the refusal says nothing of what an earlier attempt has launched.
+        Err(refusal @ (FleetError::NoCapacity(_) | FleetError::Refused(_))) if attempt > 1 => {
+            match fleet.find(spec).await? {
+                Found::Running(made) => Ok(made),
+                Found::Ended(id) => Err(ended(id)),
+                Found::Nothing => Err(refusal),
+            }
+        }
+        outcome => outcome,
     }
 }
 
@@ -233,9 +243,9 @@ fn outcome(intent: &Intent, error: Option<&FleetError>, at: Timestamp) -> Option
         None => Some(Outcome::Launched { at, cause: intent.cause, place }),
         Some(FleetError::NoCapacity(_)) => Some(Outcome::NoCapacity { at, place }),
         Some(error @ FleetError::Refused(_)) => Some(Outcome::Refused { at, reason: shortened(&chain(error)) }),
-        Some(
-            FleetError::Ended(_) | FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_),
-        ) => None,
+        Some(FleetError::Ended(_) | FleetError::Throttled(_) | FleetError::Superseded | FleetError::Unavailable(_)) => {
+            None
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod claim;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod execute;
+pub mod faulty;
 pub mod memory;
 pub mod policy;
 pub mod ports;

@@ -200,8 +200,7 @@ where
     };
     let facts = facts.map_err(&mut told).ok();
     let template = template_version(fleet, in_force).await.map_err(&mut told).ok().flatten();
-    let snapshot =
-        Snapshot { template_version: template, ..snapshot(state, &sweeps, facts, in_force, clock.now()) };
+    let snapshot = Snapshot { template_version: template, ..snapshot(state, &sweeps, facts, in_force, clock.now()) };
     let decision = decide(&snapshot, &in_force.policy);
     let mut activity = Vec::new();
     if needs_claim(state, &decision, in_force) {
@@ -228,9 +227,7 @@ where
     // What is postponed follows only a claim that took some of it: a mode that withholds everything makes no room.
     let plan = &decision.plan;
     let acted = plan.steps.iter().any(|step| !step.is_record()) || (plan.postponed > 0 && !plan.is_empty());
-    // What EC2 has just refused would be ordered again at once and refused again: that waits for the next doorbell.
-    let refused = activity.iter().any(|a| matches!(a.event, Event::Abandoned { .. }));
-    Ok(if (settled || acted) && !refused { Round::Again(activity) } else { Round::Done(activity) })
+    Ok(if settled || acted { Round::Again(activity) } else { Round::Done(activity) })
 }
 
 /// EC2's listing, and what it says of members that the listing does not hold: they may have lost their tag, or the listing
@@ -253,7 +250,7 @@ async fn with_unlisted<F: Fleet>(
 async fn template_version<F: Fleet>(fleet: &F, in_force: &InForce) -> Result<Option<u64>, FleetError> {
     let launch = &in_force.policy.launch;
     match (&launch.template, launch.template_version) {
-        (None, _) => Ok(None),
+        (None, _) => Ok(Some(0)),
         (Some(_), Some(pinned)) => Ok(Some(pinned)),
         (Some(template), None) => fleet.template_version(template).await.map(Some),
     }

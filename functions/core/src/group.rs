@@ -1,11 +1,13 @@
 //! A group of instances: its name, its rosters, and HEAD, the one item through which everything about it is serialised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::intent::Cause;
 use crate::member::InstanceId;
@@ -21,6 +23,8 @@ pub const SHARD_CAPACITY: usize = 500;
 /// Recommendations and rate entries in one slice of their window are merged, to the safe side: HEAD stays small, and
 /// the window is blurred by less than 2 %.
 const HISTORY_SLICES: u32 = 60;
+/// Spans of darkness kept: more than a drain or a boot is likely to see.
+const DARK_SPANS_KEPT: usize = 8;
 /// Entries kept in HEAD at most, whatever window they were kept for.
 const HISTORY_KEPT: usize = 64;
 
@@ -188,10 +192,10 @@ pub struct Head {
     pub launches: RateLog,
     /// Terminations and drains claimed lately (F8).
     pub terminations: RateLog,
-    /// When a replacement was last begun (H3's repair interval).
-    pub repaired_at: Option<Timestamp>,
     /// Members that EC2 did not list, and how often in a row (H7).
     pub not_found: BTreeMap<InstanceId, Sightings>,
+    /// Members that EC2 last called protected from scale-in, for when it cannot be asked (D2).
+    pub protected: BTreeSet<InstanceId>,
     /// How calls have ended since the last claim; the next one folds them into what follows (L4, L5, F3).
     pub outcomes: Vec<Outcome>,
     /// Places without capacity, which are left alone for a while (L4).
@@ -208,15 +212,32 @@ pub struct Head {
     pub orphans: BTreeMap<InstanceId, Sightings>,
     /// When an orphan was last swept while more looked orphaned than may be.
     pub orphan_swept_at: Option<Timestamp>,
-    /// The last span in which nobody answered: clocks that wait for an answer stand still in it (D3, L8).
-    pub dark: Option<Darkness>,
+    /// The latest spans in which nobody answered, oldest first: clocks that wait for an answer stand still in them (D3, L8).
+    #[serde(deserialize_with = "read_dark")]
+    pub dark: Vec<Darkness>,
     /// The policy edit that was refused last, while it is still the newest (Z9).
     pub refusal: Option<Refusal>,
     /// The activity record of the last decision, so that an equal one can be folded into it (O2).
     pub last_decision: Option<DecisionMark>,
 }
 
+/// Template versions that are remembered.
+const TEMPLATES_KEPT: usize = 8;
+
 impl Head {
+    /// The record of a template version, made when there is none; the one longest untouched gives way.
+    pub fn template_record(&mut self, template: &str, version: u64) -> &mut TemplateRecord {
+        let known = self.templates.iter().position(|known| known.template == template && known.version == version);
+        let record = match known {
+            Some(at) => self.templates.remove(at),
+            None => TemplateRecord { template: template.to_owned(), version, ..TemplateRecord::default() },
+        };
+        self.templates.drain(..(self.templates.len() + 1).saturating_sub(TEMPLATES_KEPT));
+        self.templates.push(record);
+        let last = self.templates.len() - 1;
+        &mut self.templates[last]
+    }
+
     /// The median of the measured boot times; [`BOOT_TIME_BEFORE_ANY`] before any.
     pub fn boot_time(&self) -> Duration {
         let mut times = self.boot_times_ms.clone();
@@ -233,20 +254,22 @@ impl Head {
 
     /// Notes whether anybody answered at `now`.
     pub fn remember_darkness(&mut self, now: Timestamp, dark: bool) {
-        self.dark = match (self.dark, dark) {
-            (Some(span), true) if span.lasts => Some(Darkness { until: now, ..span }),
-            (_, true) => Some(Darkness { since: now, until: now, lasts: true }),
-            (span, false) => span.map(|span| Darkness { lasts: false, ..span }),
-        };
+        match (self.dark.last_mut(), dark) {
+            (Some(span), true) if span.lasts => span.until = now,
+            (_, true) => self.dark.push(Darkness { since: now, until: now, lasts: true }),
+            (Some(span), false) => span.lasts = false,
+            (None, false) => {}
+        }
+        self.dark.drain(..self.dark.len().saturating_sub(DARK_SPANS_KEPT));
     }
 
-    /// The time from `start` to `now` without the last span in which nobody answered.
+    /// The time from `start` to `now` without the spans in which nobody answered.
     pub fn lit_since(&self, start: Timestamp, now: Timestamp) -> Duration {
-        let dark = self.dark.map_or(Duration::ZERO, |dark| {
+        let overlap = |dark: &Darkness| {
             let until = if dark.lasts { now } else { dark.until };
             until.min(now).since(dark.since.max(start))
-        });
-        now.since(start).saturating_sub(dark)
+        };
+        now.since(start).saturating_sub(self.dark.iter().map(overlap).sum())
     }
 
     /// Adds what the rule asked for at `at`, and forgets what is older than `keep`.
@@ -288,6 +311,31 @@ pub struct Darkness {
     pub until: Timestamp,
     /// Whether it was still so at the last decision.
     pub lasts: bool,
+}
+
+/// Reads the spans of darkness, or the one span that earlier versions kept.
+fn read_dark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Darkness>, D::Error> {
+    struct Spans;
+    impl<'de> Visitor<'de> for Spans {
+        type Value = Vec<Darkness>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of spans")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            Darkness::deserialize(MapAccessDeserializer::new(map)).map(|span| vec![span])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+    deserializer.deserialize_any(Spans)
 }
 
 /// What the rule asked for at a time. Merged entries hold a range, so that each direction keeps its safe end.

@@ -359,6 +359,7 @@ mod tests {
             load: Some(load),
             cursor: 1,
             unregistered: false,
+            protected: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::group::Head;
-use crate::intent::{Intent, IntentId};
+use crate::intent::{Cause, Intent, IntentId};
 use crate::member::{InstanceId, Leaving};
 use crate::time::Timestamp;
 
@@ -33,8 +33,20 @@ pub enum Step {
     Close {
         /// The member.
         id: InstanceId,
-        /// Terminating members end as they should; any other was lost.
-        lost: bool,
+        /// How it went.
+        departure: Departure,
+    },
+    /// A drain is taken back: the member serves on (D4).
+    TakeBack {
+        /// The member.
+        id: InstanceId,
+    },
+    /// An instance of ours that no record knows is terminated (V3).
+    Sweep {
+        /// The instance.
+        id: InstanceId,
+        /// The call.
+        intent: Intent,
     },
     /// A member is asked to finish its work (D3).
     Drain {
@@ -64,13 +76,28 @@ pub enum Step {
     },
 }
 
+/// How a member has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Departure {
+    /// It was Terminating.
+    Ended,
+    /// Nobody here had ended it (H7).
+    Lost,
+    /// Somebody has taken our tag from it: the instance is left alone (O5).
+    Disowned,
+}
+
 impl Step {
     /// The step in a few words.
     pub fn describe(&self) -> String {
         match self {
             Self::Confirm { id, .. } => format!("{id} has answered"),
-            Self::Close { id, lost: true } => format!("{id} is lost"),
-            Self::Close { id, lost: false } => format!("{id} is gone"),
+            Self::Close { id, departure: Departure::Lost } => format!("{id} is lost"),
+            Self::Close { id, departure: Departure::Ended } => format!("{id} is gone"),
+            Self::Close { id, departure: Departure::Disowned } => format!("{id} is disowned"),
+            Self::TakeBack { id } => format!("take {id} back"),
+            Self::Sweep { id, .. } => format!("terminate {id} ({})", Cause::Orphan),
             Self::Drain { id, leaving } => format!("drain {id} ({})", leaving.cause),
             Self::Terminate { id, leaving, .. } => format!("terminate {id} ({})", leaving.cause),
             Self::Cancel { intent } => format!("cancel launch {intent}"),
@@ -83,6 +110,7 @@ impl Step {
         match self {
             Self::Confirm { .. } | Self::Close { .. } => true,
             Self::Drain { .. } | Self::Terminate { .. } | Self::Cancel { .. } | Self::Launch { .. } => false,
+            Self::TakeBack { .. } | Self::Sweep { .. } => false,
         }
     }
 }

@@ -36,9 +36,9 @@ pub struct Snapshot {
     /// be asked, and nothing is concluded from its silence.
     #[serde(default)]
     pub fleet: Option<Vec<FleetInstance>>,
-    /// The version of the policy's launch template that a launch would use now; none when there is no template or EC2 could
-    /// not be asked.
-    #[serde(default)]
+    /// The version of the policy's launch template that a launch would use now; 0 without a template, or where a document
+    /// does not say. None: EC2 could not be asked.
+    #[serde(default = "unsaid")]
     pub template_version: Option<u64>,
     /// Why the policy in force is not the newest text.
     #[serde(default)]
@@ -189,6 +189,11 @@ pub struct FleetInstance {
     pub impaired: bool,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is the default of an option")]
+const fn unsaid() -> Option<u64> {
+    Some(0)
+}
+
 const fn yes() -> bool {
     true
 }
@@ -219,6 +224,14 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
+    /// Whether somebody has stopped the instance (O5).
+    pub const fn is_stopped(self) -> bool {
+        match self {
+            Self::Stopping | Self::Stopped => true,
+            Self::Pending | Self::Running | Self::ShuttingDown | Self::Terminated => false,
+        }
+    }
+
     /// Whether EC2 says that the instance will not come back (H7, D6).
     pub const fn is_gone(self) -> bool {
         match self {
@@ -249,8 +262,8 @@ mod tests {
         for (text, path) in [
             (r#"{"now": 1, "head": {"desird": 3}}"#.to_owned(), "unknown field `head.desird`"),
             (
-                r#"{"now": 1, "head": {"dark": {"since": 1, "until": 1, "lasts": true, "x": 1}}}"#.into(),
-                "`head.dark.x`",
+                r#"{"now": 1, "head": {"dark": [{"since": 1, "until": 1, "lasts": true, "x": 1}]}}"#.into(),
+                "`head.dark.0.x`",
             ),
             (r#"{"now": 1, "members": [{"id": "a", "health": {"lod": 3}}]}"#.into(), "`members.0.health.lod`"),
             (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.sinse`"),

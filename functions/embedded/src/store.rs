@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use muster_control::activity::Activity;
 use muster_control::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    StoredPolicy,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;

@@ -1,6 +1,6 @@
 //! The store on SQLite passes the suite that every store must pass.
 
-use muster_control::store_conformance;
+use muster_control::{store_conformance, store_model};
 use muster_embedded::SqliteStore;
 use tempfile::TempDir;
 
@@ -11,3 +11,4 @@ fn fresh() -> (SqliteStore, TempDir) {
 }
 
 store_conformance!(async { fresh() });
+store_model!(32, "tests/model.regressions", async { fresh() });

@@ -1,10 +1,16 @@
 //! What is taken from an agent's answer. An answer that cannot be true is no answer.
 
-use muster_core::health::{AgentState, Answer, Application};
+use muster_core::health::{AgentState, Answer, Application, Observation};
 use muster_core::time::Timestamp;
 use muster_proto::v1::{ApplicationHealth, GetMetricsResponse, State, Status};
 
 use crate::failure::{Failure, excerpt};
+
+/// What is seen of an agent that has sent `metrics`, received at `received_at`: its answer, or why it cannot be one. A visit
+/// takes the same from a message that came over the network.
+pub fn observe(metrics: GetMetricsResponse, received_at: Timestamp) -> Observation {
+    answer(metrics, received_at).map_or_else(Observation::from, |(answer, _)| Observation::Answered(answer))
+}
 
 /// The status of an answer, which every one must have.
 pub(crate) fn status(status: Option<Status>) -> Result<Status, Failure> {
@@ -37,7 +43,7 @@ pub(crate) fn answer(metrics: GetMetricsResponse, received_at: Timestamp) -> Res
         load: metrics.load.filter(|_| metrics.samples > 0).map(|load| load.mean),
         cursor: metrics.cursor,
         unregistered: false,
-        protected: false,
+        protected: status.protected,
     };
     Ok((answer, status))
 }

@@ -27,6 +27,9 @@ pub struct Status {
     /// Milliseconds since the agent started.
     #[prost(uint64, tag = "9")]
     pub uptime_ms: u64,
+    /// The instance asks to be spared by scale-in (D2). What follows from it is for the group's rules to say.
+    #[prost(bool, tag = "10")]
+    pub protected: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PingRequest {

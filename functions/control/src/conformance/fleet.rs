@@ -9,7 +9,7 @@ use muster_core::member::InstanceId;
 
 use crate::ports::{Fleet, FleetError, Found};
 
-fn spec(token: &str) -> LaunchSpec {
+pub(super) fn spec(token: &str) -> LaunchSpec {
     LaunchSpec {
         group: GroupName::default(),
         shard: Shard(0),

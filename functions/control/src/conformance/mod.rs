@@ -1,9 +1,11 @@
 //! The suites that every implementation of a port must pass: one case, one named test.
 //!
 //! `store_conformance!(make)` and `fleet_conformance!(make)` write out one `#[tokio::test]` a case; `make` is an async
-//! expression that gives a fresh port and something that is dropped after it.
+//! expression that gives a fresh port and something that is dropped after it. The cases are examples, to be read; beside
+//! them `store_model!(cases, failures, make)` and `fleet_model!` run random calls against a reference model ([`model`]).
 
 pub mod fleet;
+pub mod model;
 pub mod store;
 
 /// Writes out the store suite as tests.
@@ -68,5 +70,30 @@ macro_rules! fleet_conformance {
                 $crate::conformance::fleet::$case(&fleet).await;
             }
         )*
+    };
+}
+
+/// Writes out one test that runs `cases` cases of random calls of a store against the model, and keeps those that fail in
+/// the file `failures`.
+#[macro_export]
+macro_rules! store_model {
+    ($cases:expr, $failures:expr, $make:expr) => {
+        #[test]
+        fn whatever_is_called_it_does_as_the_model_says() {
+            let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            $crate::conformance::model::store::check($cases, $failures, || $make, |case| runtime.block_on(case));
+        }
+    };
+}
+
+/// The same for a fleet.
+#[macro_export]
+macro_rules! fleet_model {
+    ($cases:expr, $failures:expr, $make:expr) => {
+        #[test]
+        fn whatever_is_called_it_does_as_the_model_says() {
+            let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            $crate::conformance::model::fleet::check($cases, $failures, || $make, |case| runtime.block_on(case));
+        }
     };
 }

@@ -12,7 +12,8 @@ use muster_core::time::Timestamp;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    StoredPolicy,
 };
 
 /// What a store is here: all three ports.
@@ -23,7 +24,7 @@ fn group() -> GroupName {
     GroupName::default()
 }
 
-fn at(ms: u64) -> Timestamp {
+pub(super) const fn at(ms: u64) -> Timestamp {
     Timestamp::from_millis(ms)
 }
 
@@ -43,12 +44,21 @@ fn roster(number: u64) -> Roster {
     Roster { group: group(), shard: Shard(0), number: RosterNumber(number), entries: Vec::new() }
 }
 
-fn intent(id: &str) -> Intent {
+pub(super) fn intent(id: &str) -> Intent {
     let call = Call::Terminate { instance: InstanceId::from("i-1"), shard: Shard(0) };
-    Intent { id: IntentId(id.into()), at: at(1), cause: Cause::Load, policy: None, call, attempt: 0, lease: None, first_leased_at: None }
+    Intent {
+        id: IntentId(id.into()),
+        at: at(1),
+        cause: Cause::Load,
+        policy: None,
+        call,
+        attempt: 0,
+        lease: None,
+        first_leased_at: None,
+    }
 }
 
-fn member(id: &str) -> MemberRecord {
+pub(super) fn member(id: &str) -> MemberRecord {
     MemberRecord {
         id: InstanceId::from(id),
         shard: Shard(0),
@@ -65,15 +75,15 @@ fn member(id: &str) -> MemberRecord {
     }
 }
 
-fn activity(id: &str, ms: u64) -> Activity {
+pub(super) fn activity(id: &str, ms: u64) -> Activity {
     Activity { group: group(), at: at(ms), id: id.into(), event: Event::PolicyAccepted { version: PolicyVersion(ms) } }
 }
 
-fn accepted(ms: u64) -> Outcome {
+pub(super) fn accepted(ms: u64) -> Outcome {
     Outcome::Launched { at: at(ms), cause: Cause::Load, place: Place::default() }
 }
 
-fn sweep(slot: u64) -> Sweep {
+pub(super) fn sweep(slot: u64) -> Sweep {
     Sweep {
         group: group(),
         shard: Shard(0),

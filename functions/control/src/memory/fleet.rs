@@ -50,6 +50,12 @@ impl MemoryFleet {
         }
     }
 
+    /// An instance's state.
+    pub fn state(&self, id: &InstanceId) -> Option<InstanceState> {
+        let ledger = self.ledger();
+        ledger.instances.iter().find(|instance| instance.facts.id == *id).map(|instance| instance.facts.state)
+    }
+
     /// Adds an instance that somebody else has launched.
     pub fn add(&self, group: &GroupName, facts: FleetInstance) {
         let made = Launched { id: facts.id.clone(), endpoint: String::new() };

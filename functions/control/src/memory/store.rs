@@ -11,7 +11,8 @@ use muster_core::time::Timestamp;
 
 use crate::activity::Activity;
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    StoredPolicy,
 };
 
 /// The tables in memory.

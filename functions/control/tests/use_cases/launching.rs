@@ -13,6 +13,7 @@ use muster_core::group::Shard;
 use muster_core::intent::{Call as Ec2Call, Cause, Token};
 use muster_core::member::MemberState;
 use muster_core::policy::Mode;
+use muster_core::report::Rule;
 use muster_core::snapshot::InstanceState;
 use serde_json::json;
 
@@ -96,32 +97,86 @@ async fn l2_repeated_and_late_doorbells_launch_nothing() {
 
 #[tokio::test]
 async fn l3_partial_success_counts_and_the_rest_is_ordered_later() {
-    let world = World::new(json!({ "min_instances": 4 }));
+    let world = World::proven(json!({ "min_instances": 5 })).await;
     world.at(Call::Launch, 2, Fault::Fails(With::NoCapacity));
     world.at(Call::Launch, 3, Fault::Fails(With::Refused));
+    world.at(Call::Launch, 4, Fault::Fails(With::NoCapacity));
     world.step().await;
     assert_eq!(world.running().len(), 2, "what came counts");
-    assert_eq!(world.calls(Call::Launch), 4, "what was refused is not tried again at once");
+    assert_eq!(world.calls(Call::Launch), 5, "what was refused is not tried again at once");
     assert_eq!(tokens(&world).await, Vec::new(), "a refused launch is given up");
-    assert_eq!(world.logged(|event| matches!(event, Event::Abandoned { .. })).await, 2);
-    world.step().await;
-    assert_eq!((world.running().len(), world.calls(Call::Launch)), (4, 6));
+    assert_eq!(world.logged(|event| matches!(event, Event::Abandoned { .. })).await, 3);
+    world.steps(20).await;
+    assert_eq!((world.running().len(), world.calls(Call::Launch)), (5, 8));
     world.assert_whole().await;
 }
 
 #[tokio::test]
-async fn l3_while_there_is_no_capacity_a_doorbell_asks_once() {
+async fn l4_while_there_is_no_capacity_nothing_more_is_ordered_and_little_is_tried() {
     let world = World::grown(json!({})).await;
     world.fleet.set_no_capacity(true);
     world.agents(Scripted::Load(90.0));
     world.step().await;
     assert_eq!((world.calls(Call::Launch), world.head().await.desired), (2 + 2, 4));
-    world.step().await;
-    assert_eq!((world.calls(Call::Launch), world.head().await.desired), (4 + 2, 4), "ordered again, not more");
+    world.steps(17).await;
+    assert_eq!(
+        (world.calls(Call::Launch), world.head().await.desired),
+        (2 + 2, 4),
+        "the place is left alone for 3 minutes"
+    );
+    world.steps(2).await;
+    assert_eq!((world.calls(Call::Launch), world.head().await.desired), (4 + 1, 4), "then one tries it");
     world.fleet.set_no_capacity(false);
-    world.step().await;
-    assert_eq!(world.running().len(), 4);
+    world.agents(Scripted::Load(50.0));
+    world.steps(37).await;
+    assert_eq!((world.running().len(), world.calls(Call::Launch)), (4, 5 + 2));
     world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn l4_without_capacity_in_one_zone_the_next_is_tried_at_once() {
+    let world = World::grown(json!({ "launch": { "zones": ["a", "b"] } })).await;
+    world.fleet.set_no_capacity_in("a");
+    world.agents(Scripted::Load(90.0));
+    let done = world.step().await;
+    assert_eq!(world.running().len(), 4, "{:?}", done.troubles);
+    let zones: Vec<String> = world.state().await.members.into_iter().map(|member| member.zone).collect();
+    assert_eq!(zones, ["a", "b", "b", "b"]);
+    assert_eq!(world.calls(Call::Launch), 2 + 3, "the one that failed is a new intent elsewhere");
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn l5_what_ec2_refuses_everywhere_stops_launching_until_it_is_cured() {
+    let world = World::grown(json!({ "launch": { "zones": ["a", "b"] } })).await;
+    world.fleet.set_refusing(true);
+    world.agents(Scripted::Load(90.0));
+    world.step().await;
+    assert_eq!((world.calls(Call::Launch), world.running().len()), (4, 2), "no other zone is tried");
+    world.steps(4).await;
+    assert_eq!(world.calls(Call::Launch), 4);
+    assert!(world.report().await.waits.iter().any(|wait| wait.rule == Rule::L5 && wait.text.contains("Unauthorized")));
+    world.fleet.set_refusing(false);
+    world.agents(Scripted::Load(50.0));
+    world.steps(4).await;
+    assert_eq!(world.running().len(), 4, "after a minute one is tried, and then the rest");
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn l10_a_token_that_ec2_may_have_forgotten_is_looked_up_and_not_used_again() {
+    for launched in [true, false] {
+        let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
+        world.at(Call::Launch, 1, if launched { Fault::Unanswered } else { Fault::Fails(With::Unavailable) });
+        world.step().await;
+        let before = tokens(&world).await;
+        world.clock.advance(Duration::from_secs(15 * 60));
+        world.step().await;
+        assert_eq!(world.calls(Call::Find), 1);
+        let made: Vec<Token> = world.fleet.ever().into_iter().map(|(_, token, _)| token).collect();
+        assert_eq!((made.len(), made == before), (1, launched), "what was not launched is launched by a new intent");
+        world.assert_whole().await;
+    }
 }
 
 #[tokio::test]
@@ -134,7 +189,7 @@ async fn f3_a_launch_that_wholly_failed_starts_no_cooldown() {
     assert_eq!(world.head().await.launch_accepted_at, None);
     // What the load asked for is still what the load asked for when it comes at last, however often it was refused.
     world.well();
-    world.step().await;
+    world.steps(20).await;
     let accepted = world.head().await.launch_accepted_at;
     assert!(accepted.is_some());
     // Whoever is lost and launched again starts none.
@@ -150,7 +205,7 @@ async fn f3_a_launch_that_wholly_failed_starts_no_cooldown() {
 async fn l1_an_answer_that_was_lost_is_asked_for_again_with_the_same_token_after_the_lease() {
     for unanswered in [true, false] {
         let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
-        world.at(Call::Launch, 1, if unanswered { Fault::Unanswered } else { Fault::Fails(With::Throttled) });
+        world.at(Call::Launch, 1, if unanswered { Fault::Unanswered } else { Fault::Fails(With::Unavailable) });
         world.step().await;
         let before = tokens(&world).await;
         assert_eq!(before.len(), 1, "not knowing ends no intent");
@@ -166,18 +221,31 @@ async fn l1_an_answer_that_was_lost_is_asked_for_again_with_the_same_token_after
 }
 
 #[tokio::test]
-async fn a_large_order_is_carried_out_over_several_claims() {
-    let world = World::new(json!({ "min_instances": 70, "max_instances": 100 }));
+async fn a_call_that_was_throttled_is_made_again_at_the_next_doorbell() {
+    let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
+    world.at(Call::Launch, 1, Fault::Fails(With::Throttled));
     world.step().await;
-    let claims = 1 + 70_usize.div_ceil(ACTIONS_PER_CLAIM);
-    assert_eq!((world.running().len(), world.calls(Call::Claim)), (70, claims), "one of them made HEAD");
+    assert_eq!((world.calls(Call::Launch), tokens(&world).await.len()), (1, 1));
+    world.step().await;
+    assert_eq!((world.calls(Call::Launch), world.running().len()), (2, 1), "nothing was done: no lease is waited for");
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn a_large_order_is_carried_out_over_several_claims() {
+    let world = World::proven(json!({ "min_instances": 71, "max_instances": 100 })).await;
+    let before = world.calls(Call::Claim);
+    world.step().await;
+    let claims = 70_usize.div_ceil(ACTIONS_PER_CLAIM);
+    assert_eq!((world.running().len(), world.calls(Call::Claim) - before), (71, claims));
     assert_eq!(world.largest_claim(), ACTIONS_PER_CLAIM);
     world.assert_whole().await;
 }
 
 #[tokio::test]
 async fn launches_left_over_from_many_claims_are_settled_in_transactions_that_fit() {
-    let world = World::new(json!({ "min_instances": 70, "max_instances": 100 }));
+    let world = World::proven(json!({ "min_instances": 71, "max_instances": 100 })).await;
+    let before = world.calls(Call::Settle);
     world.always(Call::Launch, With::Unavailable);
     let done = world.step().await;
     assert!(done.troubles.iter().any(|why| why.contains("is left to its next lease: EC2 did not answer")), "{done:?}");
@@ -185,7 +253,7 @@ async fn launches_left_over_from_many_claims_are_settled_in_transactions_that_fi
     world.well();
     world.clock.advance(LEASE);
     world.ring().await;
-    assert_eq!((world.running().len(), world.calls(Call::Settle)), (70, 3), "30, 30 and 10");
+    assert_eq!((world.running().len(), world.calls(Call::Settle) - before), (71, 3), "30, 30 and 10");
     world.assert_whole().await;
 }
 
@@ -204,14 +272,14 @@ async fn with_no_time_left_no_call_is_begun() {
 
 #[tokio::test]
 async fn when_the_time_is_up_the_rest_is_left_to_the_next_doorbell() {
-    let world = World::new(json!({ "min_instances": 5 }));
+    let world = World::proven(json!({ "min_instances": 6, "max_instances": 6 })).await;
     world.at(Call::Launch, 2, Fault::First(Box::new(|world| world.clock.advance(BUDGET))));
     world.step().await;
-    assert_eq!(world.running().len(), 2, "a call that was begun is finished, and settled");
+    assert_eq!(world.running().len(), 1 + 2, "a call that was begun is finished, and settled");
     let attempts: Vec<u32> = world.state().await.intents.iter().map(|intent| intent.attempt).collect();
     assert_eq!(attempts, [0, 0, 0]);
     world.ring().await;
-    assert_eq!(world.running().len(), 5);
+    assert_eq!(world.running().len(), 6);
     world.assert_whole().await;
 }
 
@@ -237,8 +305,7 @@ async fn a_doorbell_without_any_budget_does_nothing() {
 
 #[tokio::test]
 async fn l6_launches_go_to_the_zone_with_the_fewest() {
-    let world = World::new(json!({ "min_instances": 4, "launch": { "zones": ["b", "a"] } }));
-    world.step().await;
+    let world = World::grown(json!({ "min_instances": 4, "launch": { "zones": ["b", "a"] } })).await;
     let zones: Vec<String> = world.state().await.members.into_iter().map(|member| member.zone).collect();
     assert_eq!(zones, ["b", "a", "b", "a"]);
     assert_eq!(zones.iter().collect::<BTreeSet<_>>().len(), 2);

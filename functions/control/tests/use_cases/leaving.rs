@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use muster_control::activity::Event;
 use muster_control::memory::Scripted;
-use muster_control::ports::Order;
+use muster_control::ports::{Clock, Order};
 use muster_core::group::Shard;
+use muster_core::intent::{Cause, IntentId};
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::report::Rule;
-use muster_core::snapshot::InstanceState;
+use muster_core::snapshot::{FleetInstance, InstanceState};
 use serde_json::json;
 
-use crate::world::{Call, Fault, LEASE, With, World, id};
+use crate::world::{Call, Fault, LEASE, With, World, group, id};
 
 /// A group of four that the load has just told to halve, and who drains.
 async fn halving() -> (World, Vec<InstanceId>) {
@@ -185,11 +186,73 @@ async fn h7_ec2s_word_that_a_member_is_gone_outranks_silence() {
 }
 
 #[tokio::test]
-async fn h7_a_stopped_instance_is_not_gone() {
+async fn o5_an_instance_that_somebody_stopped_is_ended_and_made_up_for() {
     let world = World::grown(json!({ "min_instances": 3 })).await;
     world.fleet.set(&id(1), InstanceState::Stopped);
     world.step().await;
-    assert_eq!(world.member_state(&id(1)).await, Some(MemberState::Active), "it is silent, and nothing more yet");
+    assert_eq!(
+        (world.member_state(&id(1)).await, world.running().len()),
+        (None, 3),
+        "it could come back beside the other"
+    );
+    assert_eq!(world.logged(|e| matches!(e, Event::Terminated { cause: Cause::Stopped, .. })).await, 1);
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn o5_an_instance_without_our_tag_is_disowned_and_left_alone() {
+    let world = World::grown(json!({ "min_instances": 3 })).await;
+    world.fleet.change(&id(1), |facts| facts.ours = false);
+    world.steps(20).await;
+    let disowned = |event: &Event| matches!(event, Event::Disowned { instance } if *instance == id(1));
+    assert_eq!((world.logged(disowned).await, world.member_state(&id(1)).await), (1, None));
+    assert_eq!(
+        (world.calls(Call::Terminate), world.running().len()),
+        (0, 4),
+        "it runs on, and one has taken its place"
+    );
+}
+
+#[tokio::test]
+async fn v3_an_instance_of_ours_that_no_record_knows_is_ended() {
+    let world = World::grown(json!({})).await;
+    let stray = |name: &str, intent: Option<&str>| FleetInstance {
+        intent: intent.map(|id| IntentId(id.into())),
+        launched_at: Some(world.clock.now()),
+        ..FleetInstance::plain(name.into(), InstanceState::Running)
+    };
+    world.fleet.add(&group(), stray("i-orphan", Some("long-gone")));
+    world.fleet.add(&group(), stray("i-foreign", None));
+    world.steps(89).await;
+    assert_eq!(world.calls(Call::Terminate), 0, "an instance is watched for 15 minutes");
+    world.steps(8).await;
+    assert_eq!(world.calls(Call::Terminate), 1);
+    let state = |name: &str| world.fleet.state(&name.into());
+    assert_eq!(state("i-orphan"), Some(InstanceState::ShuttingDown));
+    assert_eq!(state("i-foreign"), Some(InstanceState::Running), "Muster has not launched it (C1)");
+    world.steps(30).await;
+    assert_eq!(world.calls(Call::Terminate), 1);
+}
+
+#[tokio::test]
+async fn d4_a_rising_load_takes_back_a_drain_before_anything_is_launched() {
+    let world = World::grown(json!({ "min_instances": 1, "max_instances": 5 })).await;
+    world.agents(Scripted::Load(90.0));
+    world.steps(3).await;
+    let launches = world.calls(Call::Launch);
+    assert!(world.running().len() >= 2);
+    world.agents(Scripted::Busy(5.0));
+    world.steps(2).await;
+    let draining = world.state().await.members.into_iter().filter(|m| matches!(m.state, MemberState::Draining(_)));
+    let draining: Vec<_> = draining.map(|member| member.id).collect();
+    assert!(!draining.is_empty());
+    world.agents(Scripted::Busy(90.0));
+    world.step().await;
+    assert_eq!(world.member_state(&draining[0]).await, Some(MemberState::Active));
+    assert_eq!((world.calls(Call::Launch), world.calls(Call::Terminate)), (launches, 0));
+    assert!(world.logged(|event| matches!(event, Event::TakenBack { .. })).await > 0);
+    world.step().await;
+    assert!(world.told().iter().all(|told| matches!(told.order, Order::Register { .. })), "which its agent is told");
 }
 
 #[tokio::test]

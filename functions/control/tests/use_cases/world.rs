@@ -97,6 +97,14 @@ impl World {
         world
     }
 
+    /// A world with one member in service, so that its launches are known to answer (L9), and with a policy of `changes`
+    /// since then.
+    pub(crate) async fn proven(changes: Value) -> Self {
+        let world = Self::grown(json!({ "min_instances": 1, "max_instances": 1 })).await;
+        world.edit(changes);
+        world
+    }
+
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }

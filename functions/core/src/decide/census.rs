@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::health::{AgentState, Load, Seen};
+use crate::health::{AgentState, Health, Load, Seen};
 use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use crate::member::{InstanceId, MemberState, Phase};
 use crate::policy::Policy;
 use crate::report::Counts;
-use crate::snapshot::{Member, Snapshot};
+use crate::snapshot::{FleetInstance, Member, Snapshot};
 use crate::time::{Timestamp, spoken};
 
 /// Sweeps that a member must have missed before it counts as unhealthy (H1): one miss never kills.
@@ -26,6 +26,16 @@ pub(super) struct Seat<'a> {
     pub(super) healthy: bool,
     /// Why it is unhealthy, if it is (H1).
     pub(super) unhealthy: Option<String>,
+    /// Whether its silence has a known cause: the agent said that it was about to restart (H6).
+    excused: bool,
+    /// Whether EC2 says that it is impaired, so that its silence needs no other witness (H3).
+    pub(super) impaired: bool,
+    /// Whether somebody has stopped it, by EC2's word (O5).
+    pub(super) stopped: bool,
+    /// Whether its tag says that it may not be a scale-in victim (D2), or said so when EC2 could last be asked.
+    pub(super) tagged: bool,
+    /// The same, or its agent says so.
+    pub(super) protected: bool,
 }
 
 impl Seat<'_> {
@@ -36,6 +46,11 @@ impl Seat<'_> {
     /// Whether its agent answered in the latest sweep.
     pub(super) fn answered(&self) -> bool {
         self.member.health.is_some() && self.seen() == Seen::Answered
+    }
+
+    /// Whether its agent says that the machine is about to go (H6).
+    pub(super) fn leaves(&self) -> bool {
+        self.answered() && self.member.health.as_ref().is_some_and(|health| health.agent == Some(AgentState::Leaving))
     }
 
     /// Whether it has drained, by its own word.
@@ -50,16 +65,40 @@ pub(super) struct OpenLaunch<'a> {
     pub(super) spec: &'a LaunchSpec,
 }
 
+/// How many members that have ever answered there are, and how many of them are silent for no known cause.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Silence {
+    pub(super) ever: u32,
+    pub(super) silent: u32,
+}
+
+impl Silence {
+    fn count(&mut self, silent: bool) {
+        self.ever += 1;
+        self.silent += u32::from(silent);
+    }
+
+    /// Whether so many are silent together that it is probably our own fault (H3).
+    pub(super) fn is_mass(self, policy: &Policy) -> bool {
+        self.silent >= 2
+            && u64::from(self.silent) * 100 >= u64::from(self.ever) * u64::from(policy.max_unhealthy_percent)
+    }
+}
+
 /// The group, sorted.
 pub(super) struct Census<'a> {
     pub(super) now: Timestamp,
     /// The effective period of the sweeps.
     pub(super) period: Duration,
     pub(super) blind: Option<&'a str>,
+    /// The version of the launch template that a launch would use now, 0 without a template; none when it is not known.
+    pub(super) template_version: Option<u64>,
     /// Members that EC2 does not call gone, by id.
     pub(super) seats: BTreeMap<&'a InstanceId, Seat<'a>>,
     /// Members that EC2 calls gone (H7), or has not listed for long enough.
     pub(super) gone: Vec<&'a Member>,
+    /// Members from which somebody has taken our tag (O5).
+    pub(super) disowned: Vec<&'a Member>,
     /// Members that EC2 does not list at all; None: EC2 was not asked with success.
     pub(super) unlisted: Option<BTreeSet<&'a InstanceId>>,
     pub(super) open: BTreeMap<&'a IntentId, OpenLaunch<'a>>,
@@ -72,7 +111,10 @@ pub(super) struct Census<'a> {
     pub(super) load_sum: f64,
     /// Members that have ever answered and are not on their way out, and how many of them did not answer now.
     pub(super) ever: u32,
-    pub(super) silent: u32,
+    unanswering: u32,
+    /// The same, without those whose silence has a known cause: for the group's breaker and for each zone's (H3).
+    pub(super) silence: Silence,
+    pub(super) zones: BTreeMap<&'a str, Silence>,
     /// Members in service or suspect that answered in the latest sweep (M5).
     pub(super) answering: u32,
     /// Whether silence is evidence: the sweep is fresh, MonitorS was not blind, and somebody answers. Without it nobody is
@@ -85,12 +127,19 @@ impl<'a> Census<'a> {
         let sweep = snapshot.sweep.as_ref();
         let stored_period = Duration::from_millis(sweep.map_or(0, |sweep| sweep.period_ms));
         let period = stored_period.max(policy.sweep_interval);
+        let template_version = match (&policy.launch.template, policy.launch.template_version) {
+            (None, _) => Some(0),
+            (Some(_), Some(pinned)) => Some(pinned),
+            (Some(_), None) => snapshot.template_version,
+        };
         let mut census = Self {
+            template_version,
             now: snapshot.now,
             period,
             blind: sweep.and_then(|sweep| sweep.blind.as_deref()),
             seats: BTreeMap::new(),
             gone: Vec::new(),
+            disowned: Vec::new(),
             unlisted: None,
             open: BTreeMap::new(),
             ending: BTreeSet::new(),
@@ -98,7 +147,9 @@ impl<'a> Census<'a> {
             counts: Counts::default(),
             load_sum: 0.0,
             ever: 0,
-            silent: 0,
+            unanswering: 0,
+            silence: Silence::default(),
+            zones: BTreeMap::new(),
             answering: 0,
             trusted: false,
         };
@@ -113,13 +164,18 @@ impl<'a> Census<'a> {
 
     fn sort_members(&mut self, snapshot: &'a Snapshot, policy: &Policy) {
         let listed: Option<BTreeMap<_, _>> =
-            snapshot.fleet.as_ref().map(|fleet| fleet.iter().map(|i| (&i.id, i.state)).collect());
+            snapshot.fleet.as_ref().map(|fleet| fleet.iter().map(|i| (&i.id, i)).collect());
         let slot = snapshot.sweep.as_ref().map_or(snapshot.now, |sweep| sweep.slot);
         let mut unlisted = BTreeSet::new();
         for member in &snapshot.members {
-            match listed.as_ref().map(|listed| listed.get(&member.id)) {
-                Some(Some(state)) if state.is_gone() => {
+            let facts = listed.as_ref().map(|listed| listed.get(&member.id).copied());
+            match facts {
+                Some(Some(facts)) if facts.state.is_gone() => {
                     self.gone.push(member);
+                    continue;
+                }
+                Some(Some(facts)) if !facts.ours => {
+                    self.disowned.push(member);
                     continue;
                 }
                 Some(None) => {
@@ -132,13 +188,17 @@ impl<'a> Census<'a> {
                 }
                 Some(Some(_)) | None => {}
             }
-            self.seats.insert(&member.id, self.seat(member, policy, slot));
+            let mut seat = self.seat(member, facts.flatten(), policy, slot);
+            seat.tagged |= facts.is_none() && snapshot.head.protected.contains(&member.id);
+            seat.protected |= seat.tagged;
+            self.seats.insert(&member.id, seat);
         }
         self.gone.sort_by(|a, b| a.id.cmp(&b.id));
+        self.disowned.sort_by(|a, b| a.id.cmp(&b.id));
         self.unlisted = listed.is_some().then_some(unlisted);
     }
 
-    fn seat(&self, member: &'a Member, policy: &Policy, slot: Timestamp) -> Seat<'a> {
+    fn seat(&self, member: &'a Member, facts: Option<&FleetInstance>, policy: &Policy, slot: Timestamp) -> Seat<'a> {
         let health = member.health.as_ref();
         let pending = member.state == MemberState::Pending;
         let first_answer = member
@@ -168,10 +228,30 @@ impl<'a> Census<'a> {
             .filter(|health| self.now.since(health.sampled_at.unwrap_or(slot)) <= oldest)
             .and_then(|health| health.load);
         let unhealthy = match phase {
-            Phase::InService | Phase::Suspect | Phase::Warming => self.judge(member, policy),
-            Phase::Pending | Phase::Draining | Phase::Terminating => None,
+            Phase::InService | Phase::Suspect | Phase::Warming | Phase::Draining => self.judge(member, policy),
+            Phase::Pending | Phase::Terminating => None,
         };
-        Seat { member, phase, first_answer, serving, healthy: answered && !failing, unhealthy }
+        Seat {
+            member,
+            phase,
+            first_answer,
+            serving,
+            healthy: answered && !failing,
+            unhealthy,
+            excused: health.is_some_and(|health| self.excused(health, policy)),
+            impaired: facts.is_some_and(|facts| facts.impaired),
+            stopped: facts.is_some_and(|facts| facts.state.is_stopped()),
+            tagged: facts.is_some_and(|facts| facts.protected),
+            protected: health.is_some_and(|health| health.protected),
+        }
+    }
+
+    /// Whether a silence has a known cause (H6): the agent's last word was that it is about to restart. It has the grace of
+    /// a launch to come back.
+    fn excused(&self, health: &Health, policy: &Policy) -> bool {
+        let patience = policy.grace_period.saturating_add(policy.unhealthy_after);
+        health.agent == Some(AgentState::Restarting)
+            && health.silent_since.is_some_and(|since| self.now.since(since) < patience)
     }
 
     /// Why a member that has answered once is unhealthy now: H1 in full.
@@ -184,7 +264,9 @@ impl<'a> Census<'a> {
             let span = self.now.since(since?);
             (sweeps >= MISSED_SWEEPS && span >= policy.unhealthy_after).then_some((span, sweeps))
         };
-        if let Some((span, sweeps)) = lasts(health.silent_since, health.silent_sweeps) {
+        if let Some((span, sweeps)) = lasts(health.silent_since, health.silent_sweeps)
+            && !self.excused(health, policy)
+        {
             return Some(format!("its agent has been silent for {} and {sweeps} sweeps", spoken(span)));
         }
         let (span, sweeps) = lasts(health.failing_since, health.failing_sweeps)?;
@@ -239,8 +321,11 @@ impl<'a> Census<'a> {
             }
             self.answering += u32::from(matches!(seat.phase, Phase::InService | Phase::Suspect) && seat.answered());
             if seat.phase.is_actual() && seat.first_answer.is_some() {
+                let silent = !seat.answered() && !seat.excused;
                 self.ever += 1;
-                self.silent += u32::from(!seat.answered());
+                self.unanswering += u32::from(!seat.answered());
+                self.silence.count(silent);
+                self.zones.entry(&seat.member.zone).or_default().count(silent);
             }
         }
         counts.pending += u32::try_from(self.open.len()).unwrap_or(u32::MAX);
@@ -268,19 +353,13 @@ impl<'a> Census<'a> {
     /// Members in *actual* that EC2 has taken from us.
     pub(super) fn lost(&self) -> usize {
         let at_work = |member: &&&Member| matches!(member.state, MemberState::Pending | MemberState::Active);
-        self.gone.iter().filter(at_work).count()
+        self.gone.iter().chain(&self.disowned).filter(at_work).count()
     }
 
     /// Whether members have answered before and none of them does now: then nobody is terminated for load or health
     /// (S5).
     pub(super) fn nobody_answers(&self) -> bool {
-        self.ever > 0 && self.silent == self.ever
-    }
-
-    /// Whether so many are silent together that it is probably our own fault (H3).
-    pub(super) fn mass_silence(&self, policy: &Policy) -> bool {
-        self.silent >= 2
-            && u64::from(self.silent) * 100 >= u64::from(self.ever) * u64::from(policy.max_unhealthy_percent)
+        self.ever > 0 && self.unanswering == self.ever
     }
 
     /// The ids of those in `phase` of which `wanted` holds, at most three and a count, for a remark.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::group::{Head, Heading};
+use crate::group::{Head, Heading, Shard};
 use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use crate::member::{InstanceId, Leaving};
-use crate::plan::{Plan, Step};
+use crate::plan::{Departure, Plan, Step};
 use crate::policy::{Mode, OnTimeout, Policy};
 use crate::report::{Desired, LoadFigures, Remark, Report, Rule};
 use crate::snapshot::{Member, Snapshot};
@@ -13,7 +13,7 @@ use crate::time::{Timestamp, millis};
 
 use super::census::Census;
 use super::size::Sizing;
-use super::{ACTIONS_PER_CLAIM, Decision, RECORDS_PER_CLAIM, REMARKS_KEPT, counted, load};
+use super::{ACTIONS_PER_CLAIM, Decision, RECORDS_PER_CLAIM, REMARKS_KEPT, counted, load, outcomes};
 
 pub(super) struct Draft<'a> {
     pub(super) policy: &'a Policy,
@@ -21,6 +21,8 @@ pub(super) struct Draft<'a> {
     slot: Option<Timestamp>,
     before: Head,
     pub(super) head: Head,
+    /// HEAD with what has happened written down, and nothing of what is decided: all that a mode that changes nothing keeps.
+    factual: Head,
     pub(super) steps: Vec<Step>,
     pub(super) remarks: Vec<Remark>,
     pub(super) waits: Vec<Remark>,
@@ -28,6 +30,10 @@ pub(super) struct Draft<'a> {
     pub(super) leaving: BTreeSet<InstanceId>,
     /// Launches that a step of this plan takes back.
     cancelled: BTreeSet<IntentId>,
+    /// Draining members that a step of this plan takes back (D4).
+    pub(super) returning: BTreeSet<InstanceId>,
+    /// Whether somebody is let go for the load's sake: then the scale-in cooldown starts (F3).
+    scales_in: bool,
     /// Steps that the mode kept from being taken, in words (O1).
     withheld: Vec<String>,
     postponed: u32,
@@ -36,17 +42,22 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(snapshot: &Snapshot, policy: &'a Policy, census: &Census<'_>) -> Self {
+        let mut head = snapshot.head.clone();
+        outcomes::fold(&mut head, snapshot.now);
         let mut draft = Self {
             policy,
             now: snapshot.now,
             slot: snapshot.sweep.as_ref().map(|sweep| sweep.slot),
             before: snapshot.head.clone(),
-            head: snapshot.head.clone(),
+            factual: head.clone(),
+            head,
             steps: Vec::new(),
             remarks: Vec::new(),
             waits: Vec::new(),
             leaving: BTreeSet::new(),
             cancelled: BTreeSet::new(),
+            returning: BTreeSet::new(),
+            scales_in: false,
             withheld: Vec::new(),
             postponed: 0,
             actual: census.counts.actual,
@@ -64,6 +75,11 @@ impl<'a> Draft<'a> {
 
     pub(super) fn wait(&mut self, rule: Rule, text: String) {
         self.waits.push(Remark { rule, text });
+    }
+
+    /// From here on HEAD holds what is decided.
+    pub(super) fn facts_are_taken(&mut self) {
+        self.factual = self.head.clone();
     }
 
     /// Tells apart a silent agent, a failing application, and ourselves cut off (H2).
@@ -98,12 +114,8 @@ impl<'a> Draft<'a> {
         let keep = self.policy.out.stabilization.max(self.policy.inward.stabilization);
         self.head.remember_recommendation(self.now, sizing.recommended, keep);
         self.head.remember_darkness(self.now, census.nobody_answers());
-        if sizing.cause == Some(Cause::Load) {
-            if sizing.desired > self.before.desired {
-                self.head.factor_out_at = Some(self.now);
-            } else {
-                self.head.scale_in_at = Some(self.now);
-            }
+        if sizing.cause == Some(Cause::Load) && sizing.desired > self.before.desired {
+            self.head.factor_out_at = Some(self.now);
         }
     }
 
@@ -139,7 +151,9 @@ impl<'a> Draft<'a> {
             self.leaving.iter().filter(|id| census.seats.get(id).is_some_and(|seat| seat.phase.is_actual())).count();
         let launches = self.steps.iter().filter(|step| matches!(step, Step::Launch { .. })).count();
         let gone = u32::try_from(left + self.cancelled.len()).unwrap_or(u32::MAX);
-        self.actual.saturating_sub(gone).saturating_add(u32::try_from(launches).unwrap_or(u32::MAX))
+        let returned = u32::try_from(self.returning.len()).unwrap_or(u32::MAX);
+        let come = u32::try_from(launches).unwrap_or(u32::MAX).saturating_add(returned);
+        self.actual.saturating_sub(gone).saturating_add(come)
     }
 
     /// How many more members may be let go in the window (F8).
@@ -160,10 +174,10 @@ impl<'a> Draft<'a> {
         fits
     }
 
-    /// Adds an action, and says whether it did: `out-only` withholds all but launches (O1), and what a full claim has
-    /// no room for is left to the next one.
+    /// Adds an action, and says whether it did: `out-only` withholds all that lets somebody go (O1), and what a full claim
+    /// has no room for is left to the next one.
     fn act(&mut self, step: Step) -> bool {
-        if self.policy.mode == Mode::OutOnly && !matches!(step, Step::Launch { .. }) {
+        if self.policy.mode == Mode::OutOnly && !matches!(step, Step::Launch { .. } | Step::TakeBack { .. }) {
             self.withheld.push(step.describe());
             return false;
         }
@@ -196,32 +210,55 @@ impl<'a> Draft<'a> {
         if terminated {
             self.leaving.insert(member.id.clone());
             if paced {
-                self.pace_in();
+                self.pace_in(cause);
             }
         }
         terminated
+    }
+
+    /// Commits the termination of an instance that is no member (V3).
+    pub(super) fn sweep(&mut self, id: &InstanceId) -> bool {
+        let call = Call::Terminate { instance: id.clone(), shard: Shard::default() };
+        let intent = self.intent(self.next_id(), Cause::Orphan, call);
+        self.act(Step::Sweep { id: id.clone(), intent })
+    }
+
+    /// Takes a drain back (D4).
+    pub(super) fn take_back(&mut self, id: &InstanceId) -> bool {
+        let taken = self.act(Step::TakeBack { id: id.clone() });
+        if taken {
+            self.returning.insert(id.clone());
+        }
+        taken
     }
 
     pub(super) fn drain(&mut self, id: &InstanceId, cause: Cause) {
         let leaving = self.leaving(cause);
         if self.act(Step::Drain { id: id.clone(), leaving }) {
             self.leaving.insert(id.clone());
-            self.pace_in();
+            self.pace_in(cause);
         }
     }
 
-    pub(super) fn cancel(&mut self, intent: &IntentId) {
+    pub(super) fn cancel(&mut self, intent: &IntentId, cause: Cause) {
         if self.act(Step::Cancel { intent: intent.clone() }) {
             self.cancelled.insert(intent.clone());
+            self.scales_in |= cause == Cause::Load;
         }
     }
 
-    fn pace_in(&mut self) {
+    fn pace_in(&mut self, cause: Cause) {
+        self.scales_in |= cause == Cause::Load;
         self.head.terminations.record(self.now, 1, self.actual, self.policy.inward.window);
     }
 
     fn leaving(&self, cause: Cause) -> Leaving {
-        Leaving { since: self.now, cause, timeout_ms: millis(self.policy.drain_timeout), wait: self.policy.on_timeout == OnTimeout::Wait }
+        Leaving {
+            since: self.now,
+            cause,
+            timeout_ms: millis(self.policy.drain_timeout),
+            wait: self.policy.on_timeout == OnTimeout::Wait,
+        }
     }
 
     fn next_id(&self) -> IntentId {
@@ -229,12 +266,24 @@ impl<'a> Draft<'a> {
     }
 
     fn intent(&self, id: IntentId, cause: Cause, call: Call) -> Intent {
-        Intent { id, at: self.now, cause, policy: self.head.policy, call, attempt: 0, lease: None, first_leased_at: None }
+        Intent {
+            id,
+            at: self.now,
+            cause,
+            policy: self.head.policy,
+            call,
+            attempt: 0,
+            lease: None,
+            first_leased_at: None,
+        }
     }
 
     /// The decision. In a mode that changes nothing, only what has happened is written down (O1).
     pub(super) fn finish(mut self, census: &Census<'_>, sizing: &Sizing) -> Decision {
         let desired = Desired { before: self.before.desired, after: self.head.desired };
+        if self.scales_in {
+            self.head.scale_in_at = Some(self.now);
+        }
         match self.policy.mode {
             Mode::Active | Mode::OutOnly => {}
             Mode::Observe | Mode::Paused => {
@@ -277,10 +326,8 @@ impl<'a> Draft<'a> {
         Head {
             last_slot: self.head.last_slot,
             recommendations: self.head.recommendations.clone(),
-            not_found: self.head.not_found.clone(),
-            boot_times_ms: self.head.boot_times_ms.clone(),
-            dark: self.head.dark,
-            ..self.before.clone()
+            dark: self.head.dark.clone(),
+            ..self.factual.clone()
         }
     }
 
@@ -305,9 +352,15 @@ impl<'a> Draft<'a> {
                 Step::Terminate { id, leaving, .. } if leaving.cause == Cause::BootTimeout => {
                     notes.push(format!("Terminates {id}, which never answered."));
                 }
-                Step::Close { id, lost: true } => notes.push(format!("{id} is lost.")),
-                Step::Close { .. } | Step::Confirm { .. } | Step::Drain { .. } | Step::Terminate { .. } => {}
-                Step::Cancel { .. } | Step::Launch { .. } => {}
+                Step::Terminate { id, leaving, .. } if leaving.cause == Cause::Stopped => {
+                    notes.push(format!("Terminates {id}, which somebody stopped."));
+                }
+                Step::Close { id, departure: Departure::Lost } => notes.push(format!("{id} is lost.")),
+                Step::Close { id, departure: Departure::Disowned } => notes.push(format!("{id} is disowned.")),
+                Step::TakeBack { id } => notes.push(format!("Takes {id} back.")),
+                Step::Sweep { id, .. } => notes.push(format!("Terminates {id}, an orphan.")),
+                Step::Close { departure: Departure::Ended, .. } | Step::Confirm { .. } | Step::Drain { .. } => {}
+                Step::Terminate { .. } | Step::Cancel { .. } | Step::Launch { .. } => {}
             }
         }
         notes

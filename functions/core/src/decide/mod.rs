@@ -2,12 +2,16 @@
 //!
 //! The way through: [`census`] sorts the members into phases; [`size`] turns load into a desired size, stage by stage;
 //! [`victims`] says who goes; [`repair`] replaces the unhealthy; [`saga`] takes the steps that follow from earlier
-//! decisions; [`draft`] collects it all into a plan. What must never be in here: a loop over EC2, a clock, a retry.
+//! decisions; [`breaker`] holds repair back while silence may be our own; [`orphans`] ends what no record knows;
+//! [`draft`] collects it all into a plan. What must never be in here: a loop over EC2, a clock, a retry.
 
+mod breaker;
 mod census;
 mod draft;
 mod launches;
 mod load;
+mod orphans;
+mod outcomes;
 mod repair;
 mod saga;
 mod size;
@@ -51,17 +55,26 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     let census = Census::take(snapshot, policy);
     let mut draft = Draft::new(snapshot, policy, &census);
     saga::record_facts(&census, &mut draft);
+    draft.facts_are_taken();
     if policy.mode == Mode::Paused {
         let sizing = Sizing::hold(draft.head.desired, Rule::O1, "Paused: nothing is decided.".into());
         return draft.finish(&census, &sizing);
     }
     let gate = gate(snapshot, &census);
+    let judged = gate.is_ok() && census.blind.is_none();
     draft.remark_on_health(&census);
+    if judged {
+        breaker::update(&census, &mut draft);
+    }
     let sizing = size::size(&census, policy, &draft.head, &gate);
     draft.take(&sizing, &gate, &census);
+    saga::end_stopped(&census, &mut draft);
+    if judged {
+        saga::drain_leaving(&census, &mut draft);
+        saga::take_back(&census, &mut draft);
+    }
     saga::finish_drains(&census, &mut draft);
     saga::repeat_terminations(&census, &mut draft);
-    let judged = gate.is_ok() && census.blind.is_none();
     if judged {
         saga::give_up_boots(&census, &mut draft);
     }
@@ -69,6 +82,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     if judged {
         repair::repair(&census, &mut draft);
     }
+    orphans::sweep(snapshot, &census, &mut draft);
     draft.finish(&census, &sizing)
 }
 

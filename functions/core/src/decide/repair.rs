@@ -1,65 +1,55 @@
 //! The unhealthy are replaced (H1, H3, H4, H5), and never because we ourselves cannot see (S5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::intent::Cause;
 use crate::member::{InstanceId, MemberState, Phase};
 use crate::policy::Mode;
-use crate::report::Rule;
+use crate::report::{Remark, Rule};
 use crate::snapshot::Member;
-use crate::time::spoken;
 
 use super::census::Census;
 use super::draft::Draft;
-use super::{counted, launches};
-
-/// Members that may be under replacement at a time while the breaker holds (H3). It grows when the sagas are whole.
-const WIDTH: u32 = 1;
+use super::{breaker, counted, launches};
 
 /// Replaces unhealthy members, as far as the limits have room. Neither desired nor a cooldown changes (H5).
 pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
+    let blackout = census.nobody_answers();
     let unhealthy: Vec<_> = census
         .seats
         .values()
         .filter(|seat| seat.phase.is_actual() && !draft.leaving.contains(&seat.member.id))
-        .filter_map(|seat| Some((seat.member, seat.unhealthy.clone()?)))
+        // With nobody answering silence is ours, unless EC2 itself says that the instance is impaired (H3).
+        .filter(|seat| !blackout || seat.impaired)
+        .filter_map(|seat| Some((seat, seat.unhealthy.clone()?)))
         .collect();
-    if census.nobody_answers() {
+    if blackout {
         let text = format!(
             "none of {} members that have answered before answers: assumed to be our own fault, nothing is replaced",
-            census.ever
+            census.silence.ever
         );
-        return draft.remark(Rule::H3, text);
+        draft.remark(Rule::H3, text);
     }
     if draft.policy.mode == Mode::OutOnly && !unhealthy.is_empty() {
         let many = counted(unhealthy.len(), "unhealthy member");
         return draft.wait(Rule::O1, format!("the mode out-only keeps {many}"));
     }
-    let breaker = census.mass_silence(draft.policy);
-    if breaker {
-        let text = format!(
-            "{} of {} members are silent together: assumed to be our own fault, replaced one at a time",
-            census.silent, census.ever
-        );
-        draft.remark(Rule::H3, text);
-    }
-    let (rule, limit) =
-        if breaker { (Rule::H3, WIDTH) } else { (Rule::H4, draft.policy.max_replacing.of(draft.head.desired)) };
+    let limit = draft.policy.max_replacing.of(draft.head.desired);
     let mut vacated = 0;
-    let mut busy = under_replacement(census);
-    for (member, why) in unhealthy {
-        if let Some(replacement) = census.pairs.get(&member.id) {
+    let mut busy = Busy::count(census);
+    for (seat, why) in unhealthy {
+        let Member { id, zone, .. } = seat.member;
+        if let Some(replacement) = census.pairs.get(id) {
             if replacement.is_some_and(|id| census.seats[id].phase == Phase::InService) {
-                complete(member, &why, draft);
+                complete(seat.member, &why, draft);
             }
-        } else if busy >= limit {
-            draft.wait(rule, format!("{} waits for its replacement: {limit} at a time", member.id));
-        } else if breaker && !interval_over(draft) {
-            let interval = spoken(draft.policy.repair_interval);
-            draft.wait(rule, format!("{} waits for its replacement: one every {interval}", member.id));
-        } else if begin(census, member, &why, &mut vacated, draft) {
-            busy += 1;
-            draft.head.repaired_at = Some(draft.now);
+        } else if busy.group >= limit {
+            draft.wait(Rule::H4, format!("{id} waits for its replacement: {limit} at a time"));
+        } else if let Some(text) = breaker::closed(zone, (busy.of(zone), busy.group), draft) {
+            draft.wait(Rule::H3, format!("{id} waits for its replacement: {text}"));
+        } else if begin(census, seat.member, &why, &mut vacated, draft) {
+            busy.add(zone);
+            breaker::begun(zone, draft);
         }
     }
 }
@@ -82,9 +72,17 @@ fn begin(census: &Census<'_>, member: &Member, why: &str, vacated: &mut u32, dra
             draft.wait(Rule::F8, format!("no launch has room to replace {id}"));
             return false;
         }
-        draft.remark(Rule::H1, format!("{id} is unhealthy: {why}; its replacement is launched first"));
-        launches::launch_replacement(census, id, draft)
+        let launched = launches::launch_replacement(census, id, draft);
+        if launched {
+            draft.remark(Rule::H1, format!("{id} is unhealthy: {why}; its replacement is launched first"));
+        }
+        launched
     } else {
+        // Who could not be followed by anybody is not ended.
+        if let Some(Remark { rule, text }) = launches::closed(census, draft) {
+            draft.wait(rule, format!("{id} is not terminated, its replacement would wait: {text}"));
+            return false;
+        }
         if draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room to replace {id}"));
             return false;
@@ -96,18 +94,34 @@ fn begin(census: &Census<'_>, member: &Member, why: &str, vacated: &mut u32, dra
     }
 }
 
-/// Members under replacement now: those still there, those terminated first, and those that are gone while their
-/// replacement boots.
-fn under_replacement(census: &Census<'_>) -> u32 {
-    let terminated = census.seats.values().filter(
-        |seat| matches!(&seat.member.state, MemberState::Terminating(leaving) if leaving.cause == Cause::Unhealthy),
-    );
-    let mut busy: BTreeSet<&InstanceId> = terminated.map(|seat| &seat.member.id).collect();
-    busy.extend(census.pairs.keys());
-    busy.extend(census.replaced(|phase| phase == Phase::Pending));
-    u32::try_from(busy.len()).unwrap_or(u32::MAX)
+/// How many are under replacement now: those still there, those terminated first, and those that are gone while their
+/// replacement boots. The last are counted for the group alone: nobody knows their zone any more.
+struct Busy<'a> {
+    group: u32,
+    zones: BTreeMap<&'a str, u32>,
 }
 
-fn interval_over(draft: &Draft<'_>) -> bool {
-    draft.head.repaired_at.is_none_or(|at| draft.now.since(at) >= draft.policy.repair_interval)
+impl<'a> Busy<'a> {
+    fn count(census: &Census<'a>) -> Self {
+        let terminated = census.seats.values().filter(
+            |seat| matches!(&seat.member.state, MemberState::Terminating(leaving) if leaving.cause == Cause::Unhealthy),
+        );
+        let mut ids: BTreeSet<&InstanceId> = terminated.map(|seat| &seat.member.id).collect();
+        ids.extend(census.pairs.keys());
+        ids.extend(census.replaced(|phase| phase == Phase::Pending));
+        let mut busy = Self { group: u32::try_from(ids.len()).unwrap_or(u32::MAX), zones: BTreeMap::new() };
+        for zone in ids.iter().filter_map(|id| census.seats.get(id)).map(|seat| seat.member.zone.as_str()) {
+            *busy.zones.entry(zone).or_default() += 1;
+        }
+        busy
+    }
+
+    fn of(&self, zone: &str) -> u32 {
+        self.zones.get(zone).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, zone: &'a str) {
+        self.group += 1;
+        *self.zones.entry(zone).or_default() += 1;
+    }
 }

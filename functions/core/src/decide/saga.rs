@@ -7,12 +7,15 @@ use crate::group::{Head, Sightings};
 use crate::health::Health;
 use crate::intent::Cause;
 use crate::member::{Leaving, MemberState, Phase};
-use crate::plan::Step;
+use crate::plan::{Departure, Step};
 use crate::report::Rule;
+use crate::snapshot::Member;
 use crate::time::{Timestamp, spoken};
 
+use super::breaker::{self, Proof};
 use super::census::Census;
 use super::draft::Draft;
+use super::launches;
 
 /// NotFound is EC2's word only when given this often ... (H7)
 const NOT_FOUND_TIMES: u32 = 3;
@@ -20,6 +23,8 @@ const NOT_FOUND_TIMES: u32 = 3;
 const NOT_FOUND_SPAN: Duration = Duration::from_secs(3600);
 /// Sweep periods that a drain may take beyond its timeout, because `Unregister` crosses over with a sweep (D3).
 const DRAIN_GRACE_PERIODS: u32 = 3;
+/// Protected members that are remembered for when EC2 cannot be asked: HEAD must stay small.
+const PROTECTED_KEPT: usize = 500;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -37,16 +42,27 @@ pub(super) fn proves_absence(seen: &Sightings, now: Timestamp) -> bool {
 /// Writes down first answers and departures, and counts who is not listed.
 pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
     for member in &census.gone {
-        let lost = !matches!(member.state, MemberState::Terminating(_));
-        if !draft.record(Step::Close { id: member.id.clone(), lost }) {
+        let ended = matches!(member.state, MemberState::Terminating(_));
+        let departure = if ended { Departure::Ended } else { Departure::Lost };
+        if !draft.record(Step::Close { id: member.id.clone(), departure }) {
             continue;
         }
         draft.head.not_found.remove(&member.id);
-        if lost {
+        if !ended {
             draft.remark(Rule::H7, format!("EC2 says that {} is gone, though nobody here ended it", member.id));
+            lost_unanswered(census, member, draft);
+        }
+    }
+    for member in &census.disowned {
+        if draft.record(Step::Close { id: member.id.clone(), departure: Departure::Disowned }) {
+            draft.head.not_found.remove(&member.id);
+            let text = format!("{} no longer carries the group's tag: it is left alone", member.id);
+            draft.remark(Rule::O5, text);
         }
     }
     if let Some(unlisted) = &census.unlisted {
+        let protected = census.seats.values().filter(|seat| seat.tagged).map(|seat| seat.member.id.clone());
+        draft.head.protected = protected.take(PROTECTED_KEPT).collect();
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
             let seen = unlisted_again(draft.head.not_found.get(*id), census.now);
@@ -61,6 +77,94 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             && draft.record(Step::Confirm { id: seat.member.id.clone(), first_answer })
         {
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
+            let record = draft.head.template_record(&seat.member.template, seat.member.template_version);
+            (record.proven, record.failures) = (true, 0);
+            prove(seat.member, Proof::Healthy, draft);
+        }
+    }
+}
+
+/// A launch that is gone before it ever answered: a version of which nobody has ever answered has failed once more (L9).
+fn lost_unanswered(census: &Census<'_>, member: &Member, draft: &mut Draft<'_>) {
+    if member.state != MemberState::Pending {
+        return;
+    }
+    prove(member, Proof::Failed, draft);
+    if !launches::is_proven(census, &draft.head, member) {
+        note_failure(member, draft);
+    }
+}
+
+/// What a replacement has come to turns the breaker's width (H3).
+fn prove(member: &Member, proof: Proof, draft: &mut Draft<'_>) {
+    if member.replaces.is_some() {
+        breaker::prove(proof, &mut draft.head);
+    }
+}
+
+/// Notes that a launch from a member's template version has failed (L8, L9).
+fn note_failure(member: &Member, draft: &mut Draft<'_>) {
+    let policy = draft.head.policy;
+    let record = draft.head.template_record(&member.template, member.template_version);
+    record.failures = record.failures.saturating_add(1);
+    record.policy = policy;
+}
+
+/// Terminates members that somebody has stopped: they serve nobody, and could come back beside those that replace them
+/// (O5).
+pub(super) fn end_stopped(census: &Census<'_>, draft: &mut Draft<'_>) {
+    let stopped = census.seats.values().filter(|seat| seat.stopped && seat.phase != Phase::Terminating);
+    for seat in stopped {
+        let id = &seat.member.id;
+        draft.remark(Rule::O5, format!("somebody has stopped {id}"));
+        if draft.room_in() == 0 {
+            draft.wait(Rule::F8, format!("no termination has room for {id}"));
+        } else {
+            draft.terminate(seat.member, Cause::Stopped, seat.phase.is_actual());
+        }
+    }
+}
+
+/// Drains members whose machine is about to go, by its agent's word (H6).
+pub(super) fn drain_leaving(census: &Census<'_>, draft: &mut Draft<'_>) {
+    for seat in census.seats.values().filter(|seat| seat.phase.is_actual() && seat.leaves()) {
+        let id = &seat.member.id;
+        if draft.leaving.contains(id) {
+            continue;
+        }
+        draft.remark(Rule::H6, format!("{id} says that its machine is about to go"));
+        if draft.room_in() == 0 {
+            draft.wait(Rule::F8, format!("no drain has room for {id}"));
+        } else {
+            draft.drain(id, Cause::Leaving);
+        }
+    }
+}
+
+/// Takes back drains before anything new is launched: the youngest first, and never one that has drained (D4).
+pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
+    let mut drains: Vec<_> = census
+        .seats
+        .values()
+        .filter(|seat| seat.answered() && !seat.drained() && !seat.leaves() && !seat.stopped)
+        .filter_map(|seat| match &seat.member.state {
+            MemberState::Draining(leaving) if matches!(leaving.cause, Cause::Load | Cause::Bounds) => {
+                // One that has had its time is finished: whether it answered just now must not decide about its end (S10).
+                let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
+                (leaving.wait || !left.is_zero()).then_some((leaving.since, &seat.member.id))
+            }
+            MemberState::Pending | MemberState::Active => None,
+            MemberState::Draining(_) | MemberState::Terminating(_) => None,
+        })
+        .collect();
+    drains.sort_by(|(a_since, a), (b_since, b)| b_since.cmp(a_since).then_with(|| a.cmp(b)));
+    for (_, id) in drains {
+        let short = draft.effective(census) < draft.head.desired;
+        if !short || launches::room_below_max(census, draft) == 0 {
+            break;
+        }
+        if draft.take_back(id) {
+            draft.remark(Rule::D4, format!("{id} is needed after all: its drain is taken back"));
         }
     }
 }
@@ -69,12 +173,22 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
 pub(super) fn finish_drains(census: &Census<'_>, draft: &mut Draft<'_>) {
     for seat in census.seats.values() {
         let MemberState::Draining(leaving) = &seat.member.state else { continue };
+        if draft.returning.contains(&seat.member.id) || draft.leaving.contains(&seat.member.id) {
+            continue;
+        }
         let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
         // Silence of everybody is ours to mend: a drain for the load's sake waits it out.
         let waits = leaving.cause == Cause::Load && census.nobody_answers();
         let id = &seat.member.id;
         if seat.drained() && !waits {
             draft.remark(Rule::D3, format!("{id} has drained"));
+        } else if left.is_zero() && leaving.wait && !waits {
+            // Its patience ends with its agent: who never answers again never says that it has drained.
+            let Some(why) = seat.unhealthy.as_ref().filter(|_| census.trusted) else {
+                draft.wait(Rule::D3, format!("{id} has had its time to drain, and is waited for"));
+                continue;
+            };
+            draft.remark(Rule::D3, format!("{id} was waited for, but {why}"));
         } else if left.is_zero() && !waits {
             draft.remark(Rule::D3, format!("{id} has had its time to drain"));
         } else {
@@ -91,11 +205,18 @@ fn time_to_drain(census: &Census<'_>, leaving: &Leaving, health: Option<&Health>
     let timeout = Duration::from_millis(leaving.timeout_ms);
     let passed = |start| match leaving.cause {
         Cause::Load => head.lit_since(start, census.now),
-        _ => census.now.since(start),
+        Cause::Bounds
+        | Cause::Lost
+        | Cause::Unhealthy
+        | Cause::BootTimeout
+        | Cause::Leaving
+        | Cause::Stopped
+        | Cause::Orphan => census.now.since(start),
     };
     let cap = (timeout + census.period * DRAIN_GRACE_PERIODS).saturating_sub(passed(leaving.since));
     let delivered = health.and_then(|health| health.unregistered_at);
-    delivered.map_or(cap, |at| timeout.saturating_sub(passed(at)).min(cap))
+    // One that was delivered in an earlier drain, since taken back, says nothing about this one.
+    delivered.map_or(cap, |at| timeout.saturating_sub(passed(at.max(leaving.since))).min(cap))
 }
 
 /// Terminates again what EC2 still lists although it was told to end it: the call may be repeated (D6).
@@ -124,8 +245,9 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
         draft.remark(Rule::L8, text);
         if draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
-        } else {
-            draft.terminate(seat.member, Cause::BootTimeout, true);
+        } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
+            note_failure(seat.member, draft);
+            prove(seat.member, Proof::Failed, draft);
         }
     }
 }

@@ -53,7 +53,8 @@ pub(super) fn choose<'a>(
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let paired: BTreeSet<_> = census.pairs.iter().flat_map(|(old, new)| [Some(*old), *new]).flatten().collect();
     let stays = |seat: &&Seat<'a>| seat.phase.is_actual() && !leaving.contains(&seat.member.id);
-    let free: Vec<_> = census.seats.values().filter(stays).filter(|seat| !paired.contains(&seat.member.id)).collect();
+    let unpaired = census.seats.values().filter(stays).filter(|seat| !paired.contains(&seat.member.id));
+    let (kept, free): (Vec<_>, Vec<_>) = unpaired.partition(|seat| seat.protected);
     let members = |of: fn(&Seat<'_>) -> bool| {
         free.iter().filter(move |seat| of(seat)).map(|seat| Victim::Member(&seat.member.id))
     };
@@ -72,7 +73,8 @@ pub(super) fn choose<'a>(
 
     // D7 looks at all that stay, also at those that are not to be chosen.
     let healthy = census.seats.values().filter(stays).filter(|seat| seat.healthy).count();
-    let mut spare = Spare { healthy, min: usize::try_from(policy.min).unwrap_or(usize::MAX) };
+    let min = usize::try_from(policy.min).unwrap_or(usize::MAX);
+    let mut spare = Spare { healthy, min, refused: false };
     for seat in at_work(census, &free, policy) {
         if victims.len() == count {
             break;
@@ -81,8 +83,11 @@ pub(super) fn choose<'a>(
             victims.push(Victim::Member(&seat.member.id));
         }
     }
-    let bound_by =
-        (Rule::D7, format!("fewer than {} healthy members would be left, which is min_instances", spare.min));
+    let bound_by = if spare.refused || kept.is_empty() {
+        (Rule::D7, format!("fewer than {} healthy members would be left, which is min_instances", spare.min))
+    } else {
+        (Rule::D2, format!("of those that are left, {} may not go: protected", kept.len()))
+    };
     Choice { victims, bound_by }
 }
 
@@ -102,6 +107,8 @@ pub(super) fn untried<'a>(census: &Census<'a>) -> impl Iterator<Item = &'a Inten
 struct Spare {
     healthy: usize,
     min: usize,
+    /// Whether somebody had to stay.
+    refused: bool,
 }
 
 impl Spare {
@@ -112,6 +119,8 @@ impl Spare {
         let may = rest >= self.min;
         if may {
             self.healthy = rest;
+        } else {
+            self.refused = true;
         }
         may
     }
@@ -119,27 +128,32 @@ impl Spare {
 
 /// Those of `free` that may be at work, in the order in which they go: always from the zone that then has most.
 fn at_work<'s, 'a>(census: &Census<'a>, free: &[&'s Seat<'a>], policy: &Policy) -> Vec<&'s Seat<'a>> {
+    let version = census.template_version;
     let mut zones: BTreeMap<&str, Vec<&'s Seat<'a>>> = BTreeMap::new();
     for seat in free.iter().filter(|seat| seat.phase != Phase::Pending && !known_unhealthy(census, seat)) {
         zones.entry(&seat.member.zone).or_default().push(seat);
     }
     let mut ranked = Vec::new();
     for (name, mut zone) in zones {
-        zone.sort_by(|a, b| order(a, policy).cmp(&order(b, policy)));
+        zone.sort_by(|a, b| order(a, policy, version).cmp(&order(b, policy, version)));
         // Whoever goes first from a zone of five goes before anybody from a zone of four.
         let paired = census.pairs.values().flatten().chain(census.pairs.keys());
         let others = paired.filter(|id| census.seats[*id].member.zone == name).count();
         let sizes = (1..=zone.len()).rev().map(|size| size + others);
         ranked.extend(sizes.zip(zone));
     }
-    ranked.sort_by(|(a_size, a), (b_size, b)| b_size.cmp(a_size).then_with(|| order(a, policy).cmp(&order(b, policy))));
+    ranked.sort_by(|(a_size, a), (b_size, b)| {
+        b_size.cmp(a_size).then_with(|| order(a, policy, version).cmp(&order(b, policy, version)))
+    });
     ranked.into_iter().map(|(_, seat)| seat).collect()
 }
 
 /// The order of D1 inside a zone: smaller goes first.
-fn order<'s>(seat: &'s Seat<'_>, policy: &Policy) -> (bool, u64, Timestamp, &'s InstanceId) {
-    let template = &seat.member.template;
-    let outdated = policy.launch.template.as_ref().is_some_and(|wanted| !template.is_empty() && wanted != template);
+fn order<'s>(seat: &'s Seat<'_>, policy: &Policy, version: Option<u64>) -> (bool, u64, Timestamp, &'s InstanceId) {
+    let (template, own) = (&seat.member.template, seat.member.template_version);
+    let other = |wanted: &String| !template.is_empty() && wanted != template;
+    let older = policy.launch.template.is_some() && own != 0 && version.is_some_and(|version| version != own);
+    let outdated = older || policy.launch.template.as_ref().is_some_and(other);
     // A load that is not known counts as full. Loads are 0-100, so their bits sort as they do.
     let load = seat.serving.map_or(100.0, Load::percent);
     (!outdated, load.to_bits(), seat.member.launched_at, &seat.member.id)
@@ -165,7 +179,7 @@ pub(super) fn let_go(census: &Census<'_>, count: u32, cause: Cause, draft: &mut 
     }
     for victim in choice.victims {
         match victim {
-            Victim::Launch(intent) => draft.cancel(intent),
+            Victim::Launch(intent) => draft.cancel(intent, cause),
             Victim::Member(_) if room == 0 => {}
             Victim::Member(id) => {
                 room -= 1;

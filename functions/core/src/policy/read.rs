@@ -13,13 +13,19 @@ use super::document::PolicyDocument;
 
 /// The largest policy text that is read. A standard SSM parameter holds 4 KB, an advanced one 8 KB.
 const LARGEST_TEXT: usize = 64 * 1024;
+/// Problems that a refusal tells at most. It is stored in HEAD and shown in every report while it holds, and a HEAD that
+/// outgrows DynamoDB's 400 KB can no longer be claimed.
+const PROBLEMS_TOLD: usize = 20;
+/// Bytes of a key, and of a message, that are kept: both can hold foreign text.
+const KEY_KEPT: usize = 128;
+const MESSAGE_KEPT: usize = 640;
 
 /// Why a policy text was refused. `Display` is one line; with miette's reporter it points into the text.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", one_line(.problems))]
 pub struct PolicyError {
     text: String,
-    /// Everything that is wrong, in the order of the text.
+    /// What is wrong, in the order of the text. If it is more than 20 things, the last says so.
     pub problems: Vec<Problem>,
 }
 
@@ -89,7 +95,7 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     let mut problems = Vec::new();
     let known = serde_json::to_value(PolicyDocument::default()).expect("the default policy is plain data");
     let value = without_unknown_keys(value, &known, "", &tree, &mut problems);
-    problems.extend(tree.repeated_keys());
+    problems.extend(tree.repeated_keys(PROBLEMS_TOLD + 1));
     let document: Option<PolicyDocument> = match serde_path_to_error::deserialize(&value) {
         Ok(document) => Some(document),
         Err(error) => {
@@ -99,7 +105,7 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
         }
     };
     if let Some(Err(report)) = document.as_ref().map(PolicyDocument::validate) {
-        problems.extend(report.iter().map(|(path, error)| {
+        problems.extend(report.iter().take(PROBLEMS_TOLD + 1).map(|(path, error)| {
             let key = path.to_string();
             tree.problem(&key, &with_range(&key, error.message()))
         }));
@@ -108,6 +114,10 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
         Some(document) if problems.is_empty() => Ok(document),
         Some(_) | None => {
             problems.sort_by_key(|problem| problem.span.start);
+            if problems.len() > PROBLEMS_TOLD {
+                problems.truncate(PROBLEMS_TOLD);
+                problems.push(whole(format!("more is wrong: only {PROBLEMS_TOLD} problems are told")));
+            }
             fail(problems)
         }
     }
@@ -142,23 +152,29 @@ fn whole(message: String) -> Problem {
 }
 
 fn syntax(text: &str, error: &serde_json::Error) -> Problem {
-    let start = offset(text, error.line(), error.column());
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
-    let (line, column) = (error.line(), error.column().max(1));
+    // serde_json's line and column are counted from 1, and its column in bytes: it may lie inside a character.
+    let before: usize = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    let at = text.floor_char_boundary(before + error.column().saturating_sub(1));
+    let start = text.floor_char_boundary(at.min(text.len().saturating_sub(1)));
     Problem {
         message: format!("the policy is not JSON: {said}"),
-        line,
-        column,
+        line: error.line(),
+        column: text[before..at].chars().count() + 1,
         span: start..start,
         ..whole(String::new())
     }
 }
 
-/// Byte offset of serde_json's line and column (both from 1; the column counts bytes).
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let before: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (before + column.saturating_sub(1)).min(text.len().saturating_sub(1))
+/// `text` in at most `most` bytes: its start and its end, since what is expected stands behind what was found.
+fn shortened(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let half = (most - 3) / 2;
+    let (start, end) = (text.floor_char_boundary(half), text.ceil_char_boundary(text.len() - half));
+    format!("{}...{}", &text[..start], &text[end..])
 }
 
 /// `value` without the keys that the document does not have, at any depth; each of them is a problem, and so is anything that
@@ -180,6 +196,9 @@ fn without_unknown_keys(
         let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
         if let Some(known) = known.get(&key) {
             kept.insert(key, without_unknown_keys(inner, known, &path, tree, problems));
+            continue;
+        }
+        if problems.len() > PROBLEMS_TOLD {
             continue;
         }
         let names: Vec<&str> = known.keys().map(String::as_str).collect();
@@ -234,7 +253,8 @@ impl<'a> Tree<'a> {
         } else {
             value.to_owned()
         };
-        Problem { key: key.to_owned(), value, message: message.to_owned(), line, column, span }
+        let (key, message) = (shortened(key, KEY_KEPT), shortened(message, MESSAGE_KEPT));
+        Problem { key, value, message, line, column, span }
     }
 
     /// Where the key at a dotted path stands, and where its value does.
@@ -263,8 +283,8 @@ impl<'a> Tree<'a> {
         Some((name, span(value)))
     }
 
-    /// Keys that stand twice in one object: which of them would count is nobody's guess.
-    fn repeated_keys(&self) -> Vec<Problem> {
+    /// Keys that stand twice in one object, `most` of them: which would count is nobody's guess.
+    fn repeated_keys(&self, most: usize) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut open: Vec<(String, &ast::Value<'_>)> = self.root.iter().map(|root| (String::new(), root)).collect();
         while let Some((path, value)) = open.pop() {
@@ -273,7 +293,9 @@ impl<'a> Tree<'a> {
             for property in &object.properties {
                 let name = property.name.as_str();
                 let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                if !seen.insert(name) {
+                // A long key around many others must not be held once for each of them.
+                let path = shortened(&path, KEY_KEPT);
+                if !seen.insert(name) && problems.len() < most {
                     let range = property.name.range();
                     problems.push(self.place(&path, "", "stands twice in the same object", range.start..range.end));
                 }
@@ -336,7 +358,6 @@ mod tests {
             (r#"{"scaling": {"scale_down_factor": 1}}"#, "scaling.scale_down_factor is 1: must be above 0 and below 1"),
             (r#"{"scaling": {"scale_up_factor": 1}}"#, "scaling.scale_up_factor is 1: must be above 1 and at most 10"),
             (r#"{"scaling": {"kind": "auto"}}"#, r#"scaling.kind is "auto": is not available yet"#),
-            (r#"{"drain": {"on_timeout": "wait"}}"#, "is not available yet"),
             (r#"{"cooldown_in": "2h"}"#, r#"cooldown_in is "2h": must be from 0s to 3600s"#),
             (
                 r#"{"cooldown_in": 300}"#,
@@ -390,5 +411,42 @@ mod tests {
         assert!(refusal(&"[".repeat(50_000)).contains("recursion limit"));
         assert!(refusal(&format!("{{\"mode\": \"{}\"}}", "x".repeat(LARGEST_TEXT))).contains("more than 65536 bytes"));
         assert!(refusal("{\"\u{1F600}\": 1}").contains("is not a key"));
+    }
+
+    #[test]
+    fn s11_a_refusal_stays_small_however_much_is_wrong() {
+        let many = |item: &dyn Fn(usize) -> String| (0..3_000).map(item).collect::<Vec<_>>().join(",");
+        let long = "\u{e4}".repeat(LARGEST_TEXT / 4);
+        for text in [
+            format!("{{{}}}", many(&|n| format!("\"{n}\": 0"))),
+            format!("{{{}}}", many(&|_| "\"mode\": 0".into())),
+            format!("{{\"{long}\": {{{}}}}}", many(&|_| "\"a\": {}".into())),
+            format!("{{\"launch\": {{\"zones\": [{}]}}}}", many(&|_| "\"\"".into())),
+        ] {
+            let error = Policy::parse(&text).unwrap_err();
+            assert_eq!(error.problems.len(), PROBLEMS_TOLD + 1);
+            assert!(error.to_string().contains("; more is wrong: only 20 problems are told"), "{error}");
+            assert!(error.to_string().len() < 24 * 1024, "{}", error.to_string().len());
+        }
+        for text in
+            [format!("{{\"{long}\": 1}}"), format!("{{\"mode\": \"{long}\"}}"), format!("{{\"mode\": [\"{long}\"]}}")]
+        {
+            assert!(refusal(&text).len() < 1_200, "{}", refusal(&text));
+        }
+        assert!(refusal(&format!("{{\"mode\": \"{long}\"}}")).contains("expected one of `active`"));
+    }
+
+    #[test]
+    fn z9_a_broken_text_is_pointed_at_between_its_characters() {
+        for (text, line, column, at) in
+            [("{\"\u{e4}\u{e4}\": x}", 1, 8, 9), ("\"a\u{1F600}", 1, 3, 2), ("{\n \"\u{e4}", 2, 3, 4), ("{\n", 2, 1, 1)]
+        {
+            let problem = &Policy::parse(text).unwrap_err().problems[0];
+            assert_eq!(
+                (problem.line, problem.column, problem.span.clone()),
+                (line, column, at..at),
+                "{text:?} {problem}"
+            );
+        }
     }
 }

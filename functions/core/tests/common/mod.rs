@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use muster_core::decide::{Decision, decide};
+use muster_core::group::{Head, TemplateRecord};
 use muster_core::health::{AgentState, Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec, Token};
 use muster_core::member::{InstanceId, Leaving, MemberState};
-use muster_core::plan::{Plan, Step};
+use muster_core::plan::{Departure, Plan, Step};
 use muster_core::policy::Policy;
 use muster_core::report::Rule;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
@@ -51,6 +52,7 @@ impl Group {
             members,
             intents: Vec::new(),
             fleet: None,
+            template_version: Some(1),
             policy_notice: None,
             policy_refused: false,
         };
@@ -107,7 +109,7 @@ impl Group {
     fn list_all(&mut self) {
         let list = self.snapshot.members.iter();
         self.snapshot.fleet =
-            Some(list.map(|member| FleetInstance { id: member.id.clone(), state: InstanceState::Running }).collect());
+            Some(list.map(|member| FleetInstance::plain(member.id.clone(), InstanceState::Running)).collect());
     }
 
     /// What EC2 says of one instance.
@@ -115,7 +117,7 @@ impl Group {
         self.but(|snapshot| {
             let fleet = snapshot.fleet.get_or_insert_default();
             fleet.retain(|instance| instance.id.0 != name);
-            fleet.push(FleetInstance { id: id(name), state });
+            fleet.push(FleetInstance::plain(id(name), state));
         })
     }
 
@@ -140,6 +142,7 @@ fn member(name: &str) -> Member {
         shard: Default::default(),
         zone: String::new(),
         template: String::new(),
+        template_version: 0,
         state: MemberState::Active,
         intended_at: ago(86_400),
         launched_at: ago(86_400),
@@ -155,15 +158,20 @@ pub(crate) fn pending(name: &str, launched_ago: u64) -> Member {
     Member { state: MemberState::Pending, intended_at: at, launched_at: at, first_answer: None, ..member(name) }
 }
 
+/// On its way out, with two minutes to drain.
+pub(crate) fn leaving(since_ago: u64, cause: Cause) -> Leaving {
+    Leaving { since: ago(since_ago), cause, timeout_ms: 120_000, wait: false }
+}
+
 /// A member that was asked to drain so many seconds ago, with two minutes to do so.
 pub(crate) fn draining(name: &str, since_ago: u64, cause: Cause) -> Member {
-    let leaving = Leaving { since: ago(since_ago), cause, timeout_ms: 120_000 };
+    let leaving = leaving(since_ago, cause);
     Member { state: MemberState::Draining(leaving), ..serving(name, 50.0) }
 }
 
 /// A member whose termination was claimed so many seconds ago.
 pub(crate) fn terminating(name: &str, since_ago: u64, cause: Cause) -> Member {
-    let leaving = Leaving { since: ago(since_ago), cause, timeout_ms: 120_000 };
+    let leaving = leaving(since_ago, cause);
     Member { state: MemberState::Terminating(leaving), ..serving(name, 50.0) }
 }
 
@@ -201,6 +209,16 @@ pub(crate) fn dead() -> Option<Health> {
     Some(silent(600, 60))
 }
 
+/// HEAD's record of the launches of a policy that names no template.
+pub(crate) fn untemplated(failures: u32, proven: bool) -> TemplateRecord {
+    TemplateRecord { failures, proven, ..TemplateRecord::default() }
+}
+
+/// Launches in a row that never answered, over all template versions.
+pub(crate) fn boot_failures(head: &Head) -> u32 {
+    head.templates.iter().map(|record| record.failures).sum()
+}
+
 /// A launch that is committed and not settled.
 pub(crate) fn open_launch(name: &str, attempt: u32) -> Intent {
     let spec = LaunchSpec {
@@ -209,11 +227,22 @@ pub(crate) fn open_launch(name: &str, attempt: u32) -> Intent {
         zone: String::new(),
         instance_type: String::new(),
         template: String::new(),
+        template_version: 0,
+        intent: IntentId(name.to_owned()),
         token: Token(name.to_owned()),
         replaces: None,
     };
     let id = IntentId(name.to_owned());
-    Intent { id, at: ago(5), cause: Cause::Load, policy: None, call: Call::Launch(spec), attempt, lease: None }
+    Intent {
+        id,
+        at: ago(5),
+        cause: Cause::Load,
+        policy: None,
+        call: Call::Launch(spec),
+        attempt,
+        lease: None,
+        first_leased_at: None,
+    }
 }
 
 /// An open launch that replaces `old`.
@@ -234,6 +263,16 @@ pub(crate) trait Asked {
     fn drains(&self) -> Vec<&str>;
     fn terminates(&self) -> Vec<(&str, Cause)>;
     fn cancels(&self) -> Vec<&str>;
+    /// Drains that are taken back.
+    fn takes_back(&self) -> Vec<&str>;
+    /// Orphans that are terminated.
+    fn sweeps(&self) -> Vec<&str>;
+    /// Members whose record is closed, and how.
+    fn closes(&self) -> Vec<(&str, Departure)>;
+    /// What a wait of this rule says; empty when none does.
+    fn waits_text(&self, rule: Rule) -> String;
+    /// What a remark of this rule says; empty when none does.
+    fn remark_text(&self, rule: Rule) -> String;
     fn waits_for(&self, rule: Rule) -> bool;
     fn remarks_on(&self, rule: Rule) -> bool;
     /// Desired after it, and the rule that bound it.
@@ -254,6 +293,7 @@ impl Asked for Decision {
         let ids = self.plan.steps.iter().filter_map(|step| match step {
             Step::Drain { id, .. } | Step::Terminate { id, .. } => Some(id),
             Step::Confirm { .. } | Step::Close { .. } | Step::Cancel { .. } | Step::Launch { .. } => None,
+            Step::TakeBack { .. } | Step::Sweep { .. } => None,
         });
         ids.map(|id| id.0.as_str()).collect()
     }
@@ -274,6 +314,32 @@ impl Asked for Decision {
     fn cancels(&self) -> Vec<&str> {
         let steps = self.plan.steps.iter();
         steps.filter_map(|s| if let Step::Cancel { intent } = s { Some(intent.0.as_str()) } else { None }).collect()
+    }
+
+    fn takes_back(&self) -> Vec<&str> {
+        let steps = self.plan.steps.iter();
+        steps.filter_map(|step| if let Step::TakeBack { id } = step { Some(id.0.as_str()) } else { None }).collect()
+    }
+
+    fn sweeps(&self) -> Vec<&str> {
+        let steps = self.plan.steps.iter();
+        steps.filter_map(|step| if let Step::Sweep { id, .. } = step { Some(id.0.as_str()) } else { None }).collect()
+    }
+
+    fn closes(&self) -> Vec<(&str, Departure)> {
+        let steps = self.plan.steps.iter().filter_map(|step| match step {
+            Step::Close { id, departure } => Some((id.0.as_str(), *departure)),
+            _ => None,
+        });
+        steps.collect()
+    }
+
+    fn waits_text(&self, rule: Rule) -> String {
+        self.report.waits.iter().find(|wait| wait.rule == rule).map(|wait| wait.text.clone()).unwrap_or_default()
+    }
+
+    fn remark_text(&self, rule: Rule) -> String {
+        self.report.remarks.iter().find(|said| said.rule == rule).map(|said| said.text.clone()).unwrap_or_default()
     }
 
     fn waits_for(&self, rule: Rule) -> bool {
@@ -315,6 +381,8 @@ pub(crate) fn claim(snapshot: &Snapshot, plan: &Plan) -> Snapshot {
             }
             Step::Close { id, .. } => next.members.retain(|member| member.id != *id),
             Step::Drain { id, leaving } => state(id, MemberState::Draining(leaving.clone())),
+            Step::TakeBack { id } => state(id, MemberState::Active),
+            Step::Sweep { intent, .. } => next.intents.push(intent.clone()),
             Step::Terminate { id, leaving, intent, .. } => {
                 state(id, MemberState::Terminating(leaving.clone()));
                 next.intents.push(intent.clone());
@@ -335,14 +403,13 @@ pub(crate) fn carry_out(snapshot: &mut Snapshot) {
                 if intent.cause == Cause::Load {
                     snapshot.head.launch_accepted_at = Some(snapshot.now);
                 }
-                snapshot
-                    .fleet
-                    .get_or_insert_default()
-                    .push(FleetInstance { id: id(&name), state: InstanceState::Running });
+                snapshot.fleet.get_or_insert_default().push(FleetInstance::plain(id(&name), InstanceState::Running));
                 snapshot.members.push(Member {
                     intended_at: intent.at,
                     launched_at: snapshot.now,
                     zone: spec.zone,
+                    template: spec.template,
+                    template_version: spec.template_version,
                     shard: spec.shard,
                     replaces: spec.replaces,
                     ..pending(&name, 0)

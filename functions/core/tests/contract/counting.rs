@@ -3,7 +3,7 @@
 use crate::common::*;
 use muster_core::intent::Cause;
 use muster_core::member::InstanceId;
-use muster_core::plan::Step;
+use muster_core::plan::{Departure, Step};
 use muster_core::report::Rule;
 use muster_core::snapshot::{InstanceState, Member};
 
@@ -63,7 +63,7 @@ fn c4_every_cycle_brings_actual_to_desired_without_a_scaling_decision() {
 #[test]
 fn c4_a_lost_instance_is_closed_and_relaunched() {
     let decision = Group::example().ec2_says("i-2", InstanceState::Terminated).decide();
-    assert!(decision.plan.steps.contains(&Step::Close { id: InstanceId::from("i-2"), lost: true }));
+    assert!(decision.plan.steps.contains(&Step::Close { id: InstanceId::from("i-2"), departure: Departure::Lost }));
     assert_eq!((decision.launches(), decision.verdict()), (1, (4, Rule::Z1)));
 }
 

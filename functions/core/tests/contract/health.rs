@@ -2,10 +2,10 @@
 
 use crate::common::*;
 use muster_core::decide::decide;
-use muster_core::group::{RateLog, Sightings};
+use muster_core::group::{Breaker, RateLog, Sightings};
 use muster_core::health::{Health, Seen};
 use muster_core::intent::{Call, Cause};
-use muster_core::plan::Step;
+use muster_core::plan::{Departure, Step};
 use muster_core::policy::Limit;
 use muster_core::report::Rule;
 use muster_core::snapshot::InstanceState;
@@ -21,6 +21,11 @@ fn half_dead(n: usize, gone: usize) -> Group {
         group = group.whose(&format!("i-{k}"), |m| m.health = dead());
     }
     group
+}
+
+/// A breaker of this width, in whose present interval, so many seconds old, so many replacements have begun.
+fn open(width: u32, since: u64, begun: u32) -> Option<Breaker> {
+    Some(Breaker { since: ago(600), width, begun: (ago(since), begun) })
 }
 
 #[test]
@@ -100,16 +105,18 @@ fn h3_when_many_are_silent_together_one_is_replaced_in_an_interval() {
         let decision = half_dead(n, gone).with(|p| p.max_unhealthy_percent = percent).decide();
         assert_eq!(replaces(&decision).len(), replaced, "{gone} of {n}");
         assert_eq!(decision.remarks_on(Rule::H3), replaced < gone.min(2));
-        assert_eq!(decision.plan.head.repaired_at, Some(NOW));
+        let begun = decision.plan.head.breaker.map(|breaker| breaker.begun);
+        assert_eq!(begun, (replaced < gone.min(2)).then_some((NOW, 1)));
     }
     let breaker = || half_dead(5, 2).with(|p| p.max_unhealthy_percent = 34);
     for (since, replaced) in [(59, 0), (60, 1)] {
-        let decision = breaker().but(|s| s.head.repaired_at = Some(ago(since))).decide();
+        let decision = breaker().but(|s| s.head.breaker = open(1, since, 1)).decide();
         assert_eq!(replaces(&decision).len(), replaced, "{since} s after the last");
         assert!(decision.waits_for(Rule::H3));
-        assert_eq!(decision.plan.head.repaired_at, Some(if replaced == 1 { NOW } else { ago(since) }));
+        let begun = if replaced == 1 { (NOW, 1) } else { (ago(since), 1) };
+        assert_eq!(decision.plan.head.breaker.map(|breaker| breaker.begun), Some(begun));
     }
-    let wide = half_dead(5, 2).but(|s| s.head.repaired_at = Some(ago(1))).decide();
+    let wide = half_dead(5, 2).but(|s| s.head.breaker = open(1, 1, 1)).decide();
     assert_eq!(replaces(&wide).len(), 2, "the interval is the breaker's alone");
     let under_way = breaker().but(|s| s.intents = vec![open_replacement("l-1", "i-1")]).decide();
     assert_eq!(replaces(&under_way).len(), 0, "width is one");
@@ -150,7 +157,7 @@ fn h4_who_was_terminated_first_is_replaced_next_and_counts_until_the_new_one_ans
     world.sweep.as_mut().unwrap().slot = NOW;
     let third = decide(&world, &group.policy);
     assert_eq!((third.lets_go().len(), third.launches()), (0, 0), "i-1 is gone, its replacement boots");
-    assert!(third.plan.steps.contains(&Step::Close { id: id("i-1"), lost: false }));
+    assert!(third.plan.steps.contains(&Step::Close { id: id("i-1"), departure: Departure::Ended }));
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn h4_replacements_stay_inside_the_rate_limits() {
     for decision in [launch, at_max, pair] {
         assert!(decision.plan.is_empty(), "{:?}", decision.report.actions);
         assert!(decision.waits_for(Rule::F8));
-        assert_eq!(decision.plan.head.repaired_at, None, "nothing was begun");
+        assert_eq!(decision.plan.head.breaker, None, "nothing was begun");
     }
 }
 
@@ -219,8 +226,9 @@ fn h7_ec2s_word_that_an_instance_is_gone_outranks_everything() {
         (InstanceState::Running, false),
     ] {
         let decision = Group::example().ec2_says("i-2", state).decide();
-        let closed = decision.plan.steps.contains(&Step::Close { id: id("i-2"), lost: true });
-        assert_eq!((closed, decision.launches()), (gone, usize::from(gone)), "{state:?}");
+        let closed = decision.plan.steps.contains(&Step::Close { id: id("i-2"), departure: Departure::Lost });
+        let replaced = gone || state.is_stopped();
+        assert_eq!((closed, decision.launches()), (gone, usize::from(replaced)), "{state:?}");
         assert_eq!(decision.remarks_on(Rule::H7), gone);
     }
 }
@@ -253,11 +261,15 @@ fn h7_not_found_is_that_word_only_three_times_over_an_hour() {
 fn h7_who_was_told_to_end_is_not_lost() {
     let group = Group::example().and([terminating("i-9", 30, Cause::Load)]);
     let decision = group.ec2_says("i-9", InstanceState::Terminated).decide();
-    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), lost: false }]);
+    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), departure: Departure::Ended }]);
     assert!(!decision.remarks_on(Rule::H7));
     let drained = Group::example().and([draining("i-9", 30, Cause::Load)]);
     let decision = drained.ec2_says("i-9", InstanceState::Terminated).decide();
-    assert_eq!(decision.plan.steps, [Step::Close { id: id("i-9"), lost: true }], "a drain that dies is over");
+    assert_eq!(
+        decision.plan.steps,
+        [Step::Close { id: id("i-9"), departure: Departure::Lost }],
+        "a drain that dies is over"
+    );
 }
 
 #[test]

@@ -116,12 +116,17 @@ fn a_shard_that_is_full_gets_nobody() {
 
 #[test]
 fn l8_who_never_answers_in_time_is_terminated_replaced_and_counted() {
-    let group = |age| Group::of(&[50.0; 3]).and([pending("i-9", age)]).desired(4).but(|s| s.head.boot_failures = 1);
+    let group = |age| {
+        Group::of(&[50.0; 3])
+            .and([pending("i-9", age)])
+            .desired(4)
+            .but(|s| s.head.templates = vec![untemplated(1, true)])
+    };
     let early = group(599).decide();
     assert!(early.plan.is_empty(), "{:?}", early.report.actions);
     let late = group(600).decide();
     assert_eq!(late.terminates(), [("i-9", Cause::BootTimeout)]);
-    assert_eq!((late.launches(), late.plan.head.boot_failures), (1, 2));
+    assert_eq!((late.launches(), boot_failures(&late.plan.head)), (1, 2));
     assert!(late.remarks_on(Rule::L8));
 }
 
@@ -133,7 +138,7 @@ fn l8_the_boot_clock_stands_still_while_all_who_ever_answered_are_silent() {
     }
     let decision = dark.decide();
     assert_eq!(decision.terminates(), []);
-    let span = decision.plan.head.dark.unwrap();
+    let span = decision.plan.head.dark[0];
     assert!((span.since, span.until, span.lasts) == (NOW, NOW, true));
     // It was dark for 200 of the 700 s; then one answers again.
     let after = |launched_ago| {
@@ -145,7 +150,7 @@ fn l8_the_boot_clock_stands_still_while_all_who_ever_answered_are_silent() {
     };
     assert_eq!(after(700).decide().terminates(), [], "500 s of light");
     assert_eq!(after(800).decide().terminates(), [("i-9", Cause::BootTimeout)], "600 s of light");
-    assert!(!after(700).decide().plan.head.dark.unwrap().lasts);
+    assert!(!after(700).decide().plan.head.dark[0].lasts);
 }
 
 #[test]
@@ -154,7 +159,7 @@ fn l8_a_new_darkness_begins_when_the_light_goes_out_again() {
     for (at, dark) in [(100, true), (90, true), (80, false), (20, true), (10, true)] {
         head.remember_darkness(ago(at), dark);
     }
-    let span = head.dark.unwrap();
+    let span = head.dark[1];
     assert_eq!((span.since, span.until, span.lasts), (ago(20), ago(10), true));
     assert_eq!(head.lit_since(ago(50), NOW), seconds_of(30), "it is still dark");
     head.remember_darkness(ago(5), false);
@@ -174,10 +179,10 @@ fn l8_a_first_answer_is_written_down_measured_and_ends_the_row_of_failures() {
     let group = Group::of(&[50.0; 3]).and([pending("i-9", 45)]).desired(4);
     let group = group.whose("i-9", |m| m.health = Some(answering(10.0)));
     let group = group.whose("i-9", |m| m.health.as_mut().unwrap().first_answer = Some(ago(5)));
-    let group = group.but(|s| s.head.boot_failures = 2);
+    let group = group.but(|s| s.head.templates = vec![untemplated(2, false)]);
     let decision = group.decide();
     assert_eq!(decision.plan.steps, [Step::Confirm { id: id("i-9"), first_answer: ago(5) }]);
-    assert_eq!((decision.plan.head.boot_failures, &decision.plan.head.boot_times_ms[..]), (0, &[40_000][..]));
+    assert_eq!((boot_failures(&decision.plan.head), &decision.plan.head.boot_times_ms[..]), (0, &[40_000][..]));
     assert_eq!((decision.report.counts.warming, decision.report.counts.pending), (1, 0));
 }
 

@@ -58,7 +58,7 @@ fn o1_out_only_launches_and_lets_nobody_go() {
     assert_eq!((excess.verdict(), excess.plan.is_empty(), excess.waits_for(Rule::O1)), ((8, Rule::Z5), true, true));
     let unhealthy = out(Group::example().whose("i-1", |m| m.health = dead()));
     assert_eq!((unhealthy.plan.is_empty(), unhealthy.waits_for(Rule::O1)), (true, true));
-    assert_eq!(unhealthy.plan.head.repaired_at, None);
+    assert_eq!(unhealthy.plan.head.breaker, None);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn o1_out_only_neither_counts_nor_fills_the_place_of_whom_it_keeps() {
     let group = Group::of(&[50.0; 3]).and([pending("i-9", 700)]).desired(4).bounds(2, 4);
     let decision = group.with(in_mode(Mode::OutOnly)).decide();
     assert!(decision.plan.is_empty(), "{:?}", decision.report.actions);
-    assert_eq!((decision.plan.head.boot_failures, &decision.plan.head.terminations), (0, &RateLog::default()));
+    assert_eq!((boot_failures(&decision.plan.head), &decision.plan.head.terminations), (0, &RateLog::default()));
     assert_eq!(decision.report.withheld, ["terminate i-9 (boot timeout)"]);
 }
 
@@ -85,16 +85,17 @@ fn o1_observe_says_what_it_would_do_and_changes_nothing_but_what_it_saw() {
     assert_eq!((idle.report.desired.after, idle.plan.head.desired, idle.plan.head.scale_in_at), (2, 4, None));
     assert_eq!(idle.plan.head.terminations, RateLog::default());
 
-    let seen = busy().with(in_mode(Mode::Observe)).but(|s| s.head.boot_failures = 1).decide().plan.head;
-    assert_eq!((seen.boot_failures, seen.boot_times_ms.len(), seen.repaired_at), (0, 1, None));
+    let seen =
+        busy().with(in_mode(Mode::Observe)).but(|s| s.head.templates = vec![untemplated(1, false)]).decide().plan.head;
+    assert_eq!((boot_failures(&seen), seen.boot_times_ms.len(), seen.breaker), (0, 1, None));
     let unbooted = Group::example().and([pending("i-9", 700)]).with(in_mode(Mode::Observe)).decide().plan.head;
-    assert_eq!(unbooted.boot_failures, 0, "withheld, so it has not failed yet");
+    assert_eq!(boot_failures(&unbooted), 0, "withheld, so it has not failed yet");
 
     let mut dark = Group::of(&[50.0; 2]).with(in_mode(Mode::Observe));
     for name in ["i-1", "i-2"] {
         dark = dark.whose(name, |m| m.health = dead());
     }
-    assert!(dark.decide().plan.head.dark.is_some());
+    assert!(!dark.decide().plan.head.dark.is_empty());
     let absent = Group::example().ec2_omits("i-1").with(in_mode(Mode::Observe)).decide();
     assert_eq!(absent.plan.head.not_found.len(), 1);
 }

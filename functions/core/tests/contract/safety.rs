@@ -14,9 +14,11 @@ fn s1_actual_never_exceeds_max() {
     let decision = pair.decide();
     assert_eq!((decision.report.counts.actual, decision.launches()), (5, 0));
     assert!(decision.waits_for(Rule::S1));
-    // Who drains is not actual, and does not take a place.
-    let draining = Group::of(&[90.0; 4]).and([draining("i-9", 5, Cause::Load)]).decide();
-    assert_eq!(draining.launches(), 4);
+    // Who drains is not actual, and does not take a place; who is taken back does (D4).
+    let group = Group::of(&[90.0; 4]).and([draining("i-9", 5, Cause::Leaving)]);
+    assert_eq!(group.decide().launches(), 4);
+    let taken = Group::of(&[90.0; 4]).and([draining("i-9", 5, Cause::Load)]).decide();
+    assert_eq!((taken.takes_back(), taken.launches()), (vec!["i-9"], 3));
 }
 
 #[test]

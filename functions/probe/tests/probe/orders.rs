@@ -39,6 +39,7 @@ async fn an_answer_says_what_the_agent_said_and_gives_its_cursor_back() {
         load: Some(42.5),
         cursor: 9,
         unregistered: false,
+        protected: false,
     };
     assert_eq!(observe(&probe(PATIENCE), &target).await, Observation::Answered(expected));
     let facts = agent.facts();

@@ -1,0 +1,64 @@
+//! A policy's text. What is accepted is valid, and means the same when it is written again; what is refused is refused
+//! with places inside the text, and in a message that a table can hold.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use muster_core::policy::{Limit, Policy, PolicyDocument, PolicyError};
+
+/// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
+const LONGEST_REFUSAL: usize = 32 * 1024;
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    muster_fuzz::mutate(data, size, max_size, seed)
+});
+
+fuzz_target!(|text: &str| {
+    match Policy::parse(text) {
+        Ok(policy) => {
+            is_valid(&policy);
+            let document: PolicyDocument = serde_json::from_str(text).expect("it has just been read");
+            for written in [serde_json::to_string(&document), serde_json::to_string_pretty(&document)] {
+                let written = written.expect("a policy is plain data");
+                assert_eq!(Policy::parse(&written).as_ref().ok(), Some(&policy), "{written}");
+            }
+        }
+        Err(refusal) => tells(text, &refusal),
+    }
+});
+
+/// The ranges that the README names (Z9).
+fn is_valid(policy: &Policy) {
+    let rule = policy.threshold;
+    let limit = |limit: Limit| limit.percent <= 10_000 && (1..=10_000).contains(&limit.at_least);
+    let holds = [
+        (1..=policy.max).contains(&policy.min) && policy.max <= 10_000,
+        rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0,
+        rule.up_factor > 1.0 && rule.up_factor <= 10.0,
+        rule.down_factor > 0.0 && rule.down_factor < 1.0,
+        (1..=3_600).contains(&policy.sweep_interval.as_secs()),
+        policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
+        policy.min_available_percent <= 100 && (1..=100).contains(&policy.max_unhealthy_percent),
+        limit(policy.out.limit) && limit(policy.inward.limit) && limit(policy.max_replacing),
+        policy.launch.zones.len() <= 16 && policy.launch.instance_types.len() <= 32,
+        policy.boot_timeout.as_secs() >= 1 && policy.unhealthy_after.as_secs() >= 1,
+    ];
+    assert!(holds.iter().all(|holds| *holds), "{holds:?} {policy:?}");
+}
+
+fn tells(text: &str, refusal: &PolicyError) {
+    assert!(!refusal.problems.is_empty());
+    assert!(refusal.to_string().len() <= LONGEST_REFUSAL, "{} bytes: {text:?}", refusal.to_string().len());
+    for problem in &refusal.problems {
+        // The end of the text is a place, too, and so is the line after a last line break.
+        assert!((1..=text.matches('\n').count() + 1).contains(&problem.line), "{problem}");
+        assert!(problem.column >= 1, "{problem}");
+    }
+    for label in refusal.labels().into_iter().flatten() {
+        assert!(label.offset() <= text.len() && text.is_char_boundary(label.offset()), "{label:?}: {refusal}");
+    }
+    let mut shown = String::new();
+    let handler = GraphicalReportHandler::new_themed(GraphicalTheme::none()).with_wrap_lines(false);
+    handler.render_report(&mut shown, refusal).expect("a String takes it");
+    assert!(!shown.is_empty());
+}
