@@ -26,5 +26,6 @@ mod probe;
 mod settings;
 mod visit;
 
+pub use connection::{Connect, Tcp};
 pub use probe::GrpcProbe;
 pub use settings::Settings;
