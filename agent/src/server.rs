@@ -10,6 +10,7 @@ use muster_proto::FILE_DESCRIPTOR_SET;
 use muster_proto::v1::monitor_c_server::MonitorCServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tonic_reflection::server::Builder;
@@ -64,15 +65,11 @@ impl Health {
     }
 }
 
-/// Prepares the server: its future serves until `shutdown`, then waits for the calls in flight.
+/// Everything that the agent serves, with its limits, for whatever connections come; and what tells its health.
 ///
 /// # Errors
 /// When the descriptors for reflection are broken, which a test would have seen.
-pub async fn serve(
-    listener: TcpListener,
-    service: Service,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(Health, impl Future<Output = Result<(), ServerError>>), ServerError> {
+pub async fn router(service: Service) -> Result<(Health, Router), ServerError> {
     let monitor = MonitorCServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let (reporter, health) = health_reporter();
     reporter.set_serving::<MonitorCServer<Service>>().await;
@@ -96,7 +93,20 @@ pub async fn serve(
         .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_MESSAGE_BYTES))
         // Python's and older tools' reflection clients still ask for the alpha version.
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE_BYTES));
+    Ok((Health(reporter), router))
+}
+
+/// Prepares the server: its future serves until `shutdown`, then waits for the calls in flight.
+///
+/// # Errors
+/// As [`router`].
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(Health, impl Future<Output = Result<(), ServerError>>), ServerError> {
+    let (health, router) = router(service).await?;
     let connections = Connections::new(listener, MAX_CONNECTIONS);
     let serving = async move { Ok(router.serve_with_incoming_shutdown(connections, shutdown).await?) };
-    Ok((Health(reporter), serving))
+    Ok((health, serving))
 }
