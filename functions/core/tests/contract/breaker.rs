@@ -108,7 +108,8 @@ fn h3_what_a_replacement_proves_counts_on_every_sweep() {
 
 /// Twelve in two zones, six each; the first three of zone a are dead, which is a quarter of the group.
 fn zone_dead() -> Group {
-    let mut group = Group::of(&[50.0; 12]).bounds(2, 40).with(|p| p.max_replacing = Limit { percent: 100, at_least: 1 });
+    let mut group =
+        Group::of(&[50.0; 12]).bounds(2, 40).with(|p| p.max_replacing = Limit { percent: 100, at_least: 1 });
     group = group.with(|p| p.launch.zones = vec!["a".into(), "b".into()]);
     for n in 1..=12 {
         group = group.whose(&format!("i-{n}"), |m| m.zone = if n <= 6 { "a".into() } else { "b".into() });

@@ -91,7 +91,8 @@ fn drains(name: &str, since_ago: u64, cause: Cause, agent: AgentState, delivered
 }
 
 fn waited_for(since_ago: u64, health: Option<Health>) -> Group {
-    let patient = MemberState::Draining(muster_core::member::Leaving { wait: true, ..leaving(since_ago, Cause::Bounds) });
+    let patient =
+        MemberState::Draining(muster_core::member::Leaving { wait: true, ..leaving(since_ago, Cause::Bounds) });
     Group::example().and([draining("i-9", 0, Cause::Bounds)]).whose("i-9", |m| (m.state, m.health) = (patient, health))
 }
 
