@@ -140,7 +140,7 @@ fn h3_it_is_kept_per_zone() {
 #[test]
 fn h3_a_zones_breaker_counts_who_is_under_way_there_and_closes() {
     let busy = zone_dead().but(|s| s.intents = vec![open_replacement("l-1", "i-2")]);
-    assert_eq!(busy.clone().decide().launches_for(Cause::Unhealthy), 0);
+    assert_eq!(busy.decide().launches_for(Cause::Unhealthy), 0);
     let elsewhere = busy.whose("i-7", |m| m.health = dead()).decide();
     assert_eq!(elsewhere.launches_for(Cause::Unhealthy), 1, "its width counts zone a alone");
     let healed = zone_dead().whose("i-1", |m| m.health = Some(answering(50.0)));

@@ -15,14 +15,14 @@ use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot};
 /// The instance carries the tag.
 fn tagged(name: &'static str) -> impl Fn(&mut Snapshot) {
     move |snapshot| {
-        let fleet = snapshot.fleet.as_mut().unwrap().iter_mut();
+        let fleet = snapshot.fleet.as_mut().expect("EC2 was asked").iter_mut();
         fleet.filter(|listed| listed.id.0 == name).for_each(|listed| listed.protected = true);
     }
 }
 
 /// The agent says so.
 fn says_protected(member: &mut Member) {
-    member.health.as_mut().unwrap().protected = true;
+    member.health.as_mut().expect("it was swept").protected = true;
 }
 
 #[test]

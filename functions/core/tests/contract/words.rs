@@ -9,12 +9,12 @@ use muster_core::report::Rule;
 use muster_core::snapshot::{Member, Snapshot};
 
 fn says(agent: AgentState) -> impl Fn(&mut Member) {
-    move |member| member.health.as_mut().unwrap().agent = Some(agent)
+    move |member| member.health.as_mut().expect("it was swept").agent = Some(agent)
 }
 
 /// Silent for so many seconds; its last word was that it restarts.
 fn restarting(since_ago: u64) -> impl Fn(&mut Member) {
-    let sweeps = u32::try_from(since_ago / 10).unwrap();
+    let sweeps = u32::try_from(since_ago / 10).expect("a test is short");
     move |member| member.health = Some(Health { agent: Some(AgentState::Restarting), ..silent(since_ago, sweeps) })
 }
 
