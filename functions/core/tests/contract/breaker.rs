@@ -108,7 +108,8 @@ fn h3_what_a_replacement_proves_counts_on_every_sweep() {
 
 /// Twelve in two zones, six each; the first three of zone a are dead, which is a quarter of the group.
 fn zone_dead() -> Group {
-    let mut group = Group::of(&[50.0; 12]).bounds(2, 40).with(|p| p.max_replacing = Limit { percent: 100, at_least: 1 });
+    let mut group =
+        Group::of(&[50.0; 12]).bounds(2, 40).with(|p| p.max_replacing = Limit { percent: 100, at_least: 1 });
     group = group.with(|p| p.launch.zones = vec!["a".into(), "b".into()]);
     for n in 1..=12 {
         group = group.whose(&format!("i-{n}"), |m| m.zone = if n <= 6 { "a".into() } else { "b".into() });
@@ -139,7 +140,7 @@ fn h3_it_is_kept_per_zone() {
 #[test]
 fn h3_a_zones_breaker_counts_who_is_under_way_there_and_closes() {
     let busy = zone_dead().but(|s| s.intents = vec![open_replacement("l-1", "i-2")]);
-    assert_eq!(busy.clone().decide().launches_for(Cause::Unhealthy), 0);
+    assert_eq!(busy.decide().launches_for(Cause::Unhealthy), 0);
     let elsewhere = busy.whose("i-7", |m| m.health = dead()).decide();
     assert_eq!(elsewhere.launches_for(Cause::Unhealthy), 1, "its width counts zone a alone");
     let healed = zone_dead().whose("i-1", |m| m.health = Some(answering(50.0)));

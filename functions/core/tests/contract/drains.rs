@@ -15,14 +15,14 @@ use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot};
 /// The instance carries the tag.
 fn tagged(name: &'static str) -> impl Fn(&mut Snapshot) {
     move |snapshot| {
-        let fleet = snapshot.fleet.as_mut().unwrap().iter_mut();
+        let fleet = snapshot.fleet.as_mut().expect("EC2 was asked").iter_mut();
         fleet.filter(|listed| listed.id.0 == name).for_each(|listed| listed.protected = true);
     }
 }
 
 /// The agent says so.
 fn says_protected(member: &mut Member) {
-    member.health.as_mut().unwrap().protected = true;
+    member.health.as_mut().expect("it was swept").protected = true;
 }
 
 #[test]
@@ -91,7 +91,8 @@ fn drains(name: &str, since_ago: u64, cause: Cause, agent: AgentState, delivered
 }
 
 fn waited_for(since_ago: u64, health: Option<Health>) -> Group {
-    let patient = MemberState::Draining(muster_core::member::Leaving { wait: true, ..leaving(since_ago, Cause::Bounds) });
+    let patient =
+        MemberState::Draining(muster_core::member::Leaving { wait: true, ..leaving(since_ago, Cause::Bounds) });
     Group::example().and([draining("i-9", 0, Cause::Bounds)]).whose("i-9", |m| (m.state, m.health) = (patient, health))
 }
 

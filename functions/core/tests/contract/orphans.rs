@@ -178,7 +178,9 @@ fn v3_however_many_all_are_gone_in_the_end() {
     let mut swept = Vec::new();
     for _ in 0..(30 * 6) {
         let plan = group.decide().plan;
-        swept.extend(plan.steps.iter().filter_map(|s| if let Step::Sweep { id, .. } = s { Some(id.clone()) } else { None }));
+        swept.extend(
+            plan.steps.iter().filter_map(|s| if let Step::Sweep { id, .. } = s { Some(id.clone()) } else { None }),
+        );
         group.snapshot = claim(&group.snapshot, &plan);
         carry_out(&mut group.snapshot);
         sweep(&mut group.snapshot, seconds_of(10), 200.0);
@@ -191,7 +193,10 @@ fn o1_v3_where_nothing_may_be_ended_nothing_is_swept() {
     let mode = |mode| orphan().with(|p| p.mode = mode).decide();
     for of in [Mode::OutOnly, Mode::Observe] {
         let decision = mode(of);
-        assert_eq!((decision.plan.is_empty(), &decision.report.withheld[..]), (true, &["terminate i-x (orphan)".into()][..]));
+        assert_eq!(
+            (decision.plan.is_empty(), &decision.report.withheld[..]),
+            (true, &["terminate i-x (orphan)".into()][..])
+        );
         assert_eq!(decision.plan.head.orphan_swept_at, None, "{of:?}");
     }
     let paused = mode(Mode::Paused);

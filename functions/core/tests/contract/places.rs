@@ -132,7 +132,10 @@ fn l4_with_every_place_scarce_it_waits_and_desired_stays() {
     // The last place is being tried.
     let tried = places(2).but(|s| s.head.capacity = all()).but(|s| s.head.capacity[1].until = NOW);
     let tried = tried.but(|s| s.intents = vec![open_at("b", "small")]).decide();
-    assert_eq!(tried.waits_text(Rule::L4), "1 of 1 launches wait: EC2 had no capacity anywhere, one launch tries first");
+    assert_eq!(
+        tried.waits_text(Rule::L4),
+        "1 of 1 launches wait: EC2 had no capacity anywhere, one launch tries first"
+    );
 }
 
 #[test]

@@ -44,10 +44,7 @@ fn l1_a_launch_names_its_version_and_waits_while_that_is_unknown() {
     assert_eq!(versions(&versioned(2).decide()), [2, 2]);
     let unknown = versioned(2).but(|s| s.template_version = None).decide();
     assert_eq!((unknown.plan.is_empty(), unknown.verdict()), (true, (6, Rule::Z1)));
-    assert_eq!(
-        unknown.waits_text(Rule::L1),
-        "2 of 2 launches wait: the launch template's version is not known"
-    );
+    assert_eq!(unknown.waits_text(Rule::L1), "2 of 2 launches wait: the launch template's version is not known");
     let replaced = versioned(0).but(|s| s.template_version = None).whose("i-1", |m| m.health = dead()).decide();
     assert!(replaced.plan.is_empty() && replaced.waits_for(Rule::L1));
     // One that the policy names, or no template at all, needs nobody to be asked.
@@ -116,7 +113,8 @@ fn l8_a_new_version_an_edited_policy_or_an_answer_clears_it() {
 
 #[test]
 fn l8_a_failure_counts_only_when_its_termination_is_claimed() {
-    let late = || versioned(1).and([unanswered("i-9", 600, 2)]).desired(5).but(|s| s.head.policy = Some(PolicyVersion(7)));
+    let late =
+        || versioned(1).and([unanswered("i-9", 600, 2)]).desired(5).but(|s| s.head.policy = Some(PolicyVersion(7)));
     let head = late().decide().plan.head;
     let noted = &head.templates[0];
     assert_eq!((noted.failures, noted.policy, noted.proven), (1, Some(PolicyVersion(7)), false));

@@ -9,12 +9,12 @@ use muster_core::report::Rule;
 use muster_core::snapshot::{Member, Snapshot};
 
 fn says(agent: AgentState) -> impl Fn(&mut Member) {
-    move |member| member.health.as_mut().unwrap().agent = Some(agent)
+    move |member| member.health.as_mut().expect("it was swept").agent = Some(agent)
 }
 
 /// Silent for so many seconds; its last word was that it restarts.
 fn restarting(since_ago: u64) -> impl Fn(&mut Member) {
-    let sweeps = u32::try_from(since_ago / 10).unwrap();
+    let sweeps = u32::try_from(since_ago / 10).expect("a test is short");
     move |member| member.health = Some(Health { agent: Some(AgentState::Restarting), ..silent(since_ago, sweeps) })
 }
 
@@ -47,7 +47,9 @@ fn h6_only_by_the_word_of_the_latest_sweep_that_may_be_judged() {
     for spoil in others {
         assert!(group().but(spoil).decide().drains().is_empty());
     }
-    for agent in [AgentState::Starting, AgentState::Serving, AgentState::Draining, AgentState::Drained, AgentState::Restarting] {
+    for agent in
+        [AgentState::Starting, AgentState::Serving, AgentState::Draining, AgentState::Drained, AgentState::Restarting]
+    {
         let decision = Group::example().whose("i-2", says(agent)).decide();
         assert_eq!((decision.drains().len(), decision.remarks_on(Rule::H6)), (0, false), "{agent:?}");
     }
@@ -59,7 +61,8 @@ fn h6_f8_those_that_go_are_paced() {
     let decision = all.decide();
     assert_eq!((decision.drains(), decision.waits_for(Rule::F8)), (vec!["i-1", "i-2"], true), "half of four");
     // Some of them Pending: an agent that has just begun to answer may say so, too.
-    let young = Member { health: Some(Health { agent: Some(AgentState::Leaving), ..answering(1.0) }), ..pending("i-9", 50) };
+    let young =
+        Member { health: Some(Health { agent: Some(AgentState::Leaving), ..answering(1.0) }), ..pending("i-9", 50) };
     let young = Group::of(&[50.0; 3]).and([young]).desired(4).decide();
     assert_eq!((young.drains(), young.plan.steps.len()), (vec!["i-9"], 3), "confirmed, drained, replaced");
 }
@@ -87,7 +90,8 @@ fn h6_the_silence_of_a_restart_is_excused_for_grace_and_unhealthy_after() {
     // It says what it will do, nothing else: silence without such a word, and failing while it answers, are not excused.
     let silent_only = Group::example().whose("i-2", |m| m.health = Some(silent(100, 10))).decide();
     assert_eq!(silent_only.launches(), 1);
-    let fails = Group::example().whose("i-2", |m| m.health = Some(failing(100, 10))).whose("i-2", says(AgentState::Restarting));
+    let fails =
+        Group::example().whose("i-2", |m| m.health = Some(failing(100, 10))).whose("i-2", says(AgentState::Restarting));
     assert_eq!(fails.decide().launches(), 1);
     let victim = Group::example().whose("i-2", restarting(100)).bounds(1, 3).decide();
     assert_eq!(victim.drains().len() + victim.terminates().len(), 1);
@@ -96,7 +100,8 @@ fn h6_the_silence_of_a_restart_is_excused_for_grace_and_unhealthy_after() {
 
 #[test]
 fn h6_many_that_restart_are_no_mass_silence_and_nobody_is_drained() {
-    let upgrade = |since, n| (1..=n).fold(Group::example(), |group, k| group.whose(&format!("i-{k}"), restarting(since)));
+    let upgrade =
+        |since, n| (1..=n).fold(Group::example(), |group, k| group.whose(&format!("i-{k}"), restarting(since)));
     let decision = upgrade(100, 3).decide();
     assert!(decision.plan.is_empty() && !decision.remarks_on(Rule::H3), "{:?}", decision.report);
     assert_eq!(decision.plan.head.breaker, None);
