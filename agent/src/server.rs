@@ -17,14 +17,18 @@ use tonic_reflection::server::Builder;
 use crate::connections::{Connections, MAX_CONNECTIONS};
 use crate::service::Service;
 
-/// Largest message that is read. An honest one has a few hundred bytes.
-const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Largest message that is read. An honest one has a few hundred bytes. A call whose message lacks its last byte holds it.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
-/// Largest set of headers that is read.
-const MAX_HEADER_BYTES: u32 = 8 * 1024;
+/// Bytes that a caller may send before they are taken, on a stream and on the whole connection.
+const WINDOW_BYTES: u32 = 64 * 1024;
 
-/// Streams open at once on a connection; a monitor has one call in flight for an agent.
-const MAX_STREAMS: u32 = 32;
+/// Largest set of headers that is read, as HTTP/2 counts it. An honest one has some 300 bytes; in memory the smallest headers
+/// take seven times what they count.
+const MAX_HEADER_BYTES: u32 = 4 * 1024;
+
+/// Streams open at once on a connection; a monitor has one call in flight for an agent. Each can be made to hold some 50 kB.
+const MAX_STREAMS: u32 = 8;
 
 /// How long one call may take, its request's slow arrival included. Answers need microseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,8 +86,8 @@ pub async fn serve(
         .concurrency_limit_per_connection(MAX_STREAMS as usize)
         .load_shed(true)
         .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(MAX_MESSAGE_BYTES as u32)
-        .initial_connection_window_size(MAX_MESSAGE_BYTES as u32)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
