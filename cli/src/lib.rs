@@ -1,10 +1,11 @@
 //! `muster`: the operator's command, and the local world of `muster up`.
 //!
 //! [`local`] runs the whole loop on one machine, over the same use cases as the Lambdas; [`decide`] and [`policy`] are the
-//! pure decision and the policy's text as commands. What must never be in here: a decision, or an AWS SDK crate outside
+//! pure decision and the policy's text as commands; [`simulate`] plays faulty schedules over the use cases. What must never be in here: a decision, or an AWS SDK crate outside
 //! of a cargo feature.
 
 pub mod decide;
 pub mod failure;
 pub mod local;
 pub mod policy;
+pub mod simulate;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use muster::{decide, failure::Failure, local, policy};
+use muster::{decide, failure::Failure, local, policy, simulate};
 
 /// Muster keeps a group of EC2 instances at the size its load needs, and says why.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Command {
     /// Check a policy, or print its schema or its defaults.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Run the control plane through thousands of faulty schedules, in virtual time.
+    Simulate(simulate::SimulateArgs),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]
     Local(local::LocalCommand),
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Up(args) => local::up::run(&args),
         Command::Decide(args) => decide::run(&args),
         Command::Policy(command) => policy::run(command),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Local(command) => local::run(&command),
     };
     match outcome {

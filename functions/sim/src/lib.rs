@@ -14,6 +14,7 @@ mod ec2;
 mod fate;
 mod fault;
 mod field;
+mod kept;
 mod lambda;
 mod ledger;
 mod liveness;
@@ -30,6 +31,7 @@ mod world;
 
 pub use ec2::CalmFleet;
 pub use fault::{Fault, Tally};
+pub use kept::kept;
 pub use many::{Failure, Summary, simulate};
 pub use schedule::{Demand, Happening, START, Schedule};
 pub use shrink::shrink;

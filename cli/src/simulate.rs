@@ -1,0 +1,143 @@
+//! `muster simulate`: thousands of faulty schedules over the very use cases, in virtual time.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use muster_sim::{Fault, Summary, kept, simulate};
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+use crate::policy::say;
+
+/// How often the bar is drawn anew at most: a schedule takes less than a frame.
+const FRAME: Duration = Duration::from_millis(100);
+
+/// Run the control plane through thousands of faulty schedules, in virtual time and without AWS.
+///
+/// Each schedule is drawn from one number: half an hour of a group with crashes, lost answers, throttles, stale lists, empty
+/// zones, dead and lying agents, blackouts, late ticks, lost doorbells and busy operators; then the faults stop and the group
+/// must come right. The safety rules S1-S11 are checked after every step, the liveness rules V1-V6 at the end. Schedules that
+/// ever failed are run first.
+///
+/// Repeat one, and be told what happens in it:  muster simulate --schedules 1 --seed 42
+///
+/// The exit code is 1 when a rule was broken. Ctrl-C ends the run and tells what was done so far.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct SimulateArgs {
+    /// How many schedules.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    schedules: u64,
+    /// The first schedule's seed; the others follow it. Without it the schedules that ever failed come first.
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+    /// Write JSON, one object a failure and one at the end.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
+    let seeds = seeds(args);
+    let ended = interrupted()?;
+    let began = Instant::now();
+    let bar = bar(args.schedules);
+    let mut drawn = began;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let summary = simulate(&seeds, threads, |done| {
+        if drawn.elapsed() >= FRAME {
+            drawn = Instant::now();
+            bar.set_position(done);
+        }
+        !ended.load(Ordering::Relaxed)
+    });
+    bar.finish_and_clear();
+    if args.json {
+        for failure in &summary.failures {
+            let text = failure.violation.to_string();
+            say(&json!({"seed": failure.seed, "rule": failure.violation.rule, "violation": text, "story": failure.story}).to_string())?;
+        }
+        say(&last_line(&summary).to_string())?;
+    } else {
+        say(&told(&summary, began.elapsed()))?;
+    }
+    match summary.violations {
+        0 => Ok(()),
+        1 => Err(Failure::Run("a schedule broke a rule".into())),
+        many => Err(Failure::Run(format!("{many} schedules broke a rule"))),
+    }
+}
+
+/// The seeds to run, those that ever failed first.
+fn seeds(args: &SimulateArgs) -> Vec<u64> {
+    let first = args.seed.unwrap_or_default();
+    let mut seeds: Vec<u64> = if args.seed.is_none() { kept().map(|(seed, _)| seed).collect() } else { Vec::new() };
+    let old: std::collections::BTreeSet<u64> = seeds.iter().copied().collect();
+    let count = usize::try_from(args.schedules).unwrap_or(usize::MAX);
+    seeds.extend((first..).filter(|seed| !old.contains(seed)).take(count.saturating_sub(old.len())));
+    seeds.truncate(count);
+    seeds
+}
+
+/// Set once somebody has pressed Ctrl-C.
+fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(|error| Failure::run("the signals cannot be listened to", &error))?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&ended);
+    std::thread::spawn(move || {
+        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+            told.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok(ended)
+}
+
+/// A bar on standard error, for those who look at a terminal.
+fn bar(schedules: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(schedules);
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} schedules, {per_sec}, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn last_line(summary: &Summary) -> Value {
+    json!({
+        "schedules": summary.schedules,
+        "violations": summary.violations,
+        "unrecovered": summary.unrecovered,
+        "port_calls": summary.port_calls,
+        "faults": summary.tally,
+    })
+}
+
+fn told(summary: &Summary, took: Duration) -> String {
+    let mut text = String::new();
+    for failure in &summary.failures {
+        let _ = writeln!(text, "Seed {} breaks {}", failure.seed, failure.violation);
+        if let Some(story) = &failure.story {
+            let _ = writeln!(text, "The smallest schedule that does:\n{story}");
+        }
+    }
+    let _ = writeln!(text, "{:<26}{:>12}{:>24}", "fault", "injected", "changed an outcome");
+    for fault in Fault::ALL {
+        let (injected, changed) = (summary.tally.injected(*fault), summary.tally.changed(*fault));
+        let _ = writeln!(text, "{:<26}{injected:>12}{changed:>24}", fault.name());
+    }
+    let seconds = took.as_secs_f64();
+    let _ = write!(
+        text,
+        "\n{} schedules in {seconds:.1} s, {} port calls in the median; {} broke a rule, {} groups did not come right.",
+        summary.schedules, summary.port_calls, summary.violations, summary.unrecovered
+    );
+    text
+}
