@@ -1,11 +1,12 @@
 //! The listener, and a bound on how many connections are open at once.
 //!
-//! Beyond the bound the connection that has been silent longest is closed, not the new one refused:
-//! whoever opens connections and says nothing cannot keep the monitor out, and an idle monitor that
-//! loses its connection only has to open another.
+//! Beyond the bound a connection is closed, not the new one refused: of the address that has most of them, the one that has been
+//! silent longest. So whoever opens connections, and says nothing on them or much, keeps nobody at another address out, and an
+//! idle monitor that loses its connection only has to open another.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -18,29 +19,50 @@ use tokio_stream::Stream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use tracing::{debug, warn};
 
-/// Connections open at once. A monitor needs a few; each costs about 20 kB, so that even a flood of
-/// them leaves the agent below 8 MB.
-pub const MAX_CONNECTIONS: usize = 128;
+/// Connections open at once. A monitor needs a few. What each may make the agent hold (see [`crate::server`]) times this many
+/// leaves it below 40 MB, whatever is done on all of them.
+pub const MAX_CONNECTIONS: usize = 64;
 
 /// How long accepting rests after an error such as too many open files, which would otherwise spin.
 const REST: Duration = Duration::from_millis(100);
 
-/// The connections in the order in which they were last heard: the key grows with every reading.
+/// The streams of all connections, in the order in which they were last heard: the key grows with every reading. They are held
+/// here, not by whoever reads them, so that closing one does not wait for anybody.
 #[derive(Debug, Default)]
 struct Open {
-    silent: BTreeMap<u64, Option<Waker>>,
+    places: BTreeMap<u64, Place>,
     readings: u64,
 }
 
+#[derive(Debug)]
+struct Place {
+    stream: TcpStream,
+    peer: IpAddr,
+    /// Whoever reads.
+    waker: Option<Waker>,
+}
+
 impl Open {
-    /// Gives the connection a key that is larger than all others.
-    fn hear(&mut self, key: Option<u64>, waker: Option<Waker>) -> u64 {
-        if let Some(key) = key {
-            self.silent.remove(&key);
-        }
+    /// Gives the place a key that is larger than all others.
+    fn insert(&mut self, place: Place) -> u64 {
         self.readings += 1;
-        self.silent.insert(self.readings, waker);
+        self.places.insert(self.readings, place);
         self.readings
+    }
+
+    /// Closes one connection to make room for one of `peer`.
+    fn close_one(&mut self, peer: IpAddr) {
+        let mut counts = BTreeMap::from([(peer, 1)]);
+        for place in self.places.values() {
+            *counts.entry(place.peer).or_insert(0) += 1;
+        }
+        let most = counts.values().max().copied();
+        let silent = self.places.iter().find(|(_, place)| counts.get(&place.peer).copied() == most);
+        if let Some(place) = silent.map(|(key, _)| *key).and_then(|key| self.places.remove(&key)) {
+            debug!(peer = %place.peer, "Closes a connection to make room.");
+            // Its next reading finds its place gone and says that the stream has ended.
+            place.waker.into_iter().for_each(Waker::wake);
+        }
     }
 }
 
@@ -55,13 +77,15 @@ pub struct Connections {
     open: Arc<Mutex<Open>>,
     limit: usize,
     rest: Option<Pin<Box<Sleep>>>,
+    /// Whether one has been accepted since others had their turn.
+    accepted: bool,
 }
 
 impl Connections {
     /// Accepts from `listener`, keeping at most `limit` connections open.
     #[must_use]
     pub fn new(listener: TcpListener, limit: usize) -> Self {
-        Self { listener, open: Arc::default(), limit, rest: None }
+        Self { listener, open: Arc::default(), limit, rest: None, accepted: false }
     }
 }
 
@@ -69,13 +93,18 @@ impl Stream for Connections {
     type Item = io::Result<Connection>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.accepted) {
+            // Who came before is heard before the next one comes: else a burst closes connections that nobody has read yet.
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             if let Some(rest) = &mut self.rest {
                 ready!(rest.as_mut().poll(context));
                 self.rest = None;
             }
-            let stream = match ready!(self.listener.poll_accept(context)) {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match ready!(self.listener.poll_accept(context)) {
+                Ok((stream, address)) => (stream, address.ip()),
                 Err(error) => {
                     warn!(%error, "Could not accept a connection.");
                     self.rest = Some(Box::pin(tokio::time::sleep(REST)));
@@ -86,18 +115,15 @@ impl Stream for Connections {
                 debug!(%error, "The connection is gone already.");
                 continue;
             }
+            let info = stream.connect_info();
             let mut open = lock(&self.open);
-            if open.silent.len() >= self.limit
-                && let Some((_, waker)) = open.silent.pop_first()
-            {
-                debug!("Closes the connection that has been silent longest.");
-                // Its next reading finds its key gone and says that the stream has ended.
-                waker.into_iter().for_each(Waker::wake);
+            if open.places.len() >= self.limit {
+                open.close_one(peer);
             }
-            let key = open.hear(None, None);
+            let key = open.insert(Place { stream, peer, waker: None });
             drop(open);
-            let open = Arc::clone(&self.open);
-            return Poll::Ready(Some(Ok(Connection { stream, open, key })));
+            self.accepted = true;
+            return Poll::Ready(Some(Ok(Connection { open: Arc::clone(&self.open), key, info })));
         }
     }
 }
@@ -105,68 +131,67 @@ impl Stream for Connections {
 /// An accepted connection; its place is free again once it is dropped.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
     open: Arc<Mutex<Open>>,
     key: u64,
+    info: TcpConnectInfo,
+}
+
+impl Connection {
+    /// Does `write` to the stream, if it is still there.
+    fn write<T>(&self, write: impl FnOnce(Pin<&mut TcpStream>) -> Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match lock(&self.open).places.get_mut(&self.key) {
+            Some(place) => write(Pin::new(&mut place.stream)),
+            None => Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into())),
+        }
+    }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        lock(&self.open).silent.remove(&self.key);
+        lock(&self.open).places.remove(&self.key);
     }
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if !lock(&self.open).silent.contains_key(&self.key) {
-            return Poll::Ready(Ok(()));
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let mut open = lock(&this.open);
+        let Some(mut place) = open.places.remove(&this.key) else { return Poll::Ready(Ok(())) };
+        let polled = Pin::new(&mut place.stream).poll_read(context, buffer);
+        place.waker = Some(context.waker().clone());
+        if polled.is_ready() {
+            this.key = open.insert(place);
+        } else {
+            open.places.insert(this.key, place);
         }
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let waker = Some(context.waker().clone());
-        let mut open = lock(&self.open);
-        match &polled {
-            Poll::Pending => {
-                if let Some(slot) = open.silent.get_mut(&self.key) {
-                    *slot = waker;
-                }
-            }
-            Poll::Ready(_) => {
-                let key = open.hear(Some(self.key), waker);
-                drop(open);
-                self.key = key;
-            }
-        }
+        drop(open);
         polled
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, buffer)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.write(|stream| stream.poll_write(context, buffer))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(|stream| stream.poll_flush(context))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.write(|stream| stream.poll_shutdown(context))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+        self.write(|stream| stream.poll_write_vectored(context, buffers))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        lock(&self.open).places.get(&self.key).is_some_and(|place| place.stream.is_write_vectored())
     }
 }
 
@@ -174,6 +199,6 @@ impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        self.info.clone()
     }
 }

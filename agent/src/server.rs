@@ -10,6 +10,7 @@ use muster_proto::FILE_DESCRIPTOR_SET;
 use muster_proto::v1::monitor_c_server::MonitorCServer;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
+use tonic::transport::server::Router;
 use tonic_health::ServingStatus;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tonic_reflection::server::Builder;
@@ -17,14 +18,18 @@ use tonic_reflection::server::Builder;
 use crate::connections::{Connections, MAX_CONNECTIONS};
 use crate::service::Service;
 
-/// Largest message that is read. An honest one has a few hundred bytes.
-const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Largest message that is read. An honest one has a few hundred bytes. A call whose message lacks its last byte holds it.
+const MAX_MESSAGE_BYTES: usize = 16 * 1024;
 
-/// Largest set of headers that is read.
-const MAX_HEADER_BYTES: u32 = 8 * 1024;
+/// Bytes that a caller may send before they are taken, on a stream and on the whole connection.
+const WINDOW_BYTES: u32 = 64 * 1024;
 
-/// Streams open at once on a connection; a monitor has one call in flight for an agent.
-const MAX_STREAMS: u32 = 32;
+/// Largest set of headers that is read, as HTTP/2 counts it. An honest one has some 300 bytes; in memory the smallest headers
+/// take seven times what they count.
+const MAX_HEADER_BYTES: u32 = 4 * 1024;
+
+/// Streams open at once on a connection; a monitor has one call in flight for an agent. Each can be made to hold some 50 kB.
+const MAX_STREAMS: u32 = 8;
 
 /// How long one call may take, its request's slow arrival included. Answers need microseconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,15 +65,11 @@ impl Health {
     }
 }
 
-/// Prepares the server: its future serves until `shutdown`, then waits for the calls in flight.
+/// Everything that the agent serves, with its limits, for whatever connections come; and what tells its health.
 ///
 /// # Errors
 /// When the descriptors for reflection are broken, which a test would have seen.
-pub async fn serve(
-    listener: TcpListener,
-    service: Service,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(Health, impl Future<Output = Result<(), ServerError>>), ServerError> {
+pub async fn router(service: Service) -> Result<(Health, Router), ServerError> {
     let monitor = MonitorCServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let (reporter, health) = health_reporter();
     reporter.set_serving::<MonitorCServer<Service>>().await;
@@ -82,8 +83,8 @@ pub async fn serve(
         .concurrency_limit_per_connection(MAX_STREAMS as usize)
         .load_shed(true)
         .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(MAX_MESSAGE_BYTES as u32)
-        .initial_connection_window_size(MAX_MESSAGE_BYTES as u32)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -92,7 +93,20 @@ pub async fn serve(
         .add_service(reflection().build_v1()?.max_decoding_message_size(MAX_MESSAGE_BYTES))
         // Python's and older tools' reflection clients still ask for the alpha version.
         .add_service(reflection().build_v1alpha()?.max_decoding_message_size(MAX_MESSAGE_BYTES));
+    Ok((Health(reporter), router))
+}
+
+/// Prepares the server: its future serves until `shutdown`, then waits for the calls in flight.
+///
+/// # Errors
+/// As [`router`].
+pub async fn serve(
+    listener: TcpListener,
+    service: Service,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(Health, impl Future<Output = Result<(), ServerError>>), ServerError> {
+    let (health, router) = router(service).await?;
     let connections = Connections::new(listener, MAX_CONNECTIONS);
     let serving = async move { Ok(router.serve_with_incoming_shutdown(connections, shutdown).await?) };
-    Ok((Health(reporter), serving))
+    Ok((health, serving))
 }

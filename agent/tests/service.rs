@@ -309,7 +309,7 @@ async fn an_oversized_message_is_refused_and_the_next_answered() -> Outcome {
     let mut client = agent.client().await?;
     let request =
         RegisterRequest { monitor: "x".repeat(100 * 1024), roster: 9, lease_ms: 1_000, ..RegisterRequest::default() };
-    let error = client.register(request).await.expect_err("more than 64 KiB");
+    let error = client.register(request).await.expect_err("more than 16 KiB");
     assert_eq!(error.code(), Code::OutOfRange, "{error}");
     assert_eq!(ping(&client).await?.roster, 0);
     Ok(())

@@ -2,39 +2,13 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use muster_core::time::Timestamp;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::{World, directory, policy, policy_file, signal};
-
-/// The instances that the ledger calls alive, and the tokens that it has ever launched for.
-fn ledger(state: &str) -> (BTreeSet<String>, Vec<String>) {
-    let text = std::fs::read_to_string(format!("{state}/ledger.json")).expect("a ledger");
-    let book: Value = serde_json::from_str(&text).expect("the ledger is whole");
-    let instances = book["instances"].as_object().expect("instances");
-    let gone = |entry: &Value| matches!(entry["state"].as_str(), Some("shutting-down" | "terminated"));
-    let alive = instances.iter().filter(|(_, entry)| !gone(entry)).map(|(id, _)| id.clone()).collect();
-    let tokens = instances.values().map(|entry| entry["spec"]["token"].to_string()).collect();
-    (alive, tokens)
-}
-
-/// The group has `n` members in service; the ledger has the same and no more; each token has one instance, and each instance
-/// one agent.
-fn assert_whole(world: &mut World, state: &str, n: u64) {
-    world.until_settled(n);
-    let (alive, tokens) = ledger(state);
-    assert_eq!(alive.len() as u64, n, "{alive:?}");
-    let agents = world.agents_running();
-    let distinct: BTreeSet<&String> = agents.iter().collect();
-    assert_eq!((agents.len() as u64, distinct.len() as u64), (n, n), "one agent for each instance: {agents:?}");
-    let distinct: BTreeSet<&String> = tokens.iter().collect();
-    assert_eq!(distinct.len(), tokens.len(), "a token has launched twice");
-    let listening: BTreeSet<String> = world.agents().into_keys().collect();
-    assert!(alive.is_subset(&listening), "{alive:?} {listening:?}");
-}
+use support::{World, assert_whole, directory, ledger, policy, policy_file, signal};
 
 /// A world over the same state makes the group whole again, within 30 s of its own clock.
 fn resume_and_recover(args: &[&str], state: &str, n: u64) -> (Value, Vec<Value>) {
@@ -49,26 +23,142 @@ fn resume_and_recover(args: &[&str], state: &str, n: u64) -> (Value, Vec<Value>)
     world.end()
 }
 
-/// Starts a world whose controller is killed at `point`, and gives it back once that has happened.
-fn crashed_at(point: &str, state: &str, policy: &str, provoke: impl FnOnce(&mut World)) -> World {
+/// Starts a world whose controller is killed at `points`, one after the other, and gives it back once that has happened.
+fn crashed_at(points: &str, state: &str, policy: &str, provoke: impl FnOnce(&mut World)) -> World {
     let args = ["--scenario", "calm", "--state", state, "--policy", policy];
-    let mut world = World::up_with(&args, &[("MUSTER_CRASH_AT", point)]);
+    let mut world = World::up_with(&args, &[("MUSTER_CRASH_AT", points)]);
     provoke(&mut world);
-    world.until("the controller's death", |line| {
-        line["process"]["name"] == "controller" && line["process"]["ended"].to_string().contains("signal: 9")
-    });
+    for point in points.split(',') {
+        world.until(&format!("the controller's death at {point}"), |line| {
+            line["process"]["name"] == "controller" && line["process"]["ended"].to_string().contains("signal: 9")
+        });
+    }
     world
 }
 
+/// A saga, told with a death at each of its steps.
+struct Saga {
+    points: &'static str,
+    /// The policy at first.
+    policy: Value,
+    /// What sets the saga off; it is given the policy's file.
+    provoke: fn(&mut World, &Path),
+    /// How many members there are in the end, and how many instances there ever were.
+    members: u64,
+    launched: usize,
+    terminated: u64,
+}
+
+/// The controller dies at each point and is started again: the saga ends as it would have, and nobody is doubled or leaked.
+fn assert_survived(saga: &Saga) {
+    let files = directory();
+    let state = files.path().join("state").display().to_string();
+    let file = policy_file(files.path(), saga.policy.clone());
+    let path = file.display().to_string();
+    let mut world = crashed_at(saga.points, &state, &path, |world| (saga.provoke)(world, &file));
+    assert_whole(&mut world, &state, saga.members);
+    let (summary, _) = world.end();
+    assert_eq!(summary["terminated"], saga.terminated, "{summary}");
+    assert_eq!(ledger(&state).1.len(), saga.launched, "instances ever launched");
+}
+
 #[test]
-fn l1_killed_between_claim_and_launch_the_launches_are_made_up_for_once() {
+fn l1_killed_at_each_step_of_a_launch_there_is_one_instance_an_intent() {
+    assert_survived(&Saga {
+        points: "claim-launch,lease-launch,launch-settle,launch-settled",
+        policy: json!({}),
+        provoke: |_, _| {},
+        members: 2,
+        launched: 2,
+        terminated: 0,
+    });
+}
+
+#[test]
+fn d3_killed_at_each_step_of_a_drain_and_its_termination_the_member_still_goes() {
+    assert_survived(&Saga {
+        points: "claim-drain,drain-claim,claim-terminate,drain-terminate,terminate-settle,terminate-settled",
+        policy: json!({"min_instances": 3}),
+        provoke: |world, file| {
+            world.until_settled(3);
+            std::fs::write(file, policy(json!({"min_instances": 2, "max_instances": 2}))).expect("an edit");
+        },
+        members: 2,
+        launched: 3,
+        terminated: 1,
+    });
+}
+
+#[test]
+fn d4_killed_when_a_drain_has_been_taken_back_the_member_stays() {
+    assert_survived(&Saga {
+        points: "claim-take-back",
+        policy: json!({"min_instances": 3}),
+        provoke: |world, file| {
+            world.until_settled(3);
+            std::fs::write(file, policy(json!({"min_instances": 2, "max_instances": 2}))).expect("an edit");
+            world.until_action("draining");
+            std::fs::write(file, policy(json!({"min_instances": 3}))).expect("an edit");
+        },
+        members: 3,
+        launched: 3,
+        terminated: 0,
+    });
+}
+
+#[test]
+fn h4_killed_at_each_step_of_a_replacement_one_comes_and_one_goes() {
+    assert_survived(&Saga {
+        points: "claim-replace,replace-terminate",
+        policy: json!({"min_instances": 3}),
+        provoke: |world, _| {
+            world.until_settled(3);
+            let agents = world.agents();
+            signal(*agents.values().next().expect("an agent"), Signal::KILL);
+        },
+        members: 3,
+        launched: 4,
+        terminated: 1,
+    });
+}
+
+/// An instance in the ledger that was launched long ago for an intent that nobody knows.
+fn add_orphan(state: &str) {
+    let path = format!("{state}/ledger.json");
+    let mut book: Value =
+        serde_json::from_slice(&std::fs::read(&path).expect("a ledger")).expect("the ledger is whole");
+    let number = book["launched"].as_u64().expect("a number") + 1;
+    let instances = book["instances"].as_object_mut().expect("instances");
+    let mut orphan = instances.values().next().expect("an instance").clone();
+    let endpoint = orphan["endpoint"].as_str().expect("an endpoint").to_owned();
+    let (address, port) = endpoint.rsplit_once(':').expect("a port");
+    let (net, _) = address.rsplit_once('.').expect("an address");
+    orphan["endpoint"] = json!(format!("{net}.200:{port}"));
+    orphan["number"] = json!(number);
+    orphan["launched_at"] = serde_json::to_value(Timestamp::EPOCH).expect("a time");
+    orphan["spec"]["token"] = json!("a token that nobody knows");
+    orphan["spec"]["intent"] = json!("an intent that nobody knows");
+    instances.insert("i-orphan".into(), orphan);
+    book["launched"] = json!(number);
+    std::fs::write(&path, book.to_string()).expect("the ledger");
+}
+
+#[test]
+fn v3_killed_when_the_end_of_an_orphan_is_claimed_it_ends_all_the_same() {
     let files = directory();
     let state = files.path().join("state").display().to_string();
     let policy = policy_file(files.path(), json!({})).display().to_string();
-    let mut world = crashed_at("claim-launch", &state, &policy, |_| {});
+    let mut world = World::up(&["--scenario", "calm", "--state", &state, "--policy", &policy]);
+    world.until_settled(2);
+    world.end();
+    add_orphan(&state);
+    let mut world = crashed_at("claim-sweep", &state, &policy, |_| {});
+    world.until("the orphan's end", |line| {
+        line["action"]["kind"] == "terminated" && line["action"]["instance"] == "i-orphan"
+    });
     assert_whole(&mut world, &state, 2);
     let (summary, _) = world.end();
-    assert_eq!((&summary["launched"], &summary["terminated"]), (&json!(0), &json!(0)), "{summary}");
+    assert_eq!((&summary["terminated"], &summary["launched"]), (&json!(1), &json!(0)), "{summary}");
 }
 
 #[test]
@@ -96,22 +186,6 @@ fn l1_killed_between_launch_and_settle_no_instance_is_doubled_or_lost() {
     assert_eq!(summary["launched"], 0, "{summary}");
     assert!(lines.iter().all(|line| line["action"]["kind"] != "terminated"));
     assert_eq!(ledger(&state).1.len(), 2, "two launches were wanted, and two were made");
-}
-
-#[test]
-fn d3_killed_between_drain_and_terminate_the_drained_member_still_goes() {
-    let files = directory();
-    let state = files.path().join("state").display().to_string();
-    let file = policy_file(files.path(), json!({"min_instances": 3}));
-    let path = file.display().to_string();
-    let mut world = crashed_at("drain-terminate", &state, &path, |world| {
-        world.until_settled(3);
-        std::fs::write(&file, policy(json!({"min_instances": 2, "max_instances": 2}))).expect("an edit");
-        world.until_action("draining");
-    });
-    assert_whole(&mut world, &state, 2);
-    let (summary, _) = world.end();
-    assert_eq!(summary["terminated"], 1, "{summary}");
 }
 
 #[test]

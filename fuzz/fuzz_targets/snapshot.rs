@@ -50,10 +50,20 @@ fn check(snapshot: &Snapshot, policy: &Policy, decision: &Decision) {
     assert!(decision.plan.steps.len() <= ACTIONS_PER_CLAIM + RECORDS_PER_CLAIM, "{}", decision.plan.steps.len());
     for step in &decision.plan.steps {
         let there = match step {
-            Step::Confirm { id, .. } | Step::Close { id, .. } | Step::Drain { id, .. } | Step::Terminate { id, .. } => {
+            Step::Confirm { id, .. }
+            | Step::Close { id, .. }
+            | Step::Drain { id, .. }
+            | Step::TakeBack { id }
+            | Step::Terminate { id, .. } => {
                 snapshot.members.iter().any(|member| member.id == *id)
             }
             Step::Cancel { intent } => snapshot.intents.iter().any(|open| open.id == *intent),
+            // Only what EC2 lists under our tags and no record knows.
+            Step::Sweep { id, .. } => {
+                let mut fleet = snapshot.fleet.iter().flatten();
+                fleet.any(|instance| instance.id == *id && instance.ours && instance.intent.is_some())
+                    && snapshot.members.iter().all(|member| member.id != *id)
+            }
             Step::Launch { .. } => true,
         };
         assert!(there, "C1: {step:?}");

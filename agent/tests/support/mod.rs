@@ -72,6 +72,10 @@ impl Agent {
         Ok(kill_process(pid, signal)?)
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus, Box<dyn Error>> {
         Ok(timeout(PATIENCE, self.child.wait()).await??)
     }

@@ -36,6 +36,15 @@ struct Agent {
     tell: mpsc::Sender<f64>,
 }
 
+impl Agent {
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ended = kill_process(pid, signal);
+        }
+    }
+}
+
 impl Agents {
     /// Agents of `binary`; the id of each one that begins to listen is sent to `listening`.
     pub const fn new(binary: PathBuf, listening: mpsc::Sender<InstanceId>) -> Self {
@@ -90,16 +99,17 @@ impl Agents {
         }
     }
 
+    /// Sends `signal` to an instance's agent.
+    pub fn signal_one(&self, id: &InstanceId, signal: Signal) {
+        self.running.get(id).into_iter().for_each(|agent| agent.signal(signal));
+    }
+
     /// Sends `signal` to the `count` oldest agents; none means all.
     pub fn signal(&self, signal: Signal, count: Option<u32>) {
         let mut oldest: Vec<&Agent> = self.running.values().collect();
         oldest.sort_by_key(|agent| agent.number);
         let count = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
-        for agent in oldest.into_iter().take(count) {
-            if let Some(pid) = i32::try_from(agent.pid).ok().and_then(Pid::from_raw) {
-                let _ended = kill_process(pid, signal);
-            }
-        }
+        oldest.into_iter().take(count).for_each(|agent| agent.signal(signal));
     }
 
     /// Forgets the agents that have ended, and tells how.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use muster_control::chain::chain;
+use muster_control::faulty::Faulty;
 use muster_control::ports::Clock;
 use muster_control::reconcile::{Controller, Settings, reconcile};
 use muster_embedded::SqliteStore;
@@ -12,6 +13,7 @@ use tokio::net::UnixDatagram;
 
 use super::clock::SystemClock;
 use super::crash::{CrashPoint, Crashing};
+use super::faults::FaultArgs;
 use super::fleet_client::FleetClient;
 use super::policy_file::PolicyFile;
 use super::process::{EndSignal, Place, notice, say};
@@ -32,6 +34,8 @@ pub struct ControllerArgs {
     /// The policy's file.
     #[arg(long)]
     pub(super) policy: PathBuf,
+    #[command(flatten)]
+    pub(super) faults: FaultArgs,
 }
 
 /// Runs the controller until `end`; what has begun is finished.
@@ -46,8 +50,16 @@ pub async fn serve(args: &ControllerArgs, mut end: EndSignal) -> Result<(), Fail
     let point = CrashPoint::from_environment()?;
     let owner = format!("controller-{}-{}", std::process::id(), SystemClock.now().as_millis());
     let controller = Controller {
-        store: Crashing { inner: store, point },
-        fleet: Crashing { inner: FleetClient(paths.fleet_socket()), point },
+        store: Faulty {
+            inner: Crashing { inner: store, point },
+            schedule: args.faults.injecting("controller"),
+            clock: SystemClock,
+        },
+        fleet: Faulty {
+            inner: Crashing { inner: FleetClient(paths.fleet_socket()), point },
+            schedule: args.faults.injecting("controller"),
+            clock: SystemClock,
+        },
         policies: PolicyFile(args.policy.clone()),
         clock: SystemClock,
         settings: Settings { stack: "local".into(), owner, lease: LEASE, budget: BUDGET },

@@ -19,8 +19,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::agents::Agents;
 use super::clock::SystemClock;
+use super::faults::FaultArgs;
 use super::ledger::{Ledger, Net};
 use super::line::Line;
+use super::mishaps::Mishaps;
 use super::process::{EndSignal, Place, notice, say};
 use super::scenario::{Scenario, What};
 use super::wire::{Request, Response, read, write};
@@ -56,6 +58,8 @@ pub struct FleetArgs {
     /// Seeds boot times.
     #[arg(long)]
     pub(super) seed: u64,
+    #[command(flatten)]
+    pub(super) faults: FaultArgs,
 }
 
 /// The instances and their agents.
@@ -75,6 +79,7 @@ struct Fleet {
     /// When an agent was last started for an instance.
     tried: BTreeMap<InstanceId, Timestamp>,
     demand_told: Timestamp,
+    mishaps: Mishaps,
 }
 
 type Call = (Request, oneshot::Sender<Response>);
@@ -93,7 +98,7 @@ pub async fn serve(args: &FleetArgs, mut end: EndSignal) -> Result<(), Failure> 
     let (listening, mut listens) = mpsc::channel(64);
     let agents = Agents::new(args.agent.clone(), listening);
     let began = Timestamp::from_millis(args.began_ms);
-    let mut fleet = Fleet::new(ledger, agents, Scenario::load(&args.scenario)?, began, args.seed, SystemClock.now());
+    let mut fleet = Fleet::new(ledger, agents, Scenario::load(&args.scenario)?, began, args, SystemClock.now());
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
@@ -132,7 +137,7 @@ impl Fleet {
         agents: Agents,
         mut scenario: Scenario,
         began: Timestamp,
-        seed: u64,
+        args: &FleetArgs,
         now: Timestamp,
     ) -> Self {
         scenario.events.sort_by_key(|event| event.at);
@@ -140,13 +145,17 @@ impl Fleet {
         let events_done = scenario.events.iter().filter(|event| event.at.0 < now.since(began)).count();
         let (listened, tried) = (BTreeSet::new(), BTreeMap::new());
         let demand_told = Timestamp::EPOCH;
-        Self { ledger, agents, scenario, began, seed, events_done, thaws: Vec::new(), listened, tried, demand_told }
+        let (seed, thaws, mishaps) = (args.seed, Vec::new(), Mishaps::new(&args.faults));
+        Self { ledger, agents, scenario, began, seed, events_done, thaws, listened, tried, demand_told, mishaps }
     }
 
     /// Answers one call, as EC2 would.
     fn answer(&mut self, request: &Request, now: Timestamp) -> Response {
         let outcome = match request {
             Request::List { group } => Ok(Response::Listed(self.ledger.list(group))),
+            Request::Launch { spec, .. } if self.ledger.is_new(spec) && self.mishaps.lacks_capacity(spec) => {
+                Ok(Response::NoCapacity("InsufficientInstanceCapacity".into()))
+            }
             Request::Launch { spec, attempt } => self.ledger.launch(spec, *attempt, now),
             Request::Describe { group, ids } => Ok(Response::Listed(self.ledger.describe(group, ids))),
             // Templates are EC2's: here each has the one version.
@@ -195,6 +204,7 @@ impl Fleet {
         }
         self.move_states(now);
         self.play_events(now);
+        self.befall(now);
         if now.since(self.demand_told) >= DEMAND_EVERY {
             self.demand_told = now;
             self.agents.tell(self.share(now));
@@ -245,6 +255,15 @@ impl Fleet {
         self.tried.insert(id.clone(), now);
         if let Err(error) = self.agents.start(id, entry, load) {
             notice("fleet", format!("the agent of {id} cannot be started: {error}"));
+        }
+    }
+
+    fn befall(&mut self, now: Timestamp) {
+        let running = self.ledger.instances().iter().filter(|(_, entry)| entry.state == InstanceState::Running);
+        let serving: Vec<InstanceId> =
+            running.map(|(id, _)| id.clone()).filter(|id| self.listened.contains(id)).collect();
+        if let Some(restarted) = self.mishaps.befall(&mut self.agents, &serving, now) {
+            self.listened.remove(&restarted);
         }
     }
 

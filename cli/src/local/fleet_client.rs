@@ -18,6 +18,7 @@ impl FleetClient {
     async fn ask(&self, request: Request) -> Result<Response, FleetError> {
         match call(&self.0, &request).await {
             Ok(Response::Superseded) => Err(FleetError::Superseded),
+            Ok(Response::NoCapacity(why)) => Err(FleetError::NoCapacity(why.into())),
             Ok(Response::Refused(why)) => Err(FleetError::Refused(why.into())),
             Ok(Response::Ended(why)) => Err(FleetError::Ended(why.into())),
             Ok(Response::Failed(why)) => Err(FleetError::Unavailable(why.into())),

@@ -108,6 +108,11 @@ impl Ledger {
         known.map(|(id, entry)| entry.facts(id, group)).collect()
     }
 
+    /// Whether nothing has been launched with the token yet.
+    pub fn is_new(&self, spec: &LaunchSpec) -> bool {
+        self.find(spec) == Found::Nothing
+    }
+
     /// What the launch has come to.
     pub fn find(&self, spec: &LaunchSpec) -> Found {
         match self.book.instances.iter().find(|(_, entry)| entry.spec.token == spec.token) {

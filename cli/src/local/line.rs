@@ -11,6 +11,7 @@ use muster_core::snapshot::InstanceState;
 use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::faults::Injected;
 use super::summary::Summary;
 
 /// One line: an object with one key, which says what it is.
@@ -29,6 +30,9 @@ pub enum Line {
         scenario: String,
         /// What differs from AWS.
         differs: String,
+        /// What is broken on purpose; none when nothing is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        faults: Option<String>,
     },
     /// A process of the world has started or ended.
     Process {
@@ -72,6 +76,15 @@ pub enum Line {
         /// What.
         #[serde(flatten)]
         event: Event,
+    },
+    /// Something was broken on purpose.
+    Fault {
+        /// Who broke it.
+        from: String,
+        /// How.
+        fault: Injected,
+        /// The call, the instance or the process.
+        what: String,
     },
     /// Something went wrong and was handled.
     Notice {
@@ -159,10 +172,11 @@ impl From<Activity> for Line {
 /// The line as a person reads it, `elapsed` seconds after the start.
 pub fn readable(line: &Line, elapsed: f64) -> String {
     let (kind, text) = match line {
-        Line::World { state, kept, policy, scenario, differs } => {
+        Line::World { state, kept, policy, scenario, differs, faults } => {
             let state = if *kept { state.clone() } else { format!("{state} (temporary: --state DIR keeps it)") };
+            let faults = faults.as_ref().map(|faults| format!("\n  faults   {faults}")).unwrap_or_default();
             let text = format!(
-                "{scenario}\n  policy   {policy} (edit it: the next decision follows)\n  state    {state}\n  {differs}"
+                "{scenario}\n  policy   {policy} (edit it: the next decision follows)\n  state    {state}\n  {differs}{faults}"
             );
             return text;
         }
@@ -174,6 +188,7 @@ pub fn readable(line: &Line, elapsed: f64) -> String {
         Line::Sweep(sweep) => ("sweep", sweep_text(sweep)),
         Line::Decision { report, .. } => ("decision", decision_text(report)),
         Line::Action { event, .. } => ("action", action_text(event)),
+        Line::Fault { from, fault, what } => ("fault", format!("{from}: {what} {}", fault_text(*fault))),
         Line::Notice { from, text } => ("notice", format!("{from}: {text}")),
         Line::Summary(summary) => ("summary", summary.to_string()),
     };
@@ -206,6 +221,22 @@ fn decision_text(report: &Report) -> String {
         text.push_str(&format!("\n{:22}{}: {}", "", remark.rule, remark.text));
     }
     text
+}
+
+const fn fault_text(fault: Injected) -> &'static str {
+    match fault {
+        Injected::Throttled => "is throttled",
+        Injected::Unavailable => "is not made and not answered",
+        Injected::Lost => "is made and not answered",
+        Injected::Late => "is late",
+        Injected::NoCapacity => "has no capacity",
+        Injected::DoorbellLost => "is lost",
+        Injected::DoorbellDoubled => "rings twice",
+        Injected::AgentFrozen => "is frozen for a moment",
+        Injected::AgentKilled => "has its agent killed",
+        Injected::AgentRestarted => "has its agent restarted",
+        Injected::ProcessKilled => "is killed",
+    }
 }
 
 fn action_text(event: &Event) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use muster_control::chain::chain;
+use muster_control::faulty::Faulty;
 use muster_control::ports::{AgentProbe, Clock, GroupStore, StoreError};
 use muster_control::sweep::{Monitor, Swept, interval, sweep};
 use muster_core::group::{Head, Shard};
@@ -13,6 +14,7 @@ use muster_embedded::SqliteStore;
 use muster_probe::{GrpcProbe, Settings};
 
 use super::clock::SystemClock;
+use super::faults::{FaultArgs, Injected, Injecting, injected};
 use super::line::Line;
 use super::process::{EndSignal, Place, notice, say};
 use crate::failure::Failure;
@@ -25,14 +27,22 @@ const BEFORE_HEAD: Duration = Duration::from_millis(250);
 pub struct MonitorArgs {
     #[command(flatten)]
     pub(super) place: Place,
+    #[command(flatten)]
+    pub(super) faults: FaultArgs,
 }
+
+/// The store, as the monitor meets it.
+type Store = Faulty<SqliteStore, Injecting, SystemClock>;
 
 /// Runs the monitor until `end`; a sweep that has begun is finished.
 pub async fn serve(args: &MonitorArgs, mut end: EndSignal) -> Result<(), Failure> {
     let paths = args.place.paths();
     let store = SqliteStore::open(paths.store()).map_err(|error| Failure::run("the store cannot be opened", &error))?;
+    let store = Faulty { inner: store, schedule: args.faults.injecting("monitor"), clock: SystemClock };
     let name = format!("monitor-{}", std::process::id());
     let monitor = Monitor { store, probe: GrpcProbe::new(SystemClock, Settings::default()), clock: SystemClock, name };
+    // The one place that draws without a generator of its own: the doorbell.
+    fastrand::seed(args.faults.faults_seed);
     let doorbell = doorbell().map_err(|error| Failure::run("the doorbell cannot be made", &error))?;
     loop {
         let wait = match sweep_all(&monitor, args, &doorbell).await {
@@ -58,7 +68,7 @@ fn doorbell() -> std::io::Result<UnixDatagram> {
 
 /// Sweeps every shard, and rings for each sweep. A doorbell that nobody hears is harmless: the next one says the same.
 async fn sweep_all(
-    monitor: &Monitor<SqliteStore, impl AgentProbe, SystemClock>,
+    monitor: &Monitor<Store, impl AgentProbe, SystemClock>,
     args: &MonitorArgs,
     doorbell: &UnixDatagram,
 ) -> Result<Option<Head>, StoreError> {
@@ -68,14 +78,31 @@ async fn sweep_all(
     for shard in shards {
         if let Swept::Written(swept) = sweep(monitor, group, shard).await? {
             say(&Line::Sweep(swept.as_ref().into()));
-            let _unheard = doorbell.send_to(b"ding", args.place.paths().doorbell_socket());
+            for _ in 0..rings(args) {
+                let _unheard = doorbell.send_to(b"ding", args.place.paths().doorbell_socket());
+            }
         }
     }
     Ok(head)
 }
 
+/// How often the doorbell rings: once, unless it is lost or doubled.
+fn rings(args: &MonitorArgs) -> u32 {
+    let Some(intensity) = args.faults.now() else { return 1 };
+    let (drawn, rate) = (fastrand::u16(0..1_000), intensity.doorbells);
+    let (rings, fault) = if drawn < rate {
+        (0, Injected::DoorbellLost)
+    } else if drawn < 2 * rate {
+        (2, Injected::DoorbellDoubled)
+    } else {
+        return 1;
+    };
+    say(&injected("monitor", fault, "doorbell"));
+    rings
+}
+
 async fn until_next_slot(
-    monitor: &Monitor<SqliteStore, impl AgentProbe, SystemClock>,
+    monitor: &Monitor<Store, impl AgentProbe, SystemClock>,
     args: &MonitorArgs,
     head: Option<&Head>,
 ) -> Duration {

@@ -1,11 +1,13 @@
 //! The run in numbers, counted from what was said and written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use muster_control::activity::Event;
 use muster_core::intent::Cause;
 use serde::{Deserialize, Serialize};
 
+use super::faults::Injected;
 use super::line::Line;
 
 /// A run in numbers.
@@ -27,6 +29,9 @@ pub struct Summary {
     pub final_in_service: u32,
     /// From intent to first answer; none when nobody joined.
     pub boot_seconds_mean: Option<f64>,
+    /// Faults that were injected, by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults: BTreeMap<Injected, u64>,
 }
 
 impl fmt::Display for Summary {
@@ -42,7 +47,11 @@ impl fmt::Display for Summary {
             self.replaced,
             self.peak_in_service,
             self.final_in_service
-        )
+        )?;
+        match self.faults.values().sum::<u64>() {
+            0 => Ok(()),
+            faults => write!(f, ", {faults} faults injected"),
+        }
     }
 }
 
@@ -56,6 +65,7 @@ impl Summary {
                 self.peak_in_service = self.peak_in_service.max(report.counts.in_service);
                 self.final_in_service = report.counts.in_service;
             }
+            Line::Fault { fault, .. } => *self.faults.entry(*fault).or_default() += 1,
             Line::World { .. }
             | Line::Process { .. }
             | Line::Instance { .. }

@@ -59,6 +59,8 @@ pub enum Heard {
 struct Post {
     pid: Option<u32>,
     started: Option<Instant>,
+    /// How many times it has been started.
+    starts: usize,
     bad_starts: u32,
 }
 
@@ -73,7 +75,7 @@ pub struct Supervisor {
 impl Supervisor {
     /// A supervisor that tells what it hears to `tell`.
     pub fn new(tell: mpsc::Sender<Heard>) -> Self {
-        let posts = Role::ALL.map(|_| Post { pid: None, started: None, bad_starts: 0 });
+        let posts = Role::ALL.map(|_| Post { pid: None, started: None, starts: 0, bad_starts: 0 });
         Self { posts, tell, ending: false }
     }
 
@@ -83,14 +85,16 @@ impl Supervisor {
             return Ok(None);
         }
         let post = &mut self.posts[role as usize];
-        if post.started.is_some() {
-            // A named crash point is passed once: the process that follows must get over it.
-            command.env_remove(crash::VARIABLE);
-        }
+        // A named crash point is passed once: the process that follows must get over it, and may meet the next.
+        match crash::left_after(post.starts) {
+            Some(points) => command.env(crash::VARIABLE, points),
+            None => command.env_remove(crash::VARIABLE),
+        };
         let mut child =
             command.spawn().map_err(|error| Failure::run(&format!("the {} cannot be started", role.name()), &error))?;
         let pid = child.id().unwrap_or_default();
         (post.pid, post.started) = (Some(pid), Some(Instant::now()));
+        post.starts += 1;
         if let Some(stdout) = child.stdout.take() {
             tokio::spawn(watch(role, pid, child, stdout, self.tell.clone()));
         }

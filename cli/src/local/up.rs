@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 use super::clock::SystemClock;
 use super::crash::CrashPoint;
+use super::faults::{FaultArgs, Injected, Level, injected};
+use super::kills::{Due, Kills};
 use super::line::Line;
 use super::output::Output;
 use super::paths::Paths;
@@ -63,9 +65,15 @@ pub struct UpArgs {
     /// The group's name.
     #[arg(long, default_value = "local")]
     group: GroupName,
-    /// Seeds the boot times. Default: drawn.
+    /// Seeds the boot times and the faults. Default: drawn.
     #[arg(long)]
     seed: Option<u64>,
+    /// Break things while it runs: mild now and then, rough every couple of seconds. It says how at the start.
+    #[arg(long, value_enum, default_value_t, value_name = "LEVEL")]
+    faults: Level,
+    /// Break nothing any more after this long. Default: never stop.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    faults_for: Option<Duration>,
     /// The agent's binary. Default: monitor-c beside this one.
     #[arg(long, env = "MUSTER_AGENT", value_name = "FILE")]
     agent: Option<PathBuf>,
@@ -99,6 +107,7 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
         agent: agent(args)?,
         began: SystemClock.now(),
         title: scenario.title,
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         crash_point: CrashPoint::from_environment()?,
     };
     let output = Output::start(args.json);
@@ -164,6 +173,7 @@ struct World<'a> {
     agent: PathBuf,
     began: Timestamp,
     title: String,
+    seed: u64,
     crash_point: Option<CrashPoint>,
 }
 
@@ -173,6 +183,7 @@ struct Running {
     heard: mpsc::Receiver<Heard>,
     summary: Summary,
     output: Output,
+    kills: Kills,
 }
 
 impl World<'_> {
@@ -183,7 +194,9 @@ impl World<'_> {
         let hear = |kind| signal(kind).map_err(|error| Failure::run("signals cannot be heard", &error));
         let (mut interrupt, mut terminate) = (hear(SignalKind::interrupt())?, hear(SignalKind::terminate())?);
         let (tell, heard) = mpsc::channel(256);
-        let mut running = Running { supervisor: Supervisor::new(tell), heard, summary: Summary::default(), output };
+        let kills = Kills::new(self.faults(), self.args.faults_for);
+        let mut running =
+            Running { supervisor: Supervisor::new(tell), heard, summary: Summary::default(), output, kills };
         self.show(&running.output, &self.introduction())?;
         for role in Role::ALL {
             self.start(role, &mut running)?;
@@ -200,6 +213,7 @@ impl World<'_> {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 () = &mut over => break,
+                () = running.kills.due() => self.strike(&mut running)?,
                 // A reader that pauses holds up what is told, never what is heard of signals.
                 () = running.output.room(), if !running.output.has_room() => {}
                 Some(heard) = running.heard.recv(), if running.output.has_room() => self.react(heard, &mut running)?,
@@ -235,7 +249,28 @@ impl World<'_> {
             policy: self.policy_file.display().to_string(),
             scenario: self.title.clone(),
             differs: DIFFERS.to_owned(),
+            faults: self.args.faults.told(self.seed, self.args.faults_for),
         }
+    }
+
+    /// What is to be broken, from the start on.
+    fn faults(&self) -> FaultArgs {
+        let until = self.args.faults_for.map(|lasts| self.began.plus(lasts).as_millis());
+        FaultArgs { faults: self.args.faults, faults_until_ms: until.unwrap_or(u64::MAX), faults_seed: self.seed }
+    }
+
+    /// Does to the processes what is due.
+    fn strike(&self, running: &mut Running) -> Result<(), Failure> {
+        let line = match running.kills.take() {
+            None => return Ok(()),
+            Some(Due::Over) => Line::Notice { from: "faults".into(), text: "nothing is broken any more".into() },
+            Some(Due::Kill(role)) => {
+                running.supervisor.signal(&[role], Signal::KILL);
+                injected("muster up", Injected::ProcessKilled, role.name())
+            }
+        };
+        running.summary.count_line(&line);
+        self.show(&running.output, &line)
     }
 
     fn show(&self, output: &Output, line: &Line) -> Result<(), Failure> {
@@ -261,22 +296,23 @@ impl World<'_> {
     }
 
     fn start(&self, role: Role, running: &mut Running) -> Result<(), Failure> {
-        match running.supervisor.start(role, self.command(role)?)? {
+        let command = self.command(role, &running.kills.faults_of_next())?;
+        match running.supervisor.start(role, command)? {
             Some(line) => self.show(&running.output, &line),
             None => Ok(()),
         }
     }
 
-    fn command(&self, role: Role) -> Result<Command, Failure> {
+    fn command(&self, role: Role, faults: &FaultArgs) -> Result<Command, Failure> {
         let mut command = Command::new(muster()?);
         let pid = std::process::id().to_string();
         command.args(["local", role.name(), "--group", &self.args.group.to_string(), "--parent-pid", &pid]);
         command.arg("--state").arg(&self.paths.state).arg("--run").arg(&self.paths.run);
+        command.args(faults.as_arguments());
         match role {
             Role::Fleet => {
-                let seed = self.args.seed.unwrap_or_else(|| fastrand::u64(..));
                 command.arg("--agent").arg(&self.agent).args(["--scenario", &self.scenario]);
-                command.args(["--seed", &seed.to_string(), "--began-ms", &self.began.as_millis().to_string()]);
+                command.args(["--seed", &self.seed.to_string(), "--began-ms", &self.began.as_millis().to_string()]);
             }
             Role::Monitor => {}
             Role::Controller => {

@@ -81,6 +81,8 @@ pub enum Response {
     Terminated,
     /// A later attempt has been seen.
     Superseded,
+    /// There is no capacity for a launch.
+    NoCapacity(String),
     /// The call can never succeed as it is.
     Refused(String),
     /// The token's instance has ended.

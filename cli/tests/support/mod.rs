@@ -2,7 +2,7 @@
 //! and makes sure at the end that no process is left.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -261,4 +261,30 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("not zero");
     // It may have ended meanwhile.
     let _ended = kill_process(pid, signal);
+}
+
+/// The instances that the ledger calls alive, and the tokens that it has ever launched for.
+pub(crate) fn ledger(state: &str) -> (BTreeSet<String>, Vec<String>) {
+    let text = std::fs::read_to_string(format!("{state}/ledger.json")).expect("a ledger");
+    let book: Value = serde_json::from_str(&text).expect("the ledger is whole");
+    let instances = book["instances"].as_object().expect("instances");
+    let gone = |entry: &Value| matches!(entry["state"].as_str(), Some("shutting-down" | "terminated"));
+    let alive = instances.iter().filter(|(_, entry)| !gone(entry)).map(|(id, _)| id.clone()).collect();
+    let tokens = instances.values().map(|entry| entry["spec"]["token"].to_string()).collect();
+    (alive, tokens)
+}
+
+/// The group has `n` members in service; the ledger has the same and no more; each token has one instance, and each instance
+/// one agent.
+pub(crate) fn assert_whole(world: &mut World, state: &str, n: u64) {
+    world.until_settled(n);
+    let (alive, tokens) = ledger(state);
+    assert_eq!(alive.len() as u64, n, "{alive:?}");
+    let agents = world.agents_running();
+    let distinct: BTreeSet<&String> = agents.iter().collect();
+    assert_eq!((agents.len() as u64, distinct.len() as u64), (n, n), "one agent for each instance: {agents:?}");
+    let distinct: BTreeSet<&String> = tokens.iter().collect();
+    assert_eq!(distinct.len(), tokens.len(), "a token has launched twice");
+    let listening: BTreeSet<String> = world.agents().into_keys().collect();
+    assert!(alive.is_subset(&listening), "{alive:?} {listening:?}");
 }

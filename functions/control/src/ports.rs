@@ -127,6 +127,9 @@ pub trait PolicySource: Send + Sync {
 pub struct PolicySourceError(#[source] pub Cause);
 
 /// The running instances of a group, and the only way to change them.
+///
+/// Every call ends within a deadline of the implementation's own, shorter than the time between a controller's budget and
+/// the end of its lease: a call that outlived its lease could act beside the next holder's.
 pub trait Fleet: Send + Sync {
     /// Every instance that carries the group's tag, every page. Eventually consistent.
     fn list(&self, group: &GroupName) -> impl Future<Output = Result<Vec<FleetInstance>, FleetError>> + Send;

@@ -4,16 +4,20 @@
 
 mod common;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::*;
 use muster_core::decide::{Decision, decide};
-use muster_core::group::{Heading, RateEntry, RateLog, Recommendation, Sightings};
+use muster_core::group::{
+    Breaker, Darkness, Head, Heading, LaunchRefusal, Outcome, Place, PolicyVersion, RateEntry, RateLog, Recommendation,
+    Scarcity, Sightings, TemplateRecord,
+};
 use muster_core::health::{AgentState, Health, Load, Seen};
-use muster_core::intent::{Call, Cause, Intent};
+use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
-use muster_core::policy::{Limit, Mode, Policy};
+use muster_core::policy::{Limit, Mode, OnTimeout, Policy};
 use muster_core::report::StageName;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
@@ -48,23 +52,20 @@ fn counts() -> impl Strategy<Value = u32> {
 }
 
 fn causes() -> impl Strategy<Value = Cause> {
-    prop::sample::select(vec![Cause::Load, Cause::Bounds, Cause::Lost, Cause::Unhealthy, Cause::BootTimeout])
+    let rare = vec![Cause::Lost, Cause::Unhealthy, Cause::BootTimeout, Cause::Leaving, Cause::Stopped];
+    prop_oneof![3 => Just(Cause::Load), 2 => Just(Cause::Bounds), 2 => prop::sample::select(rare)]
 }
 
 fn states() -> impl Strategy<Value = MemberState> {
     let leaving = || {
         let timeouts = prop_oneof![10 => 0_u64..200_000, 1 => Just(u64::MAX)];
-        (instants(), causes(), timeouts).prop_map(|(since, cause, timeout_ms)| Leaving {
-            since,
-            cause,
-            timeout_ms,
-            wait: false,
-        })
+        (instants(), causes(), timeouts, prop::bool::weighted(0.2))
+            .prop_map(|(since, cause, timeout_ms, wait)| Leaving { since, cause, timeout_ms, wait })
     };
     prop_oneof![
         30 => Just(MemberState::Active),
         2 => Just(MemberState::Pending),
-        1 => leaving().prop_map(MemberState::Draining),
+        2 => leaving().prop_map(MemberState::Draining),
         1 => leaving().prop_map(MemberState::Terminating),
     ]
 }
@@ -73,13 +74,29 @@ fn healths() -> impl Strategy<Value = Health> {
     let seen = prop_oneof![30 => Just(Seen::Answered), 2 => Just(Seen::Silent), 1 => Just(Seen::Unknown)];
     // Around a level that the snapshot's members share.
     let loads = 0.0..=10.0;
-    let agents = prop::sample::select(vec![AgentState::Serving, AgentState::Draining, AgentState::Drained]);
+    let rare = vec![AgentState::Starting, AgentState::Draining, AgentState::Drained, AgentState::Restarting];
+    let agents = prop_oneof![
+        20 => Just(AgentState::Serving),
+        8 => prop::sample::select(rare),
+        1 => Just(AgentState::Leaving),
+    ];
     let silence = (option::of(instants()), 0_u32..6);
     let failure = (option::of(instants()), prop_oneof![20 => Just(0), 1 => 0_u32..6]);
     let ages = prop_oneof![20 => 0_u64..10, 1 => 0_u64..100];
     let sample = (option::weighted(0.95, loads), option::weighted(0.9, ages.prop_map(ago)));
-    (seen, silence, failure, sample, agents, option::of(instants()), option::of(instants())).prop_map(
-        |(seen, silence, failure, (load, sampled_at), agent, unregistered_at, first_answer)| Health {
+    let times = (option::of(instants()), option::of(instants()), option::of(instants()));
+    (seen, silence, failure, sample, agents, times, prop::bool::weighted(0.05)).prop_map(
+        |(
+            seen,
+            silence,
+            failure,
+            (load, sampled_at),
+            agent,
+            (unregistered_at, first_answer, last_answer),
+            protected,
+        )| Health {
+            last_answer,
+            protected,
             seen,
             first_answer,
             silent_since: if seen == Seen::Answered { None } else { silence.0 },
@@ -105,30 +122,38 @@ fn names() -> impl Strategy<Value = InstanceId> {
 
 prop_compose! {
     fn members()(
-        health in option::weighted(0.9, healths()),
-        state in states(),
+        health in option::weighted(0.9, healths().boxed()),
+        state in states().boxed(),
         zone in prop::sample::select(vec!["", "a", "b", "c"]),
-        template in prop::sample::select(vec!["", "lt-1", "lt-2"]),
+        (template, template_version) in (prop::sample::select(vec!["", "lt-1", "lt-2"]), 0_u64..4),
         (intended_at, launched_at) in (instants(), instants()),
         first_answer in option::weighted(0.3, instants()),
         replaces in option::weighted(0.05, names()),
     ) -> Member {
-        Member { health, state, zone: zone.into(), template: template.into(), intended_at, launched_at, first_answer,
+        Member { health, state, zone: zone.into(), template: template.into(), template_version, intended_at, launched_at, first_answer,
             replaces, ..serving("", 0.0) }
     }
 }
 
+fn places() -> impl Strategy<Value = Place> {
+    (prop::sample::select(vec!["", "a", "b", "c"]), prop::sample::select(vec!["", "small", "large"]))
+        .prop_map(|(zone, instance_type)| Place { zone: zone.into(), instance_type: instance_type.into() })
+}
+
 fn intents() -> impl Strategy<Value = Vec<Intent>> {
-    let one = || (0_u32..3, option::weighted(0.3, names()), option::weighted(0.3, names()));
+    let one = || (0_u32..3, option::weighted(0.3, names()), option::weighted(0.3, names()), places(), 0_u64..4);
     let several = prop_oneof![4 => Just(0..1), 1 => Just(0..4)];
     several.prop_flat_map(move |range| prop::collection::vec(one(), range)).prop_map(|drawn| {
         (0..)
             .zip(drawn)
-            .map(|(n, (attempt, replaced, ended))| {
+            .map(|(n, (attempt, replaced, ended, place, version))| {
                 let mut intent = open_launch(&format!("l-{n}"), attempt);
                 match (&mut intent.call, ended) {
                     (call, Some(instance)) => *call = Call::Terminate { instance, shard: Default::default() },
-                    (Call::Launch(spec), None) => spec.replaces = replaced,
+                    (Call::Launch(spec), None) => {
+                        (spec.replaces, spec.zone, spec.instance_type) = (replaced, place.zone, place.instance_type);
+                        (spec.template, spec.template_version) = ("lt-2".into(), version);
+                    }
                     (Call::Terminate { .. }, None) => {}
                 }
                 intent
@@ -137,17 +162,93 @@ fn intents() -> impl Strategy<Value = Vec<Intent>> {
     })
 }
 
+/// What EC2 lists: most of the members, and at times others that carry our tag. `i-14` and above are no members.
 fn fleets() -> impl Strategy<Value = Option<Vec<FleetInstance>>> {
-    let instance_states = prop_oneof![
-        30 => Just(InstanceState::Running),
-        1 => prop::sample::select(vec![InstanceState::Terminated, InstanceState::ShuttingDown, InstanceState::Stopped]),
-    ];
-    let listed = prop::collection::vec(option::weighted(0.95, instance_states), 14);
-    let list = listed.prop_map(|listed| {
-        let named = (0_u32..).zip(listed);
-        named.filter_map(|(n, state)| Some(FleetInstance::plain(InstanceId(format!("i-{n}")), state?))).collect()
+    let rare =
+        vec![InstanceState::Terminated, InstanceState::ShuttingDown, InstanceState::Stopped, InstanceState::Stopping];
+    let states = prop_oneof![60 => Just(InstanceState::Running), 1 => prop::sample::select(rare)];
+    let flags = (prop::bool::weighted(0.98), prop::bool::weighted(0.05), prop::bool::weighted(0.05));
+    let born = option::weighted(0.8, prop_oneof![1 => instants(), 1 => (900_u64..9_000).prop_map(ago)]);
+    let of = option::weighted(0.7, 0_u32..12);
+    let one =
+        (states, flags, born, of).prop_map(|(state, (ours, protected, impaired), launched_at, of)| FleetInstance {
+            intent: of.map(|n| IntentId(format!("l-{n}"))),
+            launched_at,
+            ours,
+            protected,
+            impaired,
+            ..FleetInstance::plain(InstanceId::default(), state)
+        });
+    let listed = prop::collection::vec(option::weighted(0.95, one.clone()), 14);
+    let strangers = prop_oneof![3 => Just(0..1), 1 => Just(0..6)]
+        .prop_flat_map(move |range| prop::collection::vec(one.clone().prop_map(Some), range));
+    let list = (listed, strangers).prop_map(|(listed, strangers)| {
+        let named = (0_u32..).zip(listed.into_iter().chain(strangers));
+        named.filter_map(|(n, listed)| Some(FleetInstance { id: InstanceId(format!("i-{n}")), ..listed? })).collect()
     });
     option::weighted(0.9, list)
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        (instants(), causes(), places()).prop_map(|(at, cause, place)| Outcome::Launched { at, cause, place }),
+        (instants(), places()).prop_map(|(at, place)| Outcome::NoCapacity { at, place }),
+        instants().prop_map(|at| Outcome::Refused { at, reason: "no".into() }),
+    ]
+}
+
+fn breakers() -> impl Strategy<Value = Breaker> {
+    (instants(), counts(), instants(), counts()).prop_map(|(since, width, at, begun)| Breaker {
+        since,
+        width,
+        begun: (at, begun),
+    })
+}
+
+/// Around now, so that what is stored as to come may still be to come.
+fn deadlines() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![instants(), (0_u64..600).prop_map(|s| NOW.plus(seconds_of(s)))]
+}
+
+fn policy_versions() -> impl Strategy<Value = Option<PolicyVersion>> {
+    prop_oneof![4 => Just(None), 1 => Just(Some(PolicyVersion(1)))]
+}
+
+prop_compose! {
+    /// What HEAD remembers of calls and instances.
+    fn memories()(
+        outcomes in prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(outcomes(), 0..4)],
+        capacity in prop_oneof![2 => Just(BTreeMap::new()),
+            1 => prop::collection::btree_map(places(), (counts(), deadlines()), 0..9)],
+        refusal in option::weighted(0.1, (counts(), deadlines(), policy_versions())),
+        templates in prop::collection::btree_map((prop::sample::select(vec!["lt-1", "lt-2"]), 0_u64..4),
+            (any::<bool>(), prop_oneof![4 => Just(0_u32), 1 => 0_u32..5, 1 => counts()], policy_versions()), 0..5),
+        (breaker, zone_breakers) in (option::weighted(0.2, breakers()),
+            prop::collection::btree_map(prop::sample::select(vec!["", "a", "b", "z"]), breakers(), 0..3)),
+        orphans in prop::collection::btree_map((0_u32..20).prop_map(|n| InstanceId(format!("i-{n}"))),
+            (instants(), counts()), 0..8),
+        orphan_swept_at in option::weighted(0.2, instants()),
+        dark in prop::collection::vec((instants(), instants()), 0..3),
+        policy in policy_versions(),
+    ) -> Head {
+        let scarcity = |(place, (failures, until))| Scarcity { place, failures, until };
+        let record = |((template, version), (proven, failures, policy)): ((&str, u64), (bool, u32, Option<PolicyVersion>))|
+            TemplateRecord { template: template.into(), version, proven, failures, policy };
+        Head {
+            outcomes,
+            capacity: capacity.into_iter().map(scarcity).collect(),
+            launch_refusal: refusal.map(|(failures, until, policy)|
+                LaunchRefusal { reason: "no".into(), failures, until, policy }),
+            templates: templates.into_iter().map(record).collect(),
+            breaker,
+            zone_breakers: zone_breakers.into_iter().map(|(zone, breaker)| (zone.to_owned(), breaker)).collect(),
+            orphans: orphans.into_iter().map(|(id, (first, count))| (id, Sightings { first, count })).collect(),
+            orphan_swept_at,
+            dark: dark.into_iter().map(|(since, until)| Darkness { since, until, lasts: false }).collect(),
+            policy,
+            ..Head::default()
+        }
+    }
 }
 
 fn logs() -> impl Strategy<Value = RateLog> {
@@ -165,10 +266,11 @@ prop_compose! {
         (launches, terminations) in (logs(), logs()),
         not_found in prop::collection::btree_map(names(), (instants(), 0_u32..5), 0..3),
         heading in prop::sample::select(vec![Heading::There, Heading::Out, Heading::In]),
-    ) -> muster_core::group::Head {
+        memory in memories().boxed(),
+    ) -> Head {
         let [factor_out_at, launch_accepted_at, scale_in_at, dark_since] = marks;
-        let mut head = muster_core::group::Head { desired, heading, version, factor_out_at, launch_accepted_at, scale_in_at,
-            launches, terminations, boot_times_ms: boots, ..Default::default() };
+        let mut head = Head { desired, heading, version, factor_out_at, launch_accepted_at, scale_in_at,
+            launches, terminations, boot_times_ms: boots, ..memory };
         head.recommendations =
             asked.into_iter().map(|(at, n)| Recommendation { at, highest: n, lowest: n }).collect();
         head.not_found = not_found.into_iter().map(|(id, (first, count))| (id, Sightings { first, count })).collect();
@@ -181,14 +283,14 @@ prop_compose! {
 
 prop_compose! {
     fn snapshots()(
-        members in prop::collection::vec(members(), 0..14),
-        head in heads(),
+        members in prop::collection::vec(members().boxed(), 0..14),
+        head in heads().boxed(),
         level in prop_oneof![0.0..20.0, 60.0..90.0, 0.0..90.0],
         beside in option::weighted(0.9, -2_i64..3),
         sweep in option::weighted(0.97, (0_u64..32, prop_oneof![20 => 0_u64..20_000, 1 => Just(u64::MAX)],
             option::weighted(0.05, Just("cut off".to_owned())))),
-        intents in intents(),
-        fleet in fleets(),
+        intents in intents().boxed(),
+        (fleet, template_version) in (fleets().boxed(), option::weighted(0.95, 1_u64..4)),
     ) -> Snapshot {
         let sweep = sweep.map(|(age, period_ms, blind)| SweepFacts { slot: ago(age), period_ms, blind, awaited: 0 });
         let (mut members, mut head) = (members, head);
@@ -200,7 +302,7 @@ prop_compose! {
         if let Some(beside) = beside {
             head.desired = u32::try_from(members.len() as i64 + beside).unwrap_or(0);
         }
-        Snapshot { now: NOW, head, sweep, members, intents, fleet, template_version: Some(1), policy_notice: None, policy_refused: false }
+        Snapshot { now: NOW, head, sweep, members, intents, fleet, template_version, policy_notice: None, policy_refused: false }
     }
 }
 
@@ -217,7 +319,9 @@ prop_compose! {
         (limit_out, limit_in, max_replacing) in (limits(), limits(), limits()),
         (grace, unhealthy_after, boot, warm_up) in (0_u64..600, 1_u64..120, 1_u64..900, 0_u64..120),
         (available, together) in (prop_oneof![0_u32..=60, 0_u32..=100], 1_u32..=100),
-        zones in prop::sample::select(vec![vec![], vec!["a", "b"], vec!["c"]]),
+        (zones, types) in (prop::sample::select(vec![vec![], vec!["a", "b"], vec!["c"]]),
+            prop::sample::select(vec![vec![], vec!["small", "large"]])),
+        (waits, pinned) in (any::<bool>(), option::weighted(0.1, 1_u64..4)),
     ) -> Policy {
         let mut policy = Policy { min, max: min + more, ..Policy::default() };
         policy.threshold = muster_core::policy::ThresholdRule { up, down, up_factor, down_factor };
@@ -228,7 +332,10 @@ prop_compose! {
         (policy.boot_timeout, policy.warm_up) = (seconds_of(boot), seconds_of(warm_up));
         (policy.min_available_percent, policy.max_unhealthy_percent) = (available, together);
         policy.launch.template = Some("lt-2".into());
+        policy.launch.template_version = pinned;
         policy.launch.zones = zones.into_iter().map(String::from).collect();
+        policy.launch.instance_types = types.into_iter().map(String::from).collect();
+        policy.on_timeout = if waits { OnTimeout::Wait } else { OnTimeout::Terminate };
         policy
     }
 }
@@ -236,10 +343,13 @@ prop_compose! {
 /// The same group, but of the chosen members nobody knows anything any more, or they miss one sweep.
 fn knowing_less(snapshot: &Snapshot, whom: u16, silent: bool) -> Snapshot {
     let mut less = snapshot.clone();
-    let chosen = less.members.iter_mut().zip(0_u16..).filter(|(_, n)| whom >> n & 1 == 1);
-    for health in chosen.filter_map(|(member, _)| member.health.as_mut()).filter(|h| h.seen == Seen::Answered) {
-        // That it has answered once is not forgotten.
-        health.first_answer.get_or_insert(NOW);
+    let slot = less.sweep.as_ref().map_or(NOW, |sweep| sweep.slot);
+    let chosen = less.members.iter_mut().zip(0_u16..).filter(|(_, n)| whom >> n & 1 == 1).map(|(member, _)| member);
+    for member in chosen {
+        let pending = member.state == MemberState::Pending;
+        let Some(health) = member.health.as_mut().filter(|health| health.seen == Seen::Answered) else { continue };
+        // That it has answered once is not forgotten; who is Active did long ago.
+        health.first_answer = health.first_answer.or(pending.then_some(slot));
         if silent {
             (health.seen, health.silent_since, health.silent_sweeps) = (Seen::Silent, Some(NOW), 1);
         } else {
@@ -251,6 +361,10 @@ fn knowing_less(snapshot: &Snapshot, whom: u16, silent: bool) -> Snapshot {
 
 fn member<'s>(snapshot: &'s Snapshot, id: &InstanceId) -> &'s Member {
     snapshot.members.iter().find(|member| member.id == *id).expect("a step names a member of the snapshot")
+}
+
+fn listed<'s>(snapshot: &'s Snapshot, id: &InstanceId) -> Option<&'s FleetInstance> {
+    snapshot.fleet.iter().flatten().find(|listed| listed.id == *id)
 }
 
 /// Members that this decision drains or terminates for one of `causes`, besides those that were Terminating already.
@@ -411,13 +525,14 @@ proptest! {
         let mut dark = knowing_less(&snapshot, u16::MAX, silent);
         // At least one has answered once, and EC2 does not call it gone.
         dark.members.push(Member { health: dead(), ..serving("i-99", 1.0) });
-        let listed = FleetInstance::plain(id("i-99"), InstanceState::Running);
-        dark.fleet.iter_mut().for_each(|fleet| fleet.push(listed.clone()));
+        let running = FleetInstance::plain(id("i-99"), InstanceState::Running);
+        dark.fleet.iter_mut().for_each(|fleet| fleet.push(running.clone()));
         let decision = decide(&dark, &policy);
         let lost = gone(&dark, &decision, &[Cause::Load, Cause::Unhealthy, Cause::BootTimeout]);
-        // A drain that did not begin for the load's sake may end in the dark.
+        // A drain that did not begin for the load's sake may end in the dark, and EC2's word needs no light (H3).
         let may = |id: &InstanceId| {
-            matches!(&member(&dark, id).state, MemberState::Draining(leaving) if leaving.cause != Cause::Load)
+            let draining = matches!(&member(&dark, id).state, MemberState::Draining(l) if l.cause != Cause::Load);
+            draining || listed(&dark, id).is_some_and(|listed| listed.impaired)
         };
         prop_assert!(lost.into_iter().all(may), "{:#?}", decision.report);
     }
@@ -433,6 +548,141 @@ proptest! {
             prop_assert!(cause != Cause::Unhealthy || age >= policy.grace_period, "{} is {:?} old", name, age);
             prop_assert!(cause != Cause::BootTimeout || age >= policy.boot_timeout, "{} is {:?} old", name, age);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1))]
+
+    #[test]
+    fn d2_the_protected_are_never_scale_in_victims(snapshot in snapshots(), policy in policies()) {
+        let decision = decide(&snapshot, &policy);
+        for id in gone(&snapshot, &decision, &[Cause::Load, Cause::Bounds]) {
+            let member = member(&snapshot, id);
+            let says = member.health.as_ref().is_some_and(|health| health.protected);
+            let tagged = listed(&snapshot, id).is_some_and(|listed| listed.protected);
+            // Whose drain had begun before is not chosen now.
+            let chosen = !matches!(member.state, MemberState::Draining(_));
+            prop_assert!(!chosen || !(says || tagged), "{}: {:#?}", id, decision.report);
+        }
+    }
+
+    #[test]
+    fn c1_o5_nobody_foreign_or_disowned_is_ever_named(snapshot in snapshots(), policy in policies()) {
+        let launches = snapshot.intents.iter().filter(|intent| matches!(intent.call, Call::Launch(_)));
+        let open: BTreeSet<_> = launches.map(|intent| &intent.id).collect();
+        for step in &decide(&snapshot, &policy).plan.steps {
+            let ours = |id| listed(&snapshot, id).is_none_or(|listed| listed.ours);
+            match step {
+                Step::Confirm { id, .. } | Step::TakeBack { id } | Step::Drain { id, .. } | Step::Terminate { id, .. } => {
+                    member(&snapshot, id);
+                    prop_assert!(ours(id), "{:?}", step);
+                }
+                Step::Close { id, departure } => {
+                    member(&snapshot, id);
+                    prop_assert!(ours(id) || *departure != Departure::Ended || listed(&snapshot, id).is_some(), "{:?}", step);
+                }
+                Step::Sweep { id, .. } => {
+                    let listed = listed(&snapshot, id).expect("only what EC2 lists is swept");
+                    prop_assert!(listed.ours && !listed.state.is_gone(), "{:?}", listed);
+                    prop_assert!(listed.intent.as_ref().is_some_and(|intent| !open.contains(intent)), "{:?}", listed);
+                    prop_assert!(!snapshot.members.iter().any(|member| member.id == *id), "{:?}", listed);
+                }
+                Step::Cancel { .. } | Step::Launch { .. } => {}
+            }
+        }
+    }
+
+    #[test]
+    fn l1_l4_l5_l8_l9_nothing_is_launched_where_nothing_may_be(snapshot in snapshots(), policy in policies()) {
+        let decision = decide(&snapshot, &policy);
+        let (head, specs) = (&decision.plan.head, decision.launch_specs());
+        let Some(spec) = specs.first() else { return Ok(()) };
+        let version = policy.launch.template_version.or(snapshot.template_version);
+        prop_assert_eq!(Some(spec.template_version), version);
+        let open: Vec<_> = snapshot.intents.iter().filter_map(|intent| match &intent.call {
+            Call::Launch(spec) => Some(spec),
+            Call::Terminate { .. } => None,
+        }).collect();
+        if let Some(refusal) = &head.launch_refusal {
+            prop_assert!(refusal.until <= NOW && specs.len() == 1 && open.is_empty(), "{:?}", refusal);
+        }
+        let at = |place: &Place, spec: &LaunchSpec| (&spec.zone, &spec.instance_type) == (&place.zone, &place.instance_type);
+        for scarce in &head.capacity {
+            let there = specs.iter().copied().chain(open.iter().copied()).filter(|spec| at(&scarce.place, spec)).count();
+            let new = specs.iter().filter(|spec| at(&scarce.place, spec)).count();
+            prop_assert!(new == 0 || (scarce.until <= NOW && there == 1), "{:?}", scarce);
+        }
+        let record = head.templates.iter().find(|known| known.template == "lt-2" && Some(known.version) == version);
+        let failed = record.map_or(0, |record| record.failures);
+        prop_assert!(failed < 3, "{:?}", record);
+        let of = |member: &&Member| matches!(member.template.as_str(), "" | "lt-2")
+            && (member.template_version == 0 || Some(member.template_version) == version);
+        let proven = record.is_some_and(|record| record.proven) || snapshot.members.iter().filter(of).any(|member| {
+            member.state != MemberState::Pending || member.first_answer.is_some()
+        });
+        let same = open.iter().filter(|open| Some(open.template_version) == version).count();
+        prop_assert!(proven || specs.len() + same + failed as usize <= 3, "{:?}", decision.report);
+    }
+
+    #[test]
+    fn d4_what_is_taken_back_is_needed_and_was_not_finished(snapshot in snapshots(), policy in policies()) {
+        let decision = decide(&snapshot, &policy);
+        let taken = decision.takes_back();
+        for name in &taken {
+            let member = member(&snapshot, &InstanceId::from(*name));
+            let MemberState::Draining(leaving) = &member.state else { panic!("{name} does not drain") };
+            prop_assert!(matches!(leaving.cause, Cause::Load | Cause::Bounds), "{:?}", leaving);
+            prop_assert!(member.health.as_ref().is_some_and(|health| health.seen == Seen::Answered));
+        }
+        let let_go = gone(&snapshot, &decision, &[Cause::Load, Cause::Bounds]);
+        let chosen = |id: &&&InstanceId| !matches!(member(&snapshot, id).state, MemberState::Draining(_));
+        prop_assert!(taken.is_empty() || let_go.iter().filter(chosen).count() == 0, "{:?}", decision.report.actions);
+    }
+
+    #[test]
+    fn o1_observe_and_paused_keep_what_is_decided(
+        snapshot in snapshots(), policy in policies(), paused in any::<bool>(),
+    ) {
+        let policy = Policy { mode: if paused { Mode::Paused } else { Mode::Observe }, ..policy };
+        let decision = decide(&snapshot, &policy);
+        prop_assert!(decision.plan.steps.iter().all(Step::is_record));
+        let (before, after) = (&snapshot.head, &decision.plan.head);
+        let decided = |head: &Head| {
+            let marks = (head.factor_out_at, head.scale_in_at, head.orphan_swept_at);
+            (head.desired, head.heading, marks, head.launches.clone(), head.terminations.clone(), head.rosters.clone())
+        };
+        prop_assert_eq!(decided(before), decided(after));
+        let open = |head: &Head| {
+            let zones = head.zone_breakers.iter().map(|(zone, breaker)| (zone.clone(), breaker.begun)).collect::<Vec<_>>();
+            (head.breaker.as_ref().map(|breaker| breaker.begun), zones)
+        };
+        prop_assert_eq!(open(before), open(after));
+        if paused {
+            prop_assert_eq!((&before.orphans, &before.dark, before.last_slot), (&after.orphans, &after.dark, after.last_slot));
+        }
+    }
+
+    #[test]
+    fn h3_no_more_replacements_begin_than_the_breaker_lets_through(snapshot in snapshots(), policy in policies()) {
+        let decision = decide(&snapshot, &policy);
+        let Some(breaker) = &decision.plan.head.breaker else { return Ok(()) };
+        let begun = decision.launches_for(Cause::Unhealthy);
+        prop_assert!(begun <= breaker.width as usize, "{} at {:?}", begun, breaker);
+        prop_assert!(begun == 0 || breaker.begun.1 >= begun as u32, "{:?}", breaker);
+    }
+
+    #[test]
+    fn v3_orphans_go_slowly(snapshot in snapshots(), policy in policies()) {
+        let decision = decide(&snapshot, &policy);
+        let swept = decision.sweeps();
+        prop_assert!(swept.len() <= 2);
+        for name in swept {
+            let seen = &snapshot.head.orphans[&InstanceId::from(name)];
+            prop_assert!(seen.count >= 1 && NOW.since(seen.first) >= seconds_of(30), "{:?}", seen);
+            prop_assert!(!decision.plan.head.orphans.contains_key(&InstanceId::from(name)));
+        }
+        prop_assert!(decision.plan.head.orphans.len() <= 100);
     }
 }
 

@@ -4,6 +4,7 @@
 //! tasks may outlive it with a peer that does not read. Here every task of a connection ends when the connection is dropped.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tonic::body::Body;
@@ -35,6 +37,30 @@ const VISIT_BYTES: usize = 256 * 1024;
 /// Bytes that wait to be sent at most. A request has a few hundred.
 const SEND_BUFFER_BYTES: usize = 16 * 1024;
 
+/// How streams to agents are made: over TCP, or over a simulated network.
+pub trait Connect: Send + Sync {
+    /// What carries the bytes.
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Connects to `address`. The visit's deadline ends the wait.
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// The network of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tcp;
+
+impl Connect for Tcp {
+    type Stream = TcpStream;
+
+    async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        // Without it a call may wait for an acknowledgement; that it cannot be set is no reason not to ask.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+}
+
 /// A connection; clones share it. No keep-alive pings: a kept connection outlives the freeze of a Lambda, and whether the
 /// agent lives is what the next visit asks.
 #[derive(Clone, Debug)]
@@ -46,10 +72,8 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects to `address`. The HTTP/2 preface is sent; whether the peer speaks HTTP/2 shows in the first call.
-    pub(crate) async fn open(address: SocketAddr) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(address).await.map_err(|error| Failure::of_connecting(&error))?;
-        // Without it a call may wait for an acknowledgement; that it cannot be set is no reason not to ask.
-        let _ = stream.set_nodelay(true);
+    pub(crate) async fn open(network: &impl Connect, address: SocketAddr) -> Result<Self, Failure> {
+        let stream = network.connect(address).await.map_err(|error| Failure::of_connecting(&error))?;
         let allowance = Allowance::of(VISIT_BYTES);
         let (life, end) = watch::channel(());
         let tasks = Tasks(end);

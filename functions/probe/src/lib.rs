@@ -27,5 +27,6 @@ mod settings;
 mod visit;
 
 pub use answer::observe;
+pub use connection::{Connect, Tcp};
 pub use probe::GrpcProbe;
 pub use settings::Settings;

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
 /// How many bytes the peer may still send; clones share it.
 #[derive(Clone, Debug)]
@@ -36,19 +35,19 @@ impl Allowance {
 
 /// A stream whose reads are counted.
 #[derive(Debug)]
-pub(crate) struct Metered {
-    stream: TcpStream,
+pub(crate) struct Metered<S> {
+    stream: S,
     allowance: Allowance,
 }
 
-impl Metered {
+impl<S> Metered<S> {
     /// Reads of `stream` come out of `allowance`.
-    pub(crate) const fn new(stream: TcpStream, allowance: Allowance) -> Self {
+    pub(crate) const fn new(stream: S, allowance: Allowance) -> Self {
         Self { stream, allowance }
     }
 }
 
-impl AsyncRead for Metered {
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
@@ -60,7 +59,7 @@ impl AsyncRead for Metered {
     }
 }
 
-impl AsyncWrite for Metered {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
     }

@@ -13,7 +13,7 @@ use muster_core::time::{millis, spoken};
 use tokio::time::{Instant, timeout_at};
 use tonic::codegen::http::Uri;
 
-use crate::connection::Connection;
+use crate::connection::{Connect, Connection, Tcp};
 use crate::failure::{Failure, excerpt};
 use crate::lag::Lag;
 use crate::settings::Settings;
@@ -24,7 +24,8 @@ use crate::visit::Visit;
 /// Connections of agents that answered are kept for the next look, and only for the targets of the last one: a probe for
 /// each group and shard keeps them best. Needs a tokio runtime with I/O and time; one thread is enough.
 #[derive(Debug)]
-pub struct GrpcProbe<C> {
+pub struct GrpcProbe<C, N = Tcp> {
+    network: N,
     clock: C,
     settings: Settings,
     kept: Mutex<Kept>,
@@ -53,7 +54,14 @@ struct Look {
 impl<C: Clock> GrpcProbe<C> {
     /// A probe that takes the time at which an answer is received from `clock`.
     pub fn new(clock: C, settings: Settings) -> Self {
-        Self { clock, settings, kept: Mutex::default() }
+        Self::over(Tcp, clock, settings)
+    }
+}
+
+impl<C: Clock, N: Connect> GrpcProbe<C, N> {
+    /// A probe over another network than this machine's.
+    pub fn over(network: N, clock: C, settings: Settings) -> Self {
+        Self { network, clock, settings, kept: Mutex::default() }
     }
 
     /// How many connections are kept for the next look.
@@ -113,7 +121,7 @@ impl<C: Clock> GrpcProbe<C> {
                 kept.renew();
                 kept
             }
-            None => match timeout_at(deadline, Connection::open(address)).await {
+            None => match timeout_at(deadline, Connection::open(&self.network, address)).await {
                 Ok(Ok(connection)) => connection,
                 Ok(Err(failure)) => return failed(failure),
                 Err(_) => return failed(Failure::Unreachable(format!("no connection within {within}"))),
@@ -134,7 +142,7 @@ impl<C: Clock> GrpcProbe<C> {
     }
 }
 
-impl<C: Clock> AgentProbe for GrpcProbe<C> {
+impl<C: Clock, N: Connect> AgentProbe for GrpcProbe<C, N> {
     async fn probe(&self, targets: &[Target]) -> Probed {
         let lag = Lag::start();
         let mut look = tokio::select! {

@@ -61,6 +61,18 @@ pub enum Call {
     Probe,
 }
 
+impl Call {
+    /// Whether it changes something; the others only ask. A probe may tell an agent to drain.
+    pub const fn changes(self) -> bool {
+        match self {
+            Self::Claim | Self::Lease | Self::Release | Self::Settle | Self::TakeSlot | Self::Append => true,
+            Self::Launch | Self::Terminate | Self::Probe => true,
+            Self::Head | Self::Read | Self::Roster | Self::Policy | Self::Latest | Self::Since | Self::Fetch => false,
+            Self::List | Self::Describe | Self::TemplateVersion | Self::Find => false,
+        }
+    }
+}
+
 /// What becomes of one call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {

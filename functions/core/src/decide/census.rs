@@ -26,6 +26,8 @@ pub(super) struct Seat<'a> {
     pub(super) healthy: bool,
     /// Why it is unhealthy, if it is (H1).
     pub(super) unhealthy: Option<String>,
+    /// Whether that is for its silence: its agent is dead, as far as anybody can say.
+    pub(super) dead: bool,
     /// Whether its silence has a known cause: the agent said that it was about to restart (H6).
     excused: bool,
     /// Whether EC2 says that it is impaired, so that its silence needs no other witness (H3).
@@ -55,7 +57,17 @@ impl Seat<'_> {
 
     /// Whether it has drained, by its own word.
     pub(super) fn drained(&self) -> bool {
-        self.member.health.as_ref().is_some_and(|h| h.unregistered_at.is_some() && h.agent == Some(AgentState::Drained))
+        // What it said in an earlier drain, which was taken back, says nothing about this one.
+        let since = match &self.member.state {
+            MemberState::Draining(leaving) => leaving.since,
+            MemberState::Pending | MemberState::Active | MemberState::Terminating(_) => Timestamp::EPOCH,
+        };
+        let drained = |health: &Health| {
+            health.agent == Some(AgentState::Drained)
+                && health.unregistered_at.is_some()
+                && health.last_answer.is_none_or(|at| at >= since)
+        };
+        self.member.health.as_ref().is_some_and(drained)
     }
 }
 
@@ -227,9 +239,9 @@ impl<'a> Census<'a> {
             .filter(|_| phase == Phase::InService)
             .filter(|health| self.now.since(health.sampled_at.unwrap_or(slot)) <= oldest)
             .and_then(|health| health.load);
-        let unhealthy = match phase {
+        let (silence, failure) = match phase {
             Phase::InService | Phase::Suspect | Phase::Warming | Phase::Draining => self.judge(member, policy),
-            Phase::Pending | Phase::Terminating => None,
+            Phase::Pending | Phase::Terminating => (None, None),
         };
         Seat {
             member,
@@ -237,7 +249,8 @@ impl<'a> Census<'a> {
             first_answer,
             serving,
             healthy: answered && !failing,
-            unhealthy,
+            dead: silence.is_some(),
+            unhealthy: silence.or(failure),
             excused: health.is_some_and(|health| self.excused(health, policy)),
             impaired: facts.is_some_and(|facts| facts.impaired),
             stopped: facts.is_some_and(|facts| facts.state.is_stopped()),
@@ -254,23 +267,20 @@ impl<'a> Census<'a> {
             && health.silent_since.is_some_and(|since| self.now.since(since) < patience)
     }
 
-    /// Why a member that has answered once is unhealthy now: H1 in full.
-    fn judge(&self, member: &Member, policy: &Policy) -> Option<String> {
+    /// Why a member that has answered once is unhealthy now, for its silence and for its application: H1 in full.
+    fn judge(&self, member: &Member, policy: &Policy) -> (Option<String>, Option<String>) {
+        let Some(health) = &member.health else { return (None, None) };
         if self.now.since(member.launched_at) < policy.grace_period {
-            return None;
+            return (None, None);
         }
-        let health = member.health.as_ref()?;
-        let lasts = |since: Option<Timestamp>, sweeps: u32| {
+        let lasts = |since: Option<Timestamp>, sweeps: u32, what: &str| {
             let span = self.now.since(since?);
-            (sweeps >= MISSED_SWEEPS && span >= policy.unhealthy_after).then_some((span, sweeps))
+            let lasts = sweeps >= MISSED_SWEEPS && span >= policy.unhealthy_after;
+            lasts.then(|| format!("{what} for {} and {sweeps} sweeps", spoken(span)))
         };
-        if let Some((span, sweeps)) = lasts(health.silent_since, health.silent_sweeps)
-            && !self.excused(health, policy)
-        {
-            return Some(format!("its agent has been silent for {} and {sweeps} sweeps", spoken(span)));
-        }
-        let (span, sweeps) = lasts(health.failing_since, health.failing_sweeps)?;
-        Some(format!("its application has failed for {} and {sweeps} sweeps", spoken(span)))
+        let silence = lasts(health.silent_since, health.silent_sweeps, "its agent has been silent");
+        let silence = silence.filter(|_| !self.excused(health, policy));
+        (silence, lasts(health.failing_since, health.failing_sweeps, "its application has failed"))
     }
 
     fn sort_intents(&mut self, snapshot: &'a Snapshot) {

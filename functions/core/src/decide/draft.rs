@@ -327,6 +327,7 @@ impl<'a> Draft<'a> {
             last_slot: self.head.last_slot,
             recommendations: self.head.recommendations.clone(),
             dark: self.head.dark.clone(),
+            orphans: self.head.orphans.clone(),
             ..self.factual.clone()
         }
     }

@@ -214,9 +214,7 @@ impl<'p> Spread<'p> {
             return closed(Rule::L9, text);
         }
         if self.place(draft).is_none() {
-            let soonest = draft.head.capacity.iter().map(|scarce| scarce.until).min().unwrap_or_default();
-            let text = format!("EC2 has no capacity anywhere, the next try is in {}", spoken(soonest.since(self.now)));
-            return closed(Rule::L4, text);
+            return closed(Rule::L4, self.scarcity(draft));
         }
         None
     }
@@ -229,20 +227,35 @@ impl<'p> Spread<'p> {
         }
     }
 
-    /// The first place with capacity, as far as is known: the preferred type first, and of the zones the one with the fewest
-    /// members, ties in the configured order (L4, L6).
+    /// How long there is no place to launch in.
+    fn scarcity(&self, draft: &Draft<'_>) -> String {
+        let places = self.places();
+        let named = draft.head.capacity.iter().filter(|scarce| places.contains(&scarce.place));
+        match named.map(|scarce| scarce.until).min() {
+            Some(until) if self.now < until => {
+                format!("EC2 has no capacity anywhere, the next try is in {}", spoken(until.since(self.now)))
+            }
+            Some(_) | None => "EC2 had no capacity anywhere, one launch tries first".to_owned(),
+        }
+    }
+
+    /// The first place with capacity, as far as is known.
     fn place(&self, draft: &Draft<'_>) -> Option<Place> {
-        let mut zones: Vec<_> =
-            self.zones.iter().zip(&self.launch.zones).map(|(members, zone)| (members, zone)).collect();
+        self.places().into_iter().find(|place| self.has_capacity(place, draft))
+    }
+
+    /// The policy's places: the preferred type first, and of the zones the one with the fewest members, ties in the
+    /// configured order (L4, L6).
+    fn places(&self) -> Vec<Place> {
+        let mut zones: Vec<_> = self.zones.iter().zip(&self.launch.zones).collect();
         // The sort is stable: ties keep the configured order.
         zones.sort_by_key(|(members, _)| **members);
         let zones: Vec<&str> =
-            if zones.is_empty() { vec![""] } else { zones.iter().map(|(_, z)| z.as_str()).collect() };
+            if zones.is_empty() { vec![""] } else { zones.iter().map(|(_, zone)| zone.as_str()).collect() };
         let types: Vec<&str> = self.launch.instance_types.iter().map(String::as_str).collect();
         let types = if types.is_empty() { vec![""] } else { types };
         let places = types.iter().flat_map(|of_type| zones.iter().map(move |zone| (*zone, *of_type)));
-        let mut places = places.map(|(zone, of_type)| Place { zone: zone.into(), instance_type: of_type.into() });
-        places.find(|place| self.has_capacity(place, draft))
+        places.map(|(zone, of_type)| Place { zone: zone.into(), instance_type: of_type.into() }).collect()
     }
 
     /// Whether a place may be tried. One that had no capacity is tried by one launch first.

@@ -117,10 +117,11 @@ pub(super) fn end_stopped(census: &Census<'_>, draft: &mut Draft<'_>) {
     for seat in stopped {
         let id = &seat.member.id;
         draft.remark(Rule::O5, format!("somebody has stopped {id}"));
-        if draft.room_in() == 0 {
+        let paced = seat.phase.is_actual();
+        if paced && draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room for {id}"));
         } else {
-            draft.terminate(seat.member, Cause::Stopped, seat.phase.is_actual());
+            draft.terminate(seat.member, Cause::Stopped, paced);
         }
     }
 }
@@ -146,7 +147,8 @@ pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
     let mut drains: Vec<_> = census
         .seats
         .values()
-        .filter(|seat| seat.answered() && !seat.drained() && !seat.leaves() && !seat.stopped)
+        .filter(|seat| seat.answered() && seat.unhealthy.is_none())
+        .filter(|seat| !seat.drained() && !seat.leaves() && !seat.stopped)
         .filter_map(|seat| match &seat.member.state {
             MemberState::Draining(leaving) if matches!(leaving.cause, Cause::Load | Cause::Bounds) => {
                 // One that has had its time is finished: whether it answered just now must not decide about its end (S10).
@@ -184,7 +186,7 @@ pub(super) fn finish_drains(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.remark(Rule::D3, format!("{id} has drained"));
         } else if left.is_zero() && leaving.wait && !waits {
             // Its patience ends with its agent: who never answers again never says that it has drained.
-            let Some(why) = seat.unhealthy.as_ref().filter(|_| census.trusted) else {
+            let Some(why) = seat.unhealthy.as_ref().filter(|_| seat.dead && census.trusted) else {
                 draft.wait(Rule::D3, format!("{id} has had its time to drain, and is waited for"));
                 continue;
             };

@@ -4,13 +4,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod breaker;
 mod counting;
+mod drains;
 mod flapping;
 mod health;
 mod launching;
 mod measurements;
 mod operating;
+mod orphans;
+mod places;
 mod safety;
 mod scaling_in;
 mod seeds;
 mod size;
+mod templates;
+mod words;

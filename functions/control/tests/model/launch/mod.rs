@@ -8,7 +8,7 @@
 //! | `Lease` | `execute::call` -> `GroupStore::lease`: on the attempt as read, and the end of the lease before |
 //! | `Call` | `execute::call` -> `Fleet::launch`, after its look at the clock |
 //! | `Ec2...` | EC2: one instance for a token and zone; a known token is answered before capacity is looked at |
-//! | `Settle` | `execute::abandoned`, `execute::settle` -> `GroupStore::settle`: on the attempt; launched or given up |
+//! | `Settle` | `execute::call`, `execute::launch` (which looks up before it gives up), `execute::settle` -> `GroupStore::settle`: on the attempt; launched or given up |
 //! | `Die` | a controller that is killed, or a call whose reply is lost: its maker goes on to the next doorbell |
 //!
 //! What is left out, and why that loses nothing:
@@ -46,8 +46,8 @@ const NO_LEAK: &str = "every instance is a member or its intent is open";
 enum Design {
     /// The code.
     Shipped,
-    /// The code, but a refusal that may have come before EC2 looked at the token ends a first attempt only.
-    RefusalsEndFirstAttempts,
+    /// A refusal ends an intent at any attempt, without a look at what earlier ones have launched.
+    RefusalsEndAnyAttempt,
     /// *actual* is what DescribeInstances shows.
     CountByDescribe,
     /// EC2 is called before the claim that holds the intent.
@@ -210,6 +210,6 @@ impl Model for Launching {
 
     /// Weaker designs can commit intents without end; a search that must see everything is not cut.
     fn within_boundary(&self, world: &World) -> bool {
-        matches!(self.design, Design::Shipped | Design::RefusalsEndFirstAttempts) || world.intents.len() < MOST
+        self.design == Design::Shipped || world.intents.len() < MOST
     }
 }

@@ -122,7 +122,8 @@ impl Launching {
     /// A new attempt: whoever held an earlier one holds it no longer.
     pub(super) fn lease(&self, world: &mut World, at: usize, intent: u8) {
         let record = &mut world.intents[usize::from(intent)];
-        let first = self.design == Design::RefusalsEndFirstAttempts && !record.tried;
+        // Whether it is the first matters where there are refusals only.
+        let first = self.refusals > 0 && !record.tried;
         (record.held, record.tried) = (true, true);
         for held in world.workers.iter_mut().filter_map(Worker::held_mut).filter(|held| held.intent == intent) {
             held.mine = false;
@@ -148,12 +149,29 @@ impl Launching {
     /// EC2 has carried the call out or refused it, and its reply arrives.
     pub(super) fn answer(&self, world: &mut World, at: usize, outcome: Outcome) {
         let Worker::Waiting(held, zone) = world.workers[at] else { return };
-        match outcome {
-            Outcome::Launched => self.launch(world, held.intent, zone),
-            Outcome::NoCapacity => world.shortages -= 1,
-            Outcome::Refused => world.refusals -= 1,
-        }
+        let outcome = match outcome {
+            Outcome::Launched => {
+                self.launch(world, held.intent, zone);
+                outcome
+            }
+            Outcome::NoCapacity => {
+                world.shortages -= 1;
+                outcome
+            }
+            Outcome::Refused => {
+                world.refusals -= 1;
+                self.look_up(world, held, zone)
+            }
+        };
         world.workers[at] = Worker::Answered(held, zone, outcome);
+    }
+
+    /// What a refusal before the token says of earlier attempts is nothing: the holder looks up what they have launched
+    /// (L10). While it holds the lease nobody else can launch, so that looking is one step with the refusal.
+    fn look_up(&self, world: &World, held: Held, zone: u8) -> Outcome {
+        let launched = world.intents[usize::from(held.intent)].made[usize::from(zone)] > 0;
+        let looks = !held.first && self.design != Design::RefusalsEndAnyAttempt;
+        if looks && launched { Outcome::Launched } else { Outcome::Refused }
     }
 
     /// The intent ends, with a member or without, if its attempt is still the worker's own.
@@ -165,8 +183,6 @@ impl Launching {
         let attempt = match self.design {
             Design::NoLease | Design::SettleAnyAttempt => true,
             Design::AbandonWhenFree => held.mine || (!launched && !intent.held),
-            // What a refusal before the token says of earlier attempts is nothing.
-            Design::RefusalsEndFirstAttempts => held.mine && (outcome != Outcome::Refused || held.first),
             _ => held.mine,
         };
         if !attempt || !matches!(intent.status, Status::Open | Status::Unwritten) {
