@@ -12,6 +12,7 @@ use crate::agents::Agent;
 use crate::dice::{Dice, Purpose, between, join};
 use crate::ec2::Instance;
 use crate::fault::Fault;
+use crate::history::Done;
 use crate::story::Weight;
 use crate::world::{RunId, World};
 
@@ -98,6 +99,7 @@ impl World {
                 format!("{} launches {id} in {} for {} as {:?}", w.who(run), spec.zone, spec.intent, spec.replaces)
             });
             self.boot(&id, spec);
+            self.record(&id, Done::Launched(spec.template_version));
             self.check_launch(&id, spec);
         } else {
             self.tell(Weight::Deed, |w| format!("{} is told again that {} launched {id}", w.who(run), spec.intent));

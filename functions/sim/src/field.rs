@@ -96,6 +96,7 @@ impl World {
             .all()
             .iter()
             .filter(|instance| instance.running(now) && instance.spec.is_some() && instance.ours(now))
+            .filter(|instance| fault != Fault::Dead || self.well(&instance.made.id))
             .map(|instance| instance.made.id.clone())
             .collect();
         let Some(count) = u64::try_from(alive.len()).ok().filter(|count| *count > 0) else { return };
@@ -224,12 +225,28 @@ impl World {
         merge(&mut self.operator.document, change);
     }
 
-    /// Faults stop: the operator puts everything in order that is up to a person.
-    pub(crate) fn calm_down(&mut self) {
-        let spare = self.operator.version + 30;
-        merge(&mut self.operator.document, json!({"mode": "active", "drain": {"timeout": format!("{}s", spare.min(90))}}));
+    /// An edit that means nothing but that somebody has looked.
+    pub(crate) fn reedit(&mut self) {
+        let spare = 30 + self.operator.version % 60;
+        merge(&mut self.operator.document, json!({"drain": {"timeout": format!("{spare}s")}}));
         let text = self.operator.document.to_string();
         self.operator.write(Some(text), None);
+        self.tell(Weight::Deed, |_| "the operator edits the policy".to_owned());
+    }
+
+    /// An edit of the schedule's.
+    pub(crate) fn scheduled_edit(&mut self, number: usize) {
+        let Some((_, change)) = self.schedule.edits.get(number).cloned() else { return };
+        merge(&mut self.operator.document, change);
+        let text = self.operator.document.to_string();
+        self.operator.write(Some(text), None);
+        self.tell(Weight::Deed, |w| format!("the operator writes {}", w.operator.document));
+    }
+
+    /// Faults stop: the operator puts everything in order that is up to a person.
+    pub(crate) fn calm_down(&mut self) {
+        merge(&mut self.operator.document, json!({"mode": "active"}));
+        self.reedit();
         let now = self.now;
         for agent in self.agents.values_mut() {
             agent.silent = None;

@@ -92,6 +92,10 @@ impl World {
             let from = self.schedule.script.get(number).map_or(Duration::ZERO, |happening| happening.from);
             self.after(from, Event::Begin(number));
         }
+        for number in 0..self.schedule.edits.len() {
+            let at = self.schedule.edits.get(number).map_or(Duration::ZERO, |(at, _)| *at);
+            self.after(at, Event::Edit(number));
+        }
         self.after(self.schedule.calm, Event::Calm);
         self.after(self.schedule.calm + Duration::from_secs(15), Event::Look);
     }

@@ -14,6 +14,7 @@ mod ec2;
 mod fate;
 mod fault;
 mod field;
+mod history;
 mod kept;
 mod lambda;
 mod ledger;
@@ -31,6 +32,7 @@ mod world;
 
 pub use ec2::CalmFleet;
 pub use fault::{Fault, Tally};
+pub use history::{Deed, Done, History, Size};
 pub use kept::kept;
 pub use many::{Failure, Summary, simulate};
 pub use schedule::{Demand, Happening, START, Schedule};

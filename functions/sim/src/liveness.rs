@@ -43,6 +43,7 @@ impl World {
     /// Looks whether all is well; says whether the run is over.
     pub(crate) fn judge(&mut self) -> bool {
         let calm = self.passed().saturating_sub(self.schedule.calm);
+        self.clear_quarantine();
         self.note_steadiness();
         self.v1_the_group_is_whole();
         self.v2_intents_end(calm);
@@ -53,6 +54,19 @@ impl World {
         let whole = self.liveness.steady_since.is_some_and(|since| self.now.since(since) >= WHOLE_WITHIN + WATCHED);
         let done = whole && !open && self.orphans().is_empty() && self.dead().is_empty();
         done || calm > DEAD_REPLACED_WITHIN + WATCHED || !self.violations.is_empty()
+    }
+
+    /// A quarantine is for a person to end (L8): one whose launches failed before faults stopped is ended by an edit.
+    fn clear_quarantine(&mut self) {
+        let Some(view) = &self.view else { return };
+        let (template, policy) = (self.template, view.head.policy);
+        let stopped = |t: &muster_core::group::TemplateRecord| {
+            t.version == template && t.failures > 0 && !t.proven | (t.failures >= 3) && t.policy == policy
+        };
+        let asked = self.operator.version > policy.map_or(0, |policy| policy.0);
+        if view.head.templates.iter().any(stopped) && !asked {
+            self.reedit();
+        }
     }
 
     fn fail(&mut self, rule: &'static str, text: String) {
@@ -79,7 +93,7 @@ impl World {
         members().filter(|m| !self.well(&m.id)).count() * 100 / members().count().max(1)
     }
 
-    fn healthy(&self) -> u32 {
+    pub(crate) fn healthy(&self) -> u32 {
         let members = self.view.iter().flat_map(|view| &view.members);
         let healthy = members.filter(|m| m.state == MemberState::Active && self.well(&m.id));
         u32::try_from(healthy.count()).unwrap_or(u32::MAX)

@@ -209,7 +209,11 @@ impl World {
     /// What a probe saw, for S5.
     pub(crate) fn probed(&mut self, run: RunId, probed: &Probed) {
         let Some(slot) = self.runs.get(&run).and_then(|mine| mine.slot) else { return };
-        let known = |id: &InstanceId| self.agents.get(id).is_some_and(|agent| agent.answered_once);
+        // Who is gone by EC2's word is not silent (H7).
+        let known = |id: &InstanceId| {
+            let answered = self.agents.get(id).is_some_and(|agent| agent.answered_once);
+            answered && self.ec2.get(id).is_some_and(|instance| instance.alive(self.now))
+        };
         let answered = |seen: &Observation| matches!(seen, Observation::Answered(_));
         let ever = probed.observations.keys().filter(|id| known(id)).count();
         if ever > 0 && !probed.observations.values().any(answered) {
@@ -234,10 +238,8 @@ impl World {
     fn s6_windows_hold(&mut self, before: &GroupState, claim: &Claim, report: &Report, policy: &Policy) {
         let launched = claim.put_intents.iter().filter(|intent| matches!(intent.call, Call::Launch(_))).count();
         let gone = let_go(before, claim);
-        // Those that EC2 or the machine itself takes away, and those that are Draining already, are no terminations of ours.
-        let paced = |gone: &&LetGo<'_>| {
-            World::in_actual(gone.was) && !matches!(gone.cause, Cause::Leaving | Cause::Stopped | Cause::Lost)
-        };
+        // Those that are Draining already were counted when they began.
+        let paced = |gone: &&LetGo<'_>| World::in_actual(gone.was);
         let ended = gone.iter().filter(paced).count();
         let now = |count: usize| Actions {
             at: report.at,
@@ -262,7 +264,11 @@ impl World {
             matches!(&intent.call, Call::Launch(spec) if spec.replaces.is_some() && intent.cause == Cause::Unhealthy)
         });
         let first = let_go(before, claim);
-        let first = first.iter().filter(|gone| gone.cause == Cause::Unhealthy && gone.ends && World::in_actual(gone.was));
+        // Whoever has a replacement was begun before: this is that replacement's end.
+        let replaced = |id: &InstanceId| before.members.iter().any(|member| member.replaces.as_ref() == Some(id));
+        let first = first.iter().filter(|gone| {
+            gone.cause == Cause::Unhealthy && gone.ends && World::in_actual(gone.was) && !replaced(gone.id)
+        });
         if begun.count() + first.count() == 0 {
             return;
         }
@@ -281,9 +287,11 @@ impl World {
         busy.extend(pending.filter_map(|member| member.replaces.as_ref()).filter(|old| going(old)));
         busy.extend(view.members.iter().filter(|member| ends(&member.state)).map(|member| &member.id));
         let limit = policy.max_replacing.of(view.head.desired.max(before.head.desired));
+        let width = view.head.breaker.as_ref().map_or(u32::MAX, |breaker| breaker.width);
         let count = u32::try_from(busy.len()).unwrap_or(u32::MAX);
-        if count > limit {
-            self.violate("S6", format!("{count} members are under replacement, at most {limit} may be"));
+        if count > limit.min(width) {
+            let text = format!("{count} members are under replacement, at most {limit} may be, and {width} by the breaker");
+            self.violate("S6", text);
         }
     }
 

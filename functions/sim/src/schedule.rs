@@ -71,6 +71,8 @@ pub struct Schedule {
     pub rates: BTreeMap<Fault, f64>,
     /// What happens at a time.
     pub script: Vec<Happening>,
+    /// What the operator merges into the policy, and when.
+    pub edits: Vec<(Duration, Value)>,
 }
 
 /// Faults that have a rate: the rates of a mild and of a rough schedule, and how many schedules of a hundred have it.
@@ -142,6 +144,7 @@ impl Schedule {
             calm,
             rates: BTreeMap::new(),
             script: Vec::new(),
+            edits: Vec::new(),
         };
         schedule.draw_rates(dice, rough);
         schedule.draw_script(dice, rough);
@@ -152,7 +155,7 @@ impl Schedule {
     pub fn quiet(seed: u64, changes: Value, demand: Demand, calm: Duration) -> Self {
         let mut policy = base(10);
         merge(&mut policy, changes);
-        Self { seed, policy, demand, calm, rates: BTreeMap::new(), script: Vec::new() }
+        Self { seed, policy, demand, calm, rates: BTreeMap::new(), script: Vec::new(), edits: Vec::new() }
     }
 
     /// The same, and `fault` at every opportunity with probability `rate`.
@@ -167,6 +170,13 @@ impl Schedule {
     pub fn at(mut self, fault: Fault, from: u64, until: u64, pick: u64) -> Self {
         let seconds = Duration::from_secs;
         self.script.push(Happening { fault, from: seconds(from), until: seconds(until), pick });
+        self
+    }
+
+    /// The same, and an edit of the policy: `change` is merged into it after `at` seconds.
+    #[must_use]
+    pub fn edit(mut self, at: u64, change: Value) -> Self {
+        self.edits.push((Duration::from_secs(at), change));
         self
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::dice::Purpose;
 use crate::fault::Tally;
+use crate::history::History;
 use crate::lambda;
 use crate::port::{Port, Shared, lock};
 use crate::schedule::Schedule;
@@ -33,6 +34,8 @@ pub struct Outcome {
     pub unrecovered: bool,
     /// What its faults did.
     pub tally: Tally,
+    /// What was done to the group.
+    pub history: History,
     /// Calls of ports.
     pub port_calls: u64,
     /// Names everything that happened: equal digests, equal runs.
@@ -87,6 +90,7 @@ impl Sim {
             violations: world.violations.clone(),
             unrecovered: world.liveness.unrecovered,
             tally: world.tally,
+            history: world.history.clone(),
             port_calls: world.calls,
             digest: world.digest,
             story: world.story.as_ref().map(|lines| story::tell(lines, &world.violations)),
@@ -115,6 +119,7 @@ impl Sim {
             Event::Ring { slot, origin } => lock(&self.world).rung(slot, origin),
             Event::Begin(number) => lock(&self.world).begin(number),
             Event::End(number) => lock(&self.world).end(number),
+            Event::Edit(number) => lock(&self.world).scheduled_edit(number),
             Event::Calm => lock(&self.world).calm_down(),
             Event::Look => {
                 let mut world = lock(&self.world);

@@ -8,6 +8,10 @@ use crate::schedule::START;
 
 /// Lines of a story that are printed at most.
 const LINES: usize = 60;
+/// Characters of a line that are printed.
+const LONGEST: usize = 420;
+/// A line that repeats one of so many before it is only counted.
+const REPEATED_WITHIN: usize = 3;
 
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,10 +80,38 @@ pub(crate) fn tell(lines: &[Line], violations: &[Violation]) -> String {
         kept.reverse();
         chosen = kept;
     }
-    let mut text = String::new();
-    for line in chosen {
+    printed(&chosen)
+}
+
+/// What two lines have in common that differ in numbers only.
+fn shape(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).take(120).collect()
+}
+
+/// One line each, and those that only repeat one of the last few as a count.
+fn printed(lines: &[&Line]) -> String {
+    let mut told: Vec<(String, String, u32)> = Vec::new();
+    for line in lines {
+        let shape = shape(&line.text);
+        let recent = told.len().saturating_sub(REPEATED_WITHIN);
+        if line.weight < Weight::Deed
+            && let Some((.., more)) = told[recent..].iter_mut().find(|(known, ..)| *known == shape)
+        {
+            *more += 1;
+            continue;
+        }
         let ms = line.at.since(START).as_millis();
-        text.push_str(&format!("  {:>3}:{:02}.{:03}  {}\n", ms / 60_000, ms / 1_000 % 60, ms % 1_000, line.text));
+        let short: String = line.text.chars().take(LONGEST).collect();
+        let row = format!("  {:>3}:{:02}.{:03}  {short}", ms / 60_000, ms / 1_000 % 60, ms % 1_000);
+        told.push((shape, row, 0));
+    }
+    let mut text = String::new();
+    for (_, row, more) in told {
+        text.push_str(&row);
+        if more > 0 {
+            text.push_str(&format!(" (and {more} more like it)"));
+        }
+        text.push('\n');
     }
     text
 }

@@ -50,6 +50,7 @@ impl World {
         let before = self.look();
         self.tell_claim(run, claim);
         self.claimed(run, before.as_ref(), claim);
+        self.record_claim(before.as_ref(), claim);
         self.check_claim(before.as_ref(), claim);
         if let Some((report, _)) = crate::safety::decision(claim) {
             self.v6_a_blackout_is_over(report);

@@ -21,6 +21,7 @@ use crate::agents::Agent;
 use crate::dice::{Dice, join};
 use crate::ec2::Ec2;
 use crate::fault::{Fault, Tally};
+use crate::history::History;
 use crate::ledger::Ledger;
 use crate::liveness::Liveness;
 use crate::safety::Safety;
@@ -48,6 +49,8 @@ pub(crate) enum Event {
     /// A happening of the script begins or ends.
     Begin(usize),
     End(usize),
+    /// The operator edits the policy as the schedule says.
+    Edit(usize),
     /// Faults stop.
     Calm,
     /// Somebody looks whether all is well.
@@ -186,6 +189,7 @@ pub(crate) struct World {
     pub(crate) safety: Safety,
     pub(crate) liveness: Liveness,
     pub(crate) ledger: Ledger,
+    pub(crate) history: History,
     pub(crate) tally: Tally,
     pub(crate) calls: u64,
     pub(crate) digest: u64,
@@ -220,6 +224,7 @@ impl World {
             safety: Safety::default(),
             liveness: Liveness::default(),
             ledger: Ledger::default(),
+            history: History::default(),
             tally: Tally::default(),
             calls: 0,
             digest: 0,
