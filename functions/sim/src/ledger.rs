@@ -140,7 +140,8 @@ impl World {
                 Outcome::Launched { .. } => {}
             }
         }
-        let refused = |event: &Deed| matches!(event, Deed::Abandoned { reason, .. } if reason.contains("TerminateInstances"));
+        let refused =
+            |event: &Deed| matches!(event, Deed::Abandoned { reason, .. } if reason.contains("TerminateInstances"));
         if settlement.activity.iter().any(|activity| refused(&activity.event)) {
             self.tally.change(Fault::Permission);
         }

@@ -73,15 +73,16 @@ fn d2_protection_is_from_scaling_in_alone() {
 }
 
 #[test]
-fn d2_while_ec2_is_not_asked_nobody_at_work_goes() {
-    let deaf = |group: Group| group.but(|s| s.fleet = None).decide();
-    let by_load = deaf(Group::of(&[5.0; 4]).ungated());
-    assert_eq!((by_load.verdict(), by_load.plan.is_empty()), ((4, Rule::D2), true));
-    let by_bound = deaf(Group::of(&[50.0; 4]).bounds(1, 3));
-    assert_eq!((by_bound.verdict().0, by_bound.plan.is_empty(), by_bound.waits_for(Rule::D2)), (3, true, true));
-    // Who was never at work, or is dead, may go.
-    let ill = deaf(Group::example().whose("i-2", |m| m.health = dead()).bounds(1, 3).and([pending("i-0", 5)]));
-    assert_eq!(ill.lets_go(), ["i-2", "i-0"]);
+fn d2_while_ec2_cannot_be_asked_its_last_word_holds() {
+    let asked = Group::of(&[5.0; 4]).ungated().but(tagged("i-1")).decide();
+    assert_eq!(asked.plan.head.protected, [id("i-1")].into());
+    let deaf = |group: Group| group.but(|s| s.fleet = None).but(|s| s.head.protected = [id("i-1")].into());
+    let decision = deaf(Group::of(&[5.0; 4]).ungated()).decide();
+    assert_eq!(decision.lets_go(), ["i-2", "i-3"]);
+    assert_eq!(decision.plan.head.protected, [id("i-1")].into(), "nothing new is known");
+    // Whoever is asked and no longer calls it protected is believed.
+    let freed = Group::of(&[5.0; 4]).ungated().but(|s| s.head.protected = [id("i-1")].into()).decide();
+    assert_eq!((freed.lets_go()[0], freed.plan.head.protected.len()), ("i-1", 0));
 }
 
 /// A member in its drain, whose agent answers so.
