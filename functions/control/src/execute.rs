@@ -3,13 +3,13 @@
 //! Whoever holds no lease calls nothing; whoever dies in between leaves an intent whose lease ends, and the next one
 //! repeats the call with the same token (L1, L3). Only a definite refusal lets the holder abandon an intent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use muster_core::group::{GroupName, Outcome, Place, Shard};
-use muster_core::intent::{Call, Intent, LaunchSpec};
-use muster_core::member::MemberRecord;
+use muster_core::intent::{Call, Cause, Intent, LaunchSpec};
+use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::policy::Mode;
 use muster_core::time::Timestamp;
 
@@ -104,7 +104,12 @@ where
         Call::Terminate { .. } => allowed.terminate,
     };
     let intents: Vec<Intent> = state.intents.into_iter().filter(|i| free(i) && wanted(i)).collect();
-    let calls = intents.into_iter().map(|intent| call(controller, group, intent, deadline));
+    let ending: BTreeSet<&InstanceId> =
+        state.members.iter().filter(|m| matches!(m.state, MemberState::Terminating(_))).map(|m| &m.id).collect();
+    let calls = intents.into_iter().map(|intent| {
+        let allowed = may_end(&intent, &ending);
+        call(controller, group, intent, allowed, deadline)
+    });
     let outcomes: Vec<Result<Ended, Left>> = stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await;
     let mut shards: BTreeMap<Shard, Vec<Ended>> = BTreeMap::new();
     for outcome in outcomes {
@@ -129,11 +134,21 @@ where
     Ok(executed)
 }
 
-/// Leases one intent and makes its call. It is left when somebody else has it, no time is left, or the outcome is unknown.
+/// Whether the instance that an intent would end is still a member that is Terminating, or a proven orphan (S4). The record of
+/// any other was closed: EC2 has said that it is gone, or it was disowned and is not ours to end.
+fn may_end(intent: &Intent, ending: &BTreeSet<&InstanceId>) -> bool {
+    match &intent.call {
+        Call::Launch(_) => true,
+        Call::Terminate { instance, .. } => intent.cause == Cause::Orphan || ending.contains(instance),
+    }
+}
+
+/// Leases one intent and makes its call, unless it is no longer `allowed`: then it only ends. It is left when somebody else has it, no time is left, or the outcome is unknown.
 async fn call<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
     intent: Intent,
+    allowed: bool,
     deadline: Timestamp,
 ) -> Result<Ended, Left>
 where
@@ -142,7 +157,7 @@ where
     P: Sync,
     C: Clock,
 {
-    let Controller { store, fleet, clock, settings, .. } = controller;
+    let Controller { store, clock, settings, .. } = controller;
     let now = clock.now();
     if now >= deadline {
         return Err(Left(None));
@@ -165,22 +180,7 @@ where
         give_back(controller, group, &intent, attempt, clock.now()).await;
         return Err(Left(None));
     }
-    let ended = match &intent.call {
-        Call::Launch(spec) => launch(fleet, &intent, spec, attempt, now).await.map(|made| {
-            let event = Event::Launched {
-                intent: intent.id.clone(),
-                instance: made.id.clone(),
-                zone: spec.zone.clone(),
-                cause: intent.cause,
-                replaces: spec.replaces.clone(),
-            };
-            (event, Some(claim::launched(&intent, spec, &made, clock.now())))
-        }),
-        Call::Terminate { instance, .. } => fleet.terminate(group, instance, &intent.id, attempt).await.map(|()| {
-            let instance = instance.clone();
-            (Event::Terminated { intent: intent.id.clone(), instance, cause: intent.cause }, None)
-        }),
-    };
+    let ended = carry_out(controller, group, &intent, attempt, allowed).await;
     let at = clock.now();
     let outcome = outcome(&intent, ended.as_ref().err(), at);
     let (event, member) = match ended {
@@ -203,6 +203,39 @@ where
     };
     let activity = Activity { group: group.clone(), at, id: format!("intent-{}", intent.id), event };
     Ok(Ended { intent, attempt, shard, member, outcome, activity })
+}
+
+/// Makes the call of a leased intent.
+async fn carry_out<S, F, P, C>(
+    controller: &Controller<S, F, P, C>,
+    group: &GroupName,
+    intent: &Intent,
+    attempt: u32,
+    allowed: bool,
+) -> Result<(Event, Option<MemberRecord>), FleetError>
+where
+    F: Fleet,
+    C: Clock,
+{
+    let Controller { fleet, clock, .. } = controller;
+    let id = intent.id.clone();
+    match &intent.call {
+        Call::Launch(spec) => {
+            let made = launch(fleet, intent, spec, attempt, clock.now()).await?;
+            let member = claim::launched(intent, spec, &made, clock.now());
+            let Launched { id: instance, .. } = made;
+            let (zone, replaces) = (spec.zone.clone(), spec.replaces.clone());
+            Ok((Event::Launched { intent: id, instance, zone, cause: intent.cause, replaces }, Some(member)))
+        }
+        Call::Terminate { instance, .. } if !allowed => {
+            let reason = format!("{instance} is no longer a member: its record was closed");
+            Ok((Event::Abandoned { intent: id, reason }, None))
+        }
+        Call::Terminate { instance, .. } => {
+            fleet.terminate(group, instance, &id, attempt).await?;
+            Ok((Event::Terminated { intent: id, instance: instance.clone(), cause: intent.cause }, None))
+        }
+    }
 }
 
 /// Launches, or looks up what an earlier attempt has launched: when EC2 may have forgotten the token, and before an intent is

@@ -297,9 +297,10 @@ impl<'a> Census<'a> {
     }
 
     /// Pairs each unhealthy member with the replacement that was launched for it. A pair whose old member has
-    /// recovered, or is on its way out, is no pair any more.
+    /// recovered, or is on its way out, is no pair any more; nor is one whose replacement is unhealthy itself: it would
+    /// never stand in, and hold its place among those under replacement for ever.
     fn pair_replacements(&mut self) {
-        let launched = self.seats.values().filter(|seat| seat.phase.is_actual());
+        let launched = self.seats.values().filter(|seat| seat.phase.is_actual() && seat.unhealthy.is_none());
         let launched = launched.filter_map(|seat| Some((seat.member.replaces.as_ref()?, Some(&seat.member.id))));
         let open = self.open.values().filter_map(|open| Some((open.spec.replaces.as_ref()?, None)));
         let pairs: Vec<_> = launched.chain(open).collect();

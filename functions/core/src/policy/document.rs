@@ -209,7 +209,7 @@ pub enum OnTimeout {
     /// The member is terminated.
     #[default]
     Terminate,
-    /// The member stays until it has drained, or is found unhealthy.
+    /// The member stays until it has drained, or its agent is found dead.
     Wait,
 }
 
