@@ -98,7 +98,8 @@ impl Agent {
         }
         let unregistered = self.obey(&target.order, now);
         self.answered_once = true;
-        let drained = self.draining_since.is_some_and(|since| self.drains_in.is_some_and(|span| now.since(since) >= span));
+        let drained =
+            self.draining_since.is_some_and(|since| self.drains_in.is_some_and(|span| now.since(since) >= span));
         let restarts = self.upgrade.is_some_and(|(from, ..)| from <= now);
         let state = match (self.leaving, restarts, self.draining_since) {
             (true, ..) => AgentState::Leaving,

@@ -43,7 +43,8 @@ impl Lag {
 
 impl World {
     fn lag(&self) -> Lag {
-        let rate = if self.calm() { 0.0 } else { self.schedule.rates.get(&Fault::StaleDescribe).copied().unwrap_or(0.0) };
+        let rate =
+            if self.calm() { 0.0 } else { self.schedule.rates.get(&Fault::StaleDescribe).copied().unwrap_or(0.0) };
         Lag { dice: self.dice, rate, now: self.now }
     }
 
@@ -165,12 +166,7 @@ impl World {
         found
     }
 
-    pub(crate) fn terminate(
-        &mut self,
-        run: RunId,
-        instance: &InstanceId,
-        intent: &IntentId,
-    ) -> Result<(), FleetError> {
+    pub(crate) fn terminate(&mut self, run: RunId, instance: &InstanceId, intent: &IntentId) -> Result<(), FleetError> {
         self.check_termination(instance, intent);
         if self.under_way(Fault::Permission).is_some_and(|(_, happening)| happening.pick % 3 == 0) {
             self.tally.inject(Fault::Permission);

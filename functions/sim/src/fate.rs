@@ -52,10 +52,7 @@ impl Call {
     }
 
     const fn is_write(self) -> bool {
-        matches!(
-            self,
-            Self::Claim | Self::Lease | Self::Release | Self::Settle | Self::TakeSlot | Self::Append
-        )
+        matches!(self, Self::Claim | Self::Lease | Self::Release | Self::Settle | Self::TakeSlot | Self::Append)
     }
 
     const fn is_transaction(self) -> bool {

@@ -11,6 +11,7 @@ use crate::ec2::Instance;
 use crate::fault::Fault;
 use crate::schedule::merge;
 use crate::story::Weight;
+use crate::weak;
 use crate::world::{Event, RunId, World};
 
 impl World {
@@ -26,6 +27,10 @@ impl World {
             probed.observations.insert(target.id.clone(), observation);
         }
         self.probed(run, &probed);
+        for seen in probed.observations.values_mut() {
+            let honest = std::mem::replace(seen, Observation::Unknown);
+            *seen = weak::observation(self.weakness, honest, self.now);
+        }
         probed
     }
 
@@ -45,11 +50,7 @@ impl World {
             if let Some(fault) = fault {
                 self.ledger.silences.insert(target.id.clone(), (fault, number));
             }
-            return if number % 2 == 0 {
-                unreachable()
-            } else {
-                Observation::BadAnswer { detail: "y".repeat(5_000) }
-            };
+            return if number % 2 == 0 { unreachable() } else { Observation::BadAnswer { detail: "y".repeat(5_000) } };
         }
         self.ledger.silences.remove(&target.id);
         agent.answer(target, now, share)
@@ -190,7 +191,14 @@ impl World {
         let text = match fault {
             Fault::PolicyDeleted => None,
             Fault::PolicyInvalid => {
-                let texts = ["{", "{\"min_instances\": 9, \"max_instances\": 2}", "{\"colour\": 1}", "[]", "  ", "{\"scaling\": {\"cpu_up_threshold\": 0.7}}"];
+                let texts = [
+                    "{",
+                    "{\"min_instances\": 9, \"max_instances\": 2}",
+                    "{\"colour\": 1}",
+                    "[]",
+                    "  ",
+                    "{\"scaling\": {\"cpu_up_threshold\": 0.7}}",
+                ];
                 usize::try_from(pick % 6).ok().and_then(|at| texts.get(at)).map(|text| (*text).to_owned())
             }
             Fault::Mode => {
@@ -268,7 +276,9 @@ impl World {
         let any = members.iter().filter_map(|id| self.ec2.get(id)).any(serves);
         let dead: Vec<InstanceId> = members
             .into_iter()
-            .filter(|id| self.agents.get(id).is_some_and(|agent| agent.dead_since.is_some() || agent.boots_at.is_none()))
+            .filter(|id| {
+                self.agents.get(id).is_some_and(|agent| agent.dead_since.is_some() || agent.boots_at.is_none())
+            })
             .collect();
         if !any {
             for id in dead {

@@ -111,7 +111,14 @@ impl World {
             self.ledger.late_tick = Some(self.now);
             wait += Duration::from_millis(between(&mut rng, 25_000, 115_000));
         }
-        let start = |key, origin| Start { function: Function::Monitor, key, origin, slots: Vec::new(), streamed: false, tries: 0 };
+        let start = |key, origin| Start {
+            function: Function::Monitor,
+            key,
+            origin,
+            slots: Vec::new(),
+            streamed: false,
+            tries: 0,
+        };
         self.after(wait, Event::Invoke(start(join(1, number), None)));
         if self.strikes(Fault::TickDoubled, number) {
             let again = wait + Duration::from_millis(between(&mut rng, 0, 1_500));
@@ -141,7 +148,8 @@ impl World {
             }
             Some(_) => {
                 let key = join(4, join(slot.as_millis(), origin.map_or(0, |fault| fault as u64)));
-                let start = Start { function: Function::Controller, key, origin, slots: vec![slot], streamed: false, tries: 0 };
+                let start =
+                    Start { function: Function::Controller, key, origin, slots: vec![slot], streamed: false, tries: 0 };
                 self.invoke_controller(start);
             }
         }
@@ -156,18 +164,21 @@ impl World {
         let slots = std::mem::replace(&mut self.waiting, rest);
         self.streaming = true;
         let key = join(2, slots.first().map_or(0, |slot| slot.as_millis()));
-        self.invoke_controller(Start { function: Function::Controller, key, origin: None, slots, streamed: true, tries: 0 });
+        self.invoke_controller(Start {
+            function: Function::Controller,
+            key,
+            origin: None,
+            slots,
+            streamed: true,
+            tries: 0,
+        });
     }
 
     fn invoke_controller(&mut self, start: Start) {
         if start.origin.is_none() && self.strikes(Fault::Overlap, start.key) {
             let wait = self.dice.fault(Fault::Overlap, join(start.key, 1)).u64(0..600);
-            let twin = Start {
-                key: join(start.key, 11),
-                origin: Some(Fault::Overlap),
-                streamed: false,
-                ..start.clone()
-            };
+            let twin =
+                Start { key: join(start.key, 11), origin: Some(Fault::Overlap), streamed: false, ..start.clone() };
             self.after(Duration::from_millis(wait), Event::Invoke(twin));
         }
         self.after(Duration::from_millis(5), Event::Invoke(start));
@@ -226,12 +237,8 @@ impl World {
             return;
         }
         if !died && start.origin.is_none() && self.strikes(Fault::InvokedTwice, start.key) {
-            let twice = Start {
-                key: join(start.key, 12),
-                origin: Some(Fault::InvokedTwice),
-                streamed: false,
-                ..start.clone()
-            };
+            let twice =
+                Start { key: join(start.key, 12), origin: Some(Fault::InvokedTwice), streamed: false, ..start.clone() };
             let wait = self.dice.fault(Fault::InvokedTwice, join(start.key, 1)).u64(200..3_000);
             self.after(Duration::from_millis(wait), Event::Invoke(twice));
         }

@@ -132,7 +132,7 @@ impl World {
         ledger.debts.retain(|debt| !debt.intents.is_empty());
     }
 
-    pub(crate) fn settled(&mut self, run: RunId, settlement: &Settlement) {
+    pub(crate) fn settled(&mut self, settlement: &Settlement) {
         for outcome in &settlement.outcomes {
             match outcome {
                 Outcome::NoCapacity { .. } => self.tally.change(Fault::Capacity),
@@ -140,7 +140,8 @@ impl World {
                 Outcome::Launched { .. } => {}
             }
         }
-        let refused = |event: &Deed| matches!(event, Deed::Abandoned { reason, .. } if reason.contains("TerminateInstances"));
+        let refused =
+            |event: &Deed| matches!(event, Deed::Abandoned { reason, .. } if reason.contains("TerminateInstances"));
         if settlement.activity.iter().any(|activity| refused(&activity.event)) {
             self.tally.change(Fault::Permission);
         }
@@ -152,7 +153,6 @@ impl World {
                 debt.intents.remove(id);
             }
         }
-        let _ = run;
     }
 
     pub(crate) fn takes_slot(&mut self, run: RunId, slot: Timestamp, taken: bool) {

@@ -120,7 +120,9 @@ impl Port {
             let mut world = lock(&self.world);
             let done = effect(&mut world, self.run);
             world.note(self.run, call as u64 * 2 + u64::from(done.is_ok()));
-            world.tell(Weight::Call, |w| format!("{} {call:?} {}", w.who(self.run), if done.is_ok() { "" } else { "fails" }));
+            world.tell(Weight::Call, |w| {
+                format!("{} {call:?} {}", w.who(self.run), if done.is_ok() { "" } else { "fails" })
+            });
             done
         };
         match turn {

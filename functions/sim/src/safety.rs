@@ -157,7 +157,9 @@ impl World {
         let live = u32::try_from(own.filter(|i| stays(&i.made.id)).count()).unwrap_or(u32::MAX);
         let (ceiling, known) = (self.safety.ceiling, self.safety.max > 0);
         if known && live > ceiling {
-            let text = format!("EC2 runs {live} instances that are neither Draining nor Terminating, at most {ceiling} may be");
+            let text = format!(
+                "EC2 runs {live} instances that are neither Draining nor Terminating, at most {ceiling} may be"
+            );
             self.violate("S1", text);
         }
     }
@@ -290,7 +292,8 @@ impl World {
         let width = view.head.breaker.as_ref().map_or(u32::MAX, |breaker| breaker.width);
         let count = u32::try_from(busy.len()).unwrap_or(u32::MAX);
         if count > limit.min(width) {
-            let text = format!("{count} members are under replacement, at most {limit} may be, and {width} by the breaker");
+            let text =
+                format!("{count} members are under replacement, at most {limit} may be, and {width} by the breaker");
             self.violate("S6", text);
         }
     }
@@ -342,7 +345,10 @@ impl World {
             };
             let impaired = self.ec2.get(gone.id).is_some_and(|instance| instance.impaired);
             if judged && age < span && !impaired {
-                let text = format!("{} goes for its {} {age:?} after its launch, {span:?} must have passed", gone.id, gone.cause);
+                let text = format!(
+                    "{} goes for its {} {age:?} after its launch, {span:?} must have passed",
+                    gone.id, gone.cause
+                );
                 self.violate("S8", text);
             }
         }

@@ -284,7 +284,12 @@ fn demand(dice: Dice, calm: Duration, min: u64, max: u64) -> Demand {
             2 => corners.push((at, next)),
             _ => {
                 let (up, down) = (at + Duration::from_secs(1), at + Duration::from_secs(90));
-                corners.extend([(at, last), (up, next * 1.5), (down, next * 1.5), (down + Duration::from_secs(1), last)]);
+                corners.extend([
+                    (at, last),
+                    (up, next * 1.5),
+                    (down, next * 1.5),
+                    (down + Duration::from_secs(1), last),
+                ]);
             }
         }
         at += Duration::from_secs(between(&mut rng, 120, 600));

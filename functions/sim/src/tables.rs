@@ -28,11 +28,9 @@ impl World {
     pub(crate) fn read(&mut self, run: RunId) -> Option<GroupState> {
         self.tries_again(run);
         let mut state = self.view.clone();
-        if let Some(mine) = self.runs.get_mut(&run)
-            && std::mem::take(&mut mine.deciding)
-            && let Some(state) = &mut state
-        {
-            weak::state(self.weakness, state);
+        let deciding = self.runs.get_mut(&run).is_some_and(|mine| std::mem::take(&mut mine.deciding));
+        if let Some(state) = &mut state {
+            weak::state(self.weakness, deciding, state);
         }
         state
     }
@@ -74,7 +72,7 @@ impl World {
     }
 
     pub(crate) fn lease(&mut self, run: RunId, request: &LeaseRequest) -> Result<u32, StoreError> {
-        let attempt = at_once(self.store.lease(&weak::lease(self.weakness, request)));
+        let attempt = at_once(self.store.lease(&weak::lease(self, request)));
         match &attempt {
             Ok(attempt) => {
                 self.look();
@@ -105,7 +103,7 @@ impl World {
             let made: Vec<String> = settlement.put_members.iter().map(|member| member.id.to_string()).collect();
             format!("{} settles {}: {} {:?}", w.who(run), ids.join(", "), made.join(", "), settlement.outcomes)
         });
-        self.settled(run, settlement);
+        self.settled(settlement);
         self.check_version(before.as_ref());
         self.check_state();
         Ok(())

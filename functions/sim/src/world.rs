@@ -41,7 +41,10 @@ pub(crate) enum Event {
     /// EventBridge ticks for the controller.
     Reconcile(u64),
     /// A doorbell arrives.
-    Ring { slot: Timestamp, origin: Option<Fault> },
+    Ring {
+        slot: Timestamp,
+        origin: Option<Fault>,
+    },
     /// An invocation begins.
     Invoke(Start),
     /// An invocation has reached its limit.

@@ -102,8 +102,11 @@ fn l4_eight_hours_without_capacity_leave_the_group_as_it_is() {
     let (from, hours) = (10 * MINUTE, 8 * 60 * MINUTE);
     // Nothing anywhere: see the model of EC2.
     let mut schedule = group(6, 30, 10 + 8 * 60).at(Fault::Capacity, from, from + hours, 12);
-    schedule.demand =
-        Demand(vec![(Duration::ZERO, 300.0), (Duration::from_secs(from), 300.0), (Duration::from_secs(from + 60), 480.0)]);
+    schedule.demand = Demand(vec![
+        (Duration::ZERO, 300.0),
+        (Duration::from_secs(from), 300.0),
+        (Duration::from_secs(from + 60), 480.0),
+    ]);
     let outcome = played(&schedule);
     let gone = outcome.history.terminated().chain(outcome.history.drained());
     assert_eq!(gone.count(), 0, "members let go");
@@ -125,7 +128,9 @@ fn h6_an_upgrade_of_every_agent_drains_nobody() {
 /// A maximum lowered to 5 lets nobody go faster than the policy's pace.
 #[test]
 fn f8_a_max_lowered_from_20_to_5_is_paced() {
-    let pace = |at_least: u32| -> Value { json!({"in_window": "300s", "max_in_per_window": {"percent": 0, "at_least": at_least}}) };
+    let pace = |at_least: u32| -> Value {
+        json!({"in_window": "300s", "max_in_per_window": {"percent": 0, "at_least": at_least}})
+    };
     let mut schedule = group(5, 20, 60).edit(15 * MINUTE, json!({"min_instances": 5, "max_instances": 5}));
     schedule.policy["min_instances"] = json!(20);
     schedule = schedule.edit(0, pace(3));
@@ -137,5 +142,7 @@ fn f8_a_max_lowered_from_20_to_5_is_paced() {
         let window = begun[n..].iter().take_while(|at| **at < *from + Duration::from_secs(296)).count();
         assert!(window <= 3, "{window} drains within five minutes of {from:?}");
     }
-    assert!(outcome.history.terminated().all(|deed| matches!(deed.done, Done::Terminated { cause: Cause::Bounds, .. })));
+    assert!(
+        outcome.history.terminated().all(|deed| matches!(deed.done, Done::Terminated { cause: Cause::Bounds, .. }))
+    );
 }
