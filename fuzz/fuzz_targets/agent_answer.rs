@@ -99,6 +99,7 @@ fn snapshot(sweep: &Sweep) -> Snapshot {
         shard: Shard(0),
         zone: String::new(),
         template: String::new(),
+        template_version: 0,
         state: MemberState::Active,
         intended_at: long_ago,
         launched_at: long_ago,
@@ -113,6 +114,7 @@ fn snapshot(sweep: &Sweep) -> Snapshot {
         members: sweep.members.iter().map(member).collect(),
         intents: Vec::new(),
         fleet: None,
+        template_version: None,
         policy_notice: None,
         policy_refused: false,
     }

@@ -10,7 +10,7 @@ use crate::fire::{
 use crate::support::Outcome;
 
 /// Bytes of one flood.
-const FLOOD_BYTES: usize = 2 << 20;
+const FLOOD_BYTES: usize = 1 << 20;
 
 /// Connections that flood at once.
 const FLOODS: usize = 4;
@@ -94,19 +94,19 @@ async fn headers_that_never_end() -> Outcome {
 #[tokio::test]
 async fn continuations_without_a_byte() -> Outcome {
     let begun = frame(HEADERS, 0, 1, &call(PING_CALL));
-    flood([begun, frame(CONTINUATION, 0, 1, b"").repeat(200_000)].concat()).await
+    flood([begun, frame(CONTINUATION, 0, 1, b"").repeat(100_000)].concat()).await
 }
 
 #[tokio::test]
 async fn data_without_a_byte() -> Outcome {
     let begun = frame(HEADERS, END_HEADERS, 1, &call(PING_CALL));
-    flood([begun, frame(DATA, 0, 1, b"").repeat(200_000)].concat()).await
+    flood([begun, frame(DATA, 0, 1, b"").repeat(100_000)].concat()).await
 }
 
 #[tokio::test]
 async fn data_without_a_byte_on_a_stream_that_has_been_answered() -> Outcome {
     let begun = frame(HEADERS, END_HEADERS, 1, &call("/grpc.health.v1.Health/Watch"));
-    flood([begun, frame(DATA, 0, 1, &message(0, b"")), frame(DATA, 0, 1, b"").repeat(200_000)].concat()).await
+    flood([begun, frame(DATA, 0, 1, &message(0, b"")), frame(DATA, 0, 1, b"").repeat(100_000)].concat()).await
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ const MAX_STREAMS: u32 = 8;
 const STREAMS: u32 = 40;
 
 /// Connections that it opens, more than it may.
-const CONNECTIONS: usize = 150;
+const CONNECTIONS: usize = 90;
 
 /// The largest frame that nobody has to agree to.
 const MAX_FRAME_BYTES: usize = 16 << 10;

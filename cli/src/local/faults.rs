@@ -172,7 +172,7 @@ pub enum Injected {
 }
 
 /// Says that a fault was injected: `what` is the call, the instance or the process.
-pub(super) fn injected(from: &str, fault: Injected, what: impl ToString) -> Line {
+pub(super) fn injected(from: &str, fault: Injected, what: &(impl ToString + ?Sized)) -> Line {
     Line::Fault { from: from.to_owned(), fault, what: what.to_string() }
 }
 

@@ -121,7 +121,7 @@ fn level(census: &Census<'_>, gate: &Result<(), Remark>, draft: &mut Draft<'_>) 
         launches::launch_missing(census, desired - effective, cause, draft);
     } else if effective > desired {
         let cause = if draft.head.heading == Heading::In { Cause::Load } else { Cause::Bounds };
-        match unsure(census, gate) {
+        match unsure(census, gate, draft.policy) {
             Some(Remark { rule, text }) if cause == Cause::Load => {
                 draft.wait(rule, format!("the rest of the scale-in waits: {text}"));
             }
@@ -131,11 +131,17 @@ fn level(census: &Census<'_>, gate: &Result<(), Remark>, draft: &mut Draft<'_>) 
 }
 
 /// Why what is left of an earlier load-driven scale-in may not go on, if it may not: nobody goes for load on a sweep that
-/// says nothing (M5, O8, S5). That the sweep has been decided on is no reason: this is that decision, carried out.
-fn unsure(census: &Census<'_>, gate: &Result<(), Remark>) -> Option<Remark> {
+/// says nothing (M5, O8, S5), or while the missing may be as busy as they can be (M2, S10). That the sweep has been decided
+/// on is no reason: this is that decision, carried out.
+fn unsure(census: &Census<'_>, gate: &Result<(), Remark>, policy: &Policy) -> Option<Remark> {
+    let at_most = load::mean_with_missing_full(census);
     match gate {
         Err(closed) if closed.rule != Rule::S7 => Some(closed.clone()),
         Ok(()) | Err(_) if census.nobody_answers() => Some(Remark { rule: Rule::M5, text: "nobody answers".into() }),
+        Ok(()) | Err(_) if at_most > policy.threshold.up => {
+            let (missing, mean) = (census.counts.missing, load::percent(at_most));
+            Some(Remark { rule: Rule::M2, text: format!("with {missing} missing at 100 % the mean is {mean}") })
+        }
         Ok(()) | Err(_) => census.blind.map(|why| Remark { rule: Rule::H2, text: why.into() }),
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use muster_core::decide::decide;
+use muster_core::group::Heading;
 use muster_core::intent::Cause;
 use muster_core::policy::Limit;
 use muster_core::report::Rule;
@@ -80,4 +81,19 @@ fn s8_nobody_goes_for_health_inside_boot_timeout_or_grace_period() {
     assert!(group.decide().plan.is_empty(), "{:?}", group.decide().report.actions);
     // Silence of the young is silence all the same: it opens the breaker, and is no sample.
     assert_eq!(group.decide().report.counts.missing, 1);
+}
+
+#[test]
+fn s10_m2_the_rest_of_a_scale_in_waits_while_the_missing_may_be_busy() {
+    let rest = |loads: &[f64]| Group::of(loads).desired(2).but(|s| s.head.heading = Heading::In);
+    assert_eq!(rest(&[60.0; 3]).decide().drains(), ["i-1"], "all are known");
+    // Two at 60 % and one at 100 % are 73 %, which is above the upper threshold; with 50 % it is not.
+    let unknown = |group: Group| group.whose("i-3", |m| m.health = Some(silent(5, 1))).decide();
+    let decision = unknown(rest(&[60.0; 3]));
+    assert_eq!((decision.lets_go().len(), decision.waits_for(Rule::M2)), (0, true), "{:?}", decision.report.actions);
+    assert_eq!(unknown(rest(&[50.0; 3])).drains().len(), 1);
+    assert_eq!(rest(&[70.0; 3]).decide().drains().len(), 1, "equality does nothing (Z1)");
+    // A bound is no matter of load.
+    let bound = unknown(Group::of(&[60.0; 3]).desired(2));
+    assert_eq!(bound.drains().len(), 1);
 }

@@ -28,7 +28,7 @@ pub struct StoreCall {
 /// A write.
 #[derive(Clone, Debug)]
 pub(super) enum Made {
-    Claim(Claim),
+    Claim(Box<Claim>),
     Lease(LeaseRequest),
     Release(Release),
     Settle(Settlement),
@@ -47,7 +47,7 @@ pub(super) fn draw(tables: &Tables, dice: &mut Dice) -> Made {
     let group = if dice.once_in(4) { groups()[1].clone() } else { GroupName::default() };
     let draw = Draw { tables, head: tables.heads.get(&group), group };
     match dice.below(16) {
-        0..=4 => Made::Claim(draw.claim(dice)),
+        0..=4 => Made::Claim(Box::new(draw.claim(dice))),
         5..=8 => Made::Lease(draw.lease(dice)),
         9 => Made::Release(draw.release(dice)),
         10..=12 => Made::Settle(draw.settlement(dice)),
