@@ -18,6 +18,21 @@ fn at_once<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, St
     call.now_or_never().unwrap_or_else(|| Err(StoreError::Unavailable("the tables in memory never wait".into())))
 }
 
+/// Nobody here reads the log, and it would hold every snapshot of a run.
+fn without_activity(claim: &Claim) -> Claim {
+    Claim {
+        expected: claim.expected,
+        head: claim.head.clone(),
+        put_members: claim.put_members.clone(),
+        delete_members: claim.delete_members.clone(),
+        put_intents: claim.put_intents.clone(),
+        cancel_intents: claim.cancel_intents.clone(),
+        put_rosters: claim.put_rosters.clone(),
+        put_policy: claim.put_policy.clone(),
+        activity: Vec::new(),
+    }
+}
+
 impl World {
     /// Reads the truth again after a write.
     fn look(&mut self) -> Option<GroupState> {
@@ -36,7 +51,7 @@ impl World {
     }
 
     pub(crate) fn claim(&mut self, run: RunId, claim: &Claim) -> Result<(), StoreError> {
-        if let Err(error) = at_once(self.store.claim(claim)) {
+        if let Err(error) = at_once(self.store.claim(&without_activity(claim))) {
             self.lost_claim(run);
             return Err(error);
         }
@@ -75,8 +90,8 @@ impl World {
         let attempt = at_once(self.store.lease(&weak::lease(self, request)));
         match &attempt {
             Ok(attempt) => {
-                self.look();
                 let (attempt, intent) = (*attempt, request.intent.clone());
+                self.look();
                 self.tell(Weight::Change, |w| format!("{} leases {intent}, attempt {attempt}", w.who(run)));
                 self.leased(run, &request.intent);
             }

@@ -1,6 +1,8 @@
 //! Weaker designs, each bent into the ports: what the invariants must find. They exist to test the simulator and the
 //! rules, and nothing but a test may ask for one.
 
+use std::borrow::Cow;
+
 use muster_control::ports::{Claim, FleetError, GroupState, Launched, LeaseRequest};
 use muster_core::health::{AgentState, Answer, Application, Observation};
 use muster_core::intent::{Call, Cause, LaunchSpec, Token};
@@ -59,19 +61,23 @@ pub(crate) fn observation(weakness: Option<Weakness>, seen: Observation, now: Ti
     }
 }
 
-pub(crate) fn claim(world: &World, claim: &Claim) -> Claim {
-    let mut claim = claim.clone();
+pub(crate) fn claim<'c>(world: &World, claim: &'c Claim) -> Cow<'c, Claim> {
     match world.weakness {
         Some(Weakness::UnconditionalClaim) => {
+            let mut claim = claim.clone();
             if let (Some(_), Some(view)) = (claim.expected, &world.view) {
                 claim.expected = Some(view.head.version);
                 claim.head.version = claim.head.version.max(view.head.version + 1);
             }
+            Cow::Owned(claim)
         }
-        Some(Weakness::LatchingBreaker) if many_silent(&claim) => strip_replacements(world, &mut claim),
-        _ => {}
+        Some(Weakness::LatchingBreaker) if many_silent(claim) => {
+            let mut claim = claim.clone();
+            strip_replacements(world, &mut claim);
+            Cow::Owned(claim)
+        }
+        _ => Cow::Borrowed(claim),
     }
-    claim
 }
 
 fn many_silent(claim: &Claim) -> bool {
