@@ -87,6 +87,7 @@ impl World {
     }
 
     pub(crate) fn launch(&mut self, run: RunId, spec: &LaunchSpec) -> Result<Launched, FleetError> {
+        self.o1_the_mode_is_obeyed(run, false);
         let memory = self.memory();
         if self.ec2.remembered(spec, self.now, memory).is_none() {
             self.may_launch(spec)?;
@@ -167,6 +168,7 @@ impl World {
     }
 
     pub(crate) fn terminate(&mut self, run: RunId, instance: &InstanceId, intent: &IntentId) -> Result<(), FleetError> {
+        self.o1_the_mode_is_obeyed(run, true);
         self.check_termination(instance, intent);
         if self.under_way(Fault::Permission).is_some_and(|(_, happening)| happening.pick % 3 == 0) {
             self.tally.inject(Fault::Permission);

@@ -11,6 +11,7 @@ use crate::ec2::Instance;
 use crate::fault::Fault;
 use crate::schedule::merge;
 use crate::story::Weight;
+use crate::weak;
 use crate::world::{Event, RunId, World};
 
 impl World {
@@ -26,6 +27,10 @@ impl World {
             probed.observations.insert(target.id.clone(), observation);
         }
         self.probed(run, &probed);
+        for seen in probed.observations.values_mut() {
+            let honest = std::mem::replace(seen, Observation::Unknown);
+            *seen = weak::observation(self.weakness, honest, self.now);
+        }
         probed
     }
 

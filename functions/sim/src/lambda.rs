@@ -204,6 +204,7 @@ impl World {
             dying: None,
             leased: std::collections::BTreeSet::new(),
             claimed: std::collections::BTreeSet::new(),
+            calling: None,
             slot: None,
             claims: 0,
             conflicts: 0,

@@ -10,7 +10,6 @@ use muster_core::group::Outcome;
 use muster_core::health::{Seen, Sweep};
 use muster_core::intent::{Call, Cause, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
-use muster_core::policy::Mode;
 use muster_core::report::{Report, Rule};
 use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
@@ -43,8 +42,9 @@ pub(crate) struct Ledger {
     pub(crate) silences: BTreeMap<InstanceId, (Fault, usize)>,
     /// Whom each happening met.
     pub(crate) chosen: BTreeMap<usize, InstanceId>,
-    /// Happenings that have been counted.
+    /// Happenings, and what was wrong with members, that have been counted.
     counted: BTreeSet<(Fault, usize)>,
+    members: BTreeSet<(Fault, InstanceId)>,
 }
 
 impl Ledger {
@@ -72,7 +72,10 @@ impl World {
         match mine.start.function {
             Function::Monitor => self.ledger.unswept = Some(fault),
             Function::Controller => {
-                let intents: BTreeSet<IntentId> = mine.leased.union(&mine.claimed).cloned().collect();
+                let called = mine.calling.iter().filter(|_| matches!(fault, Fault::LostReply | Fault::Ec2Throttle));
+                let called: BTreeSet<IntentId> = called.cloned().collect();
+                let intents =
+                    if called.is_empty() { mine.leased.union(&mine.claimed).cloned().collect() } else { called };
                 if mine.claims == 0 {
                     for slot in mine.start.slots.clone() {
                         self.ledger.miss(slot, fault);
@@ -132,7 +135,7 @@ impl World {
         ledger.debts.retain(|debt| !debt.intents.is_empty());
     }
 
-    pub(crate) fn settled(&mut self, run: RunId, settlement: &Settlement) {
+    pub(crate) fn settled(&mut self, settlement: &Settlement) {
         for outcome in &settlement.outcomes {
             match outcome {
                 Outcome::NoCapacity { .. } => self.tally.change(Fault::Capacity),
@@ -153,7 +156,6 @@ impl World {
                 debt.intents.remove(id);
             }
         }
-        let _ = run;
     }
 
     pub(crate) fn takes_slot(&mut self, run: RunId, slot: Timestamp, taken: bool) {
@@ -239,9 +241,6 @@ impl World {
         if claim.head.refusal.is_some() && claim.head.refusal != before.head.refusal {
             self.tally.change(Fault::PolicyInvalid);
         }
-        if claim.head.mode != before.head.mode && before.head.mode != Mode::Active {
-            self.tally.change(Fault::Mode);
-        }
         let missing = decision(claim).is_some_and(|(report, _)| names(report, &[Rule::O7]));
         if missing && let Some((number, _)) = self.under_way(Fault::PolicyDeleted) {
             self.once(Fault::PolicyDeleted, number);
@@ -293,35 +292,39 @@ impl World {
 
     fn members_show(&mut self, before: &GroupState, claim: &Claim) {
         let old = |id: &InstanceId| before.members.iter().find(|member| member.id == *id);
-        let mut shown = Vec::new();
+        let mut shown: Vec<(Option<Fault>, &InstanceId)> = Vec::new();
         for member in &claim.put_members {
             let was = old(&member.id).map(|was: &MemberRecord| &was.state);
-            match (was, &member.state) {
+            let fault = match (was, &member.state) {
                 (Some(MemberState::Draining(_)), MemberState::Terminating(_)) => {
                     let busy = self.agents.get(&member.id).is_some_and(|agent| agent.drains_in.is_none());
-                    shown.extend(busy.then_some(Fault::Busy));
+                    busy.then_some(Fault::Busy)
                 }
-                (_, MemberState::Draining(leaving)) if leaving.cause == Cause::Leaving => shown.push(Fault::Leaving),
+                (_, MemberState::Draining(leaving)) if leaving.cause == Cause::Leaving => Some(Fault::Leaving),
                 (Some(MemberState::Pending | MemberState::Active), MemberState::Terminating(_)) => {
-                    shown.extend(self.trouble(&member.id));
+                    self.trouble(&member.id)
                 }
-                _ => {}
-            }
+                _ => None,
+            };
+            shown.push((fault, &member.id));
         }
         for intent in &claim.put_intents {
             match &intent.call {
-                Call::Launch(spec) => shown.extend(spec.replaces.as_ref().and_then(|old| self.trouble(old))),
-                Call::Terminate { .. } if intent.cause == Cause::Orphan => shown.push(Fault::HandRetag),
-                Call::Terminate { .. } => {}
+                Call::Launch(spec) => shown.extend(spec.replaces.as_ref().map(|old| (self.trouble(old), old))),
+                Call::Terminate { instance, .. } => {
+                    shown.push(((intent.cause == Cause::Orphan).then_some(Fault::HandRetag), instance));
+                }
             }
         }
         for id in &claim.delete_members {
             let ending = old(id).is_some_and(|was| matches!(was.state, MemberState::Terminating(_)));
             let taken = self.ec2.get(id).and_then(|instance| instance.taken_by);
-            shown.extend(taken.filter(|_| !ending));
+            shown.push((taken.filter(|_| !ending), id));
         }
-        for fault in shown {
-            self.tally.change(fault);
+        for (fault, id) in shown.into_iter().filter_map(|(fault, id)| Some((fault?, id))) {
+            if self.ledger.members.insert((fault, id.clone())) {
+                self.tally.change(fault);
+            }
         }
     }
 }

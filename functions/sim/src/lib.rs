@@ -9,6 +9,7 @@
 
 mod agents;
 mod cloud;
+mod decisions;
 mod dice;
 mod ec2;
 mod fate;

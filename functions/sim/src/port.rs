@@ -98,6 +98,13 @@ impl Port {
         Pass { port: self, span, until: None }
     }
 
+    /// Says for which intent the next call is.
+    fn calls_for(&self, intent: &IntentId) {
+        if let Some(mine) = lock(&self.world).runs.get_mut(&self.run) {
+            mine.calling = Some(intent.clone());
+        }
+    }
+
     /// The end of the invocation, between two steps.
     async fn die<T>(&self) -> T {
         lock(&self.world).kill(self.run);
@@ -214,6 +221,7 @@ impl Fleet for Port {
 
     async fn launch(&self, spec: &LaunchSpec, attempt: u32) -> Result<Launched, FleetError> {
         let spec = weak::launch(&lock(&self.world), spec, attempt);
+        self.calls_for(&spec.intent);
         let made = self.around(Call::Launch, |world, run| world.launch(run, &spec)).await;
         weak::launched(&lock(&self.world), made)
     }
@@ -229,6 +237,7 @@ impl Fleet for Port {
         intent: &IntentId,
         _: u32,
     ) -> Result<(), FleetError> {
+        self.calls_for(intent);
         self.around(Call::Terminate, |world, run| world.terminate(run, instance, intent)).await
     }
 }

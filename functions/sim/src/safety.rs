@@ -1,19 +1,17 @@
-//! The safety invariants S1-S11, judged by one who sees everything, after every step.
+//! The safety invariants, judged by one who sees everything, after every step. Here are those of what exists and of what is
+//! called, S1-S4, S7's version, S11 and O1; those of decisions are in `decisions`.
 //!
 //! Each rule is a function named for it. What must never be in here: a weaker reading because the code does not keep the
 //! rule yet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use muster_control::activity::Event as Deed;
 use muster_control::ports::{Claim, GroupState, Probed};
-use muster_core::decide::{Decision, decide};
-use muster_core::health::{Load, Observation, Seen, Sweep};
+use muster_core::health::{Observation, Sweep};
 use muster_core::intent::{Call, Cause, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, MemberState};
-use muster_core::plan::Step;
-use muster_core::policy::{Limit, Policy};
+use muster_core::policy::Mode;
 use muster_core::report::Report;
 use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
@@ -22,8 +20,6 @@ use crate::dice::Purpose;
 use crate::fault::Fault;
 use crate::world::{RunId, World};
 
-/// How far two clocks may lie apart.
-const CLOCKS: Duration = Duration::from_secs(4);
 /// One decision in so many is taken again with other input (S9, S10).
 const SAMPLED: u64 = 12;
 /// The longest text of an agent that may be stored (S11).
@@ -31,10 +27,10 @@ const LONGEST_TEXT: usize = 400;
 
 /// Actions of one claim.
 #[derive(Clone, Copy, Debug)]
-struct Actions {
-    at: Timestamp,
-    count: u32,
-    actual: u32,
+pub(crate) struct Actions {
+    pub(crate) at: Timestamp,
+    pub(crate) count: u32,
+    pub(crate) actual: u32,
 }
 
 /// What the invariants remember.
@@ -51,10 +47,12 @@ pub(crate) struct Safety {
     /// S4: orphans whose end is committed.
     orphans: BTreeSet<InstanceId>,
     /// S5: slots in whose sweep nobody answered who had ever done so.
-    dark: BTreeSet<Timestamp>,
+    pub(crate) dark: BTreeSet<Timestamp>,
     /// S6.
-    launches: Vec<Actions>,
-    terminations: Vec<Actions>,
+    pub(crate) launches: Vec<Actions>,
+    pub(crate) terminations: Vec<Actions>,
+    /// O1: the mode in force, and since when.
+    mode: Option<(Mode, Timestamp)>,
 }
 
 /// The decision in a claim.
@@ -70,30 +68,6 @@ pub(crate) fn actual(state: &GroupState) -> u32 {
     let members = state.members.iter().filter(|member| World::in_actual(&member.state)).count();
     let open = state.intents.iter().filter(|intent| matches!(intent.call, Call::Launch(_))).count();
     u32::try_from(members + open).unwrap_or(u32::MAX)
-}
-
-/// A member that a claim lets go: what it was before, and why it goes.
-struct LetGo<'c> {
-    id: &'c InstanceId,
-    was: &'c MemberState,
-    launched_at: Timestamp,
-    cause: Cause,
-    ends: bool,
-}
-
-fn let_go<'c>(before: &'c GroupState, claim: &'c Claim) -> Vec<LetGo<'c>> {
-    let gone = |member: &'c muster_core::member::MemberRecord| {
-        let was = before.members.iter().find(|was| was.id == member.id)?;
-        let (leaving, ends) = match (&was.state, &member.state) {
-            (MemberState::Terminating(_), _) => return None,
-            (_, MemberState::Terminating(leaving)) => (leaving, true),
-            (MemberState::Draining(_), _) => return None,
-            (_, MemberState::Draining(leaving)) => (leaving, false),
-            _ => return None,
-        };
-        Some(LetGo { id: &was.id, was: &was.state, launched_at: was.launched_at, cause: leaving.cause, ends })
-    };
-    claim.put_members.iter().filter_map(gone).collect()
 }
 
 impl World {
@@ -117,6 +91,9 @@ impl World {
             }
         }
         self.check_version(before);
+        if self.safety.mode.is_none_or(|(mode, _)| mode != claim.head.mode) {
+            self.safety.mode = Some((claim.head.mode, self.now));
+        }
         let (Some(before), Some((report, snapshot))) = (before, decision(claim)) else { return };
         let Some(policy) = self.policy().cloned() else { return };
         self.s5_nobody_goes_while_nobody_answers(before, claim, report);
@@ -186,6 +163,19 @@ impl World {
         }
     }
 
+    /// O1, at every call that changes something: who began when the mode was known already may not make it.
+    pub(crate) fn o1_the_mode_is_obeyed(&mut self, run: RunId, ends: bool) {
+        let (Some((mode, since)), Some(mine)) = (self.safety.mode, self.runs.get(&run)) else { return };
+        let forbids = match mode {
+            Mode::Active => false,
+            Mode::OutOnly => ends,
+            Mode::Observe | Mode::Paused => true,
+        };
+        if forbids && mine.began > since {
+            self.violate("O1", format!("{} changes something in mode {mode:?}", self.who(run)));
+        }
+    }
+
     /// S4, at a call of TerminateInstances.
     pub(crate) fn check_termination(&mut self, id: &InstanceId, intent: &IntentId) {
         let record = self.view.iter().flat_map(|view| &view.members).find(|member| member.id == *id);
@@ -223,182 +213,12 @@ impl World {
         }
     }
 
-    fn s5_nobody_goes_while_nobody_answers(&mut self, before: &GroupState, claim: &Claim, report: &Report) {
-        if !report.slot.is_some_and(|slot| self.safety.dark.contains(&slot)) {
-            return;
-        }
-        for gone in let_go(before, claim) {
-            let judged = matches!(gone.cause, Cause::Load | Cause::Unhealthy | Cause::BootTimeout);
-            let impaired = self.ec2.get(gone.id).is_some_and(|instance| instance.impaired);
-            let drained = matches!(gone.was, MemberState::Draining(_)) && gone.cause != Cause::Load;
-            if judged && !impaired && !drained {
-                self.violate("S5", format!("{} goes for {} while nobody answers", gone.id, gone.cause));
-            }
-        }
-    }
-
-    fn s6_windows_hold(&mut self, before: &GroupState, claim: &Claim, report: &Report, policy: &Policy) {
-        let launched = claim.put_intents.iter().filter(|intent| matches!(intent.call, Call::Launch(_))).count();
-        let gone = let_go(before, claim);
-        // Those that are Draining already were counted when they began.
-        let paced = |gone: &&LetGo<'_>| World::in_actual(gone.was);
-        let ended = gone.iter().filter(paced).count();
-        let now = |count: usize| Actions {
-            at: report.at,
-            count: u32::try_from(count).unwrap_or(u32::MAX),
-            actual: actual(before),
-        };
-        let Safety { launches, terminations, .. } = &mut self.safety;
-        launches.push(now(launched));
-        terminations.push(now(ended));
-        let kinds = [(&*launches, policy.out, "launches"), (&*terminations, policy.inward, "terminations")];
-        let broken = kinds.map(|(log, pace, what)| {
-            let (used, limit) = window(log, report.at, pace.window, pace.limit)?;
-            (used > limit).then(|| format!("{used} {what} within {:?}, at most {limit} may be", pace.window))
-        });
-        for text in broken.into_iter().flatten() {
-            self.violate("S6", text);
-        }
-    }
-
-    fn s6_replacements_stay_inside_their_limit(&mut self, before: &GroupState, claim: &Claim, policy: &Policy) {
-        let begun = claim.put_intents.iter().filter(|intent| {
-            matches!(&intent.call, Call::Launch(spec) if spec.replaces.is_some() && intent.cause == Cause::Unhealthy)
-        });
-        let first = let_go(before, claim);
-        // Whoever has a replacement was begun before: this is that replacement's end.
-        let replaced = |id: &InstanceId| before.members.iter().any(|member| member.replaces.as_ref() == Some(id));
-        let first = first.iter().filter(|gone| {
-            gone.cause == Cause::Unhealthy && gone.ends && World::in_actual(gone.was) && !replaced(gone.id)
-        });
-        if begun.count() + first.count() == 0 {
-            return;
-        }
-        let Some(view) = &self.view else { return };
-        let mut busy: BTreeSet<&InstanceId> = BTreeSet::new();
-        for intent in &view.intents {
-            if let Call::Launch(spec) = &intent.call
-                && intent.cause == Cause::Unhealthy
-            {
-                busy.extend(spec.replaces.as_ref());
-            }
-        }
-        let ends = |state: &MemberState| matches!(state, MemberState::Terminating(l) if l.cause == Cause::Unhealthy);
-        let going = |id: &InstanceId| view.members.iter().any(|member| member.id == *id);
-        let pending = view.members.iter().filter(|member| member.state == MemberState::Pending);
-        busy.extend(pending.filter_map(|member| member.replaces.as_ref()).filter(|old| going(old)));
-        busy.extend(view.members.iter().filter(|member| ends(&member.state)).map(|member| &member.id));
-        let limit = policy.max_replacing.of(view.head.desired.max(before.head.desired));
-        let width = view.head.breaker.as_ref().map_or(u32::MAX, |breaker| breaker.width);
-        let count = u32::try_from(busy.len()).unwrap_or(u32::MAX);
-        if count > limit.min(width) {
-            let text =
-                format!("{count} members are under replacement, at most {limit} may be, and {width} by the breaker");
-            self.violate("S6", text);
-        }
-    }
-
     /// S7, in part: every write raises the version.
     pub(crate) fn check_version(&mut self, before: Option<&GroupState>) {
         let version = |state: &GroupState| state.head.version;
         let (old, new) = (before.map(version), self.view.as_ref().map(version));
         if new <= old {
             self.violate("S7", format!("the version went from {old:?} to {new:?}"));
-        }
-    }
-
-    fn s7_a_sweep_is_decided_on_once(&mut self, before: &GroupState, claim: &Claim, policy: &Policy) {
-        let (old, new) = (before.head.last_slot, claim.head.last_slot);
-        if new > old {
-            return;
-        }
-        if new < old {
-            return self.violate("S7", format!("the last slot went back from {old:?} to {new:?}"));
-        }
-        let (was, is) = (before.head.desired, claim.head.desired);
-        if is != was && is != was.clamp(policy.min, policy.max) {
-            self.violate("S7", format!("desired went from {was} to {is} without a sweep of its own"));
-        }
-        let for_health = |cause: Cause| matches!(cause, Cause::Unhealthy | Cause::BootTimeout);
-        let replaces = |intent: &&muster_core::intent::Intent| {
-            matches!(intent.call, Call::Launch(_)) && intent.cause == Cause::Unhealthy
-        };
-        if let Some(intent) = claim.put_intents.iter().find(replaces) {
-            self.violate("S7", format!("{} replaces a member without a sweep of its own", intent.id));
-        }
-        for gone in let_go(before, claim) {
-            let listed = self.ec2.get(gone.id).is_some_and(|instance| instance.impaired);
-            if for_health(gone.cause) && World::in_actual(gone.was) && !listed {
-                self.violate("S7", format!("{} goes for its health without a sweep of its own", gone.id));
-            }
-        }
-    }
-
-    fn s8_the_young_are_not_judged(&mut self, before: &GroupState, claim: &Claim, policy: &Policy) {
-        for gone in let_go(before, claim) {
-            let age = self.now.since(gone.launched_at) + CLOCKS;
-            let pending = *gone.was == MemberState::Pending;
-            let (judged, span) = match gone.cause {
-                Cause::BootTimeout => (pending, policy.boot_timeout),
-                Cause::Unhealthy => (World::in_actual(gone.was), policy.grace_period),
-                _ => (false, Duration::ZERO),
-            };
-            let impaired = self.ec2.get(gone.id).is_some_and(|instance| instance.impaired);
-            if judged && age < span && !impaired {
-                let text = format!(
-                    "{} goes for its {} {age:?} after its launch, {span:?} must have passed",
-                    gone.id, gone.cause
-                );
-                self.violate("S8", text);
-            }
-        }
-    }
-
-    fn s9_decide_is_pure(&mut self, snapshot: &Snapshot, policy: &Policy, version: u64) {
-        let mut shuffled = snapshot.clone();
-        let mut rng = self.dice.of(Purpose::Sample, version + 1);
-        rng.shuffle(&mut shuffled.members);
-        rng.shuffle(&mut shuffled.intents);
-        if let Some(fleet) = &mut shuffled.fleet {
-            rng.shuffle(fleet);
-        }
-        if decide(&shuffled, policy) != decide(snapshot, policy) {
-            self.violate("S9", format!("the decision of version {version} depends on the order of its input"));
-        }
-    }
-
-    fn s10_decide_is_monotone(&mut self, snapshot: &Snapshot, policy: &Policy, version: u64) {
-        let mut rng = self.dice.of(Purpose::Sample, version + 2);
-        let (mut busier, mut less) = (snapshot.clone(), snapshot.clone());
-        for member in &mut busier.members {
-            let more = rng.f64() * 60.0;
-            if let Some(health) = &mut member.health {
-                health.load = health.load.and_then(|load| Load::new((load.percent() + more).min(100.0)));
-            }
-        }
-        for member in &mut less.members {
-            if rng.bool()
-                && let Some(health) = &mut member.health
-            {
-                health.seen = Seen::Unknown;
-                health.load = None;
-            }
-        }
-        let as_is = decide(snapshot, policy);
-        if decide(&busier, policy).plan.head.desired < as_is.plan.head.desired {
-            self.violate("S10", format!("at version {version} more load lowers desired"));
-        }
-        let gone = |decision: &Decision| {
-            let judged = |cause: Cause| matches!(cause, Cause::Load | Cause::BootTimeout);
-            let steps = decision.plan.steps.iter();
-            let gone = steps.filter(|step| match step {
-                Step::Drain { leaving, .. } | Step::Terminate { leaving, .. } => judged(leaving.cause),
-                _ => false,
-            });
-            gone.count()
-        };
-        if gone(&decide(&less, policy)) > gone(&as_is) {
-            self.violate("S10", format!("at version {version} knowing less terminates more"));
         }
     }
 
@@ -409,13 +229,4 @@ impl World {
             self.violate("S11", format!("the sweep keeps a flood of text from {id}"));
         }
     }
-}
-
-/// Actions in the window that ends now, and how many may be; none when the last claim added none.
-fn window(log: &[Actions], now: Timestamp, window: Duration, limit: Limit) -> Option<(u32, u32)> {
-    let last = log.last().filter(|last| last.count > 0)?;
-    let inside = || log.iter().filter(|actions| actions.count > 0 && now.since(actions.at) < window);
-    let used = inside().fold(0_u32, |sum, actions| sum.saturating_add(actions.count));
-    let base = inside().next().map_or(last.actual, |first| first.actual).max(last.actual);
-    Some((used, limit.of(base)))
 }

@@ -62,25 +62,34 @@ pub(crate) fn tell(lines: &[Line], violations: &[Violation]) -> String {
     let subjects: Vec<&str> = violations.iter().flat_map(|violation| names(&violation.text)).collect();
     let about = |line: &&Line| subjects.iter().any(|subject| line.text.contains(subject));
     let matters = |line: &&Line| line.weight >= Weight::Deed || (line.weight == Weight::Change && about(line));
-    let mut chosen: Vec<&Line> = lines.iter().filter(matters).collect();
-    if chosen.len() > LINES {
-        // The subject's own past stays whole before anything else does.
-        let own = chosen.iter().filter(|line| about(line)).count();
-        let mut others = LINES.saturating_sub(own);
-        let mut kept: Vec<&Line> = Vec::new();
-        for line in chosen.into_iter().rev() {
-            if about(&line) {
-                kept.push(line);
-            } else if others > 0 {
-                others -= 1;
-                kept.push(line);
-            }
+    let chosen: Vec<&Line> = lines.iter().filter(matters).collect();
+    let mut rows = rows(&chosen);
+    // The end matters most, and before it what the violation names.
+    let early = rows.len().saturating_sub(LINES);
+    let mut nth = 0;
+    rows.retain(|row| {
+        nth += 1;
+        nth > early || subjects.iter().any(|subject| row.text.contains(subject))
+    });
+    let dropped = rows.len().saturating_sub(2 * LINES);
+    rows.drain(..dropped);
+    rows.iter().map(Row::printed).collect()
+}
+
+/// One line as it is printed, and how many more were like it.
+struct Row {
+    shape: String,
+    text: String,
+    more: u32,
+}
+
+impl Row {
+    fn printed(&self) -> String {
+        match self.more {
+            0 => format!("{}\n", self.text),
+            more => format!("{} (and {more} more like it)\n", self.text),
         }
-        kept.truncate(LINES * 2);
-        kept.reverse();
-        chosen = kept;
     }
-    printed(&chosen)
 }
 
 /// What two lines have in common that differ in numbers only.
@@ -89,29 +98,20 @@ fn shape(text: &str) -> String {
 }
 
 /// One line each, and those that only repeat one of the last few as a count.
-fn printed(lines: &[&Line]) -> String {
-    let mut told: Vec<(String, String, u32)> = Vec::new();
+fn rows(lines: &[&Line]) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
     for line in lines {
         let shape = shape(&line.text);
-        let recent = told.len().saturating_sub(REPEATED_WITHIN);
-        if line.weight < Weight::Deed
-            && let Some((.., more)) = told[recent..].iter_mut().find(|(known, ..)| *known == shape)
-        {
-            *more += 1;
+        let recent = rows.len().saturating_sub(REPEATED_WITHIN);
+        let before = rows.iter_mut().skip(recent).find(|row| row.shape == shape);
+        if let (Some(row), true) = (before, line.weight < Weight::Deed) {
+            row.more += 1;
             continue;
         }
         let ms = line.at.since(START).as_millis();
         let short: String = line.text.chars().take(LONGEST).collect();
-        let row = format!("  {:>3}:{:02}.{:03}  {short}", ms / 60_000, ms / 1_000 % 60, ms % 1_000);
-        told.push((shape, row, 0));
+        let text = format!("  {:>3}:{:02}.{:03}  {short}", ms / 60_000, ms / 1_000 % 60, ms % 1_000);
+        rows.push(Row { shape, text, more: 0 });
     }
-    let mut text = String::new();
-    for (_, row, more) in told {
-        text.push_str(&row);
-        if more > 0 {
-            text.push_str(&format!(" (and {more} more like it)"));
-        }
-        text.push('\n');
-    }
-    text
+    rows
 }

@@ -18,6 +18,21 @@ fn at_once<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, St
     call.now_or_never().unwrap_or_else(|| Err(StoreError::Unavailable("the tables in memory never wait".into())))
 }
 
+/// Nobody here reads the log, and it would hold every snapshot of a run.
+fn without_activity(claim: &Claim) -> Claim {
+    Claim {
+        expected: claim.expected,
+        head: claim.head.clone(),
+        put_members: claim.put_members.clone(),
+        delete_members: claim.delete_members.clone(),
+        put_intents: claim.put_intents.clone(),
+        cancel_intents: claim.cancel_intents.clone(),
+        put_rosters: claim.put_rosters.clone(),
+        put_policy: claim.put_policy.clone(),
+        activity: Vec::new(),
+    }
+}
+
 impl World {
     /// Reads the truth again after a write.
     fn look(&mut self) -> Option<GroupState> {
@@ -28,17 +43,15 @@ impl World {
     pub(crate) fn read(&mut self, run: RunId) -> Option<GroupState> {
         self.tries_again(run);
         let mut state = self.view.clone();
-        if let Some(mine) = self.runs.get_mut(&run)
-            && std::mem::take(&mut mine.deciding)
-            && let Some(state) = &mut state
-        {
-            weak::state(self.weakness, state);
+        let deciding = self.runs.get_mut(&run).is_some_and(|mine| std::mem::take(&mut mine.deciding));
+        if let Some(state) = &mut state {
+            weak::state(self.weakness, deciding, state);
         }
         state
     }
 
     pub(crate) fn claim(&mut self, run: RunId, claim: &Claim) -> Result<(), StoreError> {
-        if let Err(error) = at_once(self.store.claim(claim)) {
+        if let Err(error) = at_once(self.store.claim(&without_activity(claim))) {
             self.lost_claim(run);
             return Err(error);
         }
@@ -74,11 +87,11 @@ impl World {
     }
 
     pub(crate) fn lease(&mut self, run: RunId, request: &LeaseRequest) -> Result<u32, StoreError> {
-        let attempt = at_once(self.store.lease(&weak::lease(self.weakness, request)));
+        let attempt = at_once(self.store.lease(&weak::lease(self, request)));
         match &attempt {
             Ok(attempt) => {
-                self.look();
                 let (attempt, intent) = (*attempt, request.intent.clone());
+                self.look();
                 self.tell(Weight::Change, |w| format!("{} leases {intent}, attempt {attempt}", w.who(run)));
                 self.leased(run, &request.intent);
             }
@@ -105,7 +118,7 @@ impl World {
             let made: Vec<String> = settlement.put_members.iter().map(|member| member.id.to_string()).collect();
             format!("{} settles {}: {} {:?}", w.who(run), ids.join(", "), made.join(", "), settlement.outcomes)
         });
-        self.settled(run, settlement);
+        self.settled(settlement);
         self.check_version(before.as_ref());
         self.check_state();
         Ok(())

@@ -1,8 +1,11 @@
 //! Weaker designs, each bent into the ports: what the invariants must find. They exist to test the simulator and the
 //! rules, and nothing but a test may ask for one.
 
+use std::borrow::Cow;
+
 use muster_control::ports::{Claim, FleetError, GroupState, Launched, LeaseRequest};
-use muster_core::intent::{Call, Cause, IntentId, LaunchSpec, Token};
+use muster_core::health::{AgentState, Answer, Application, Observation};
+use muster_core::intent::{Call, Cause, LaunchSpec, Token};
 use muster_core::member::MemberState;
 use muster_core::time::Timestamp;
 
@@ -26,27 +29,55 @@ pub enum Weakness {
     AbandonUnanswered,
     /// A lease is no obstacle.
     NoLease,
+    /// Whoever does not answer has nothing to do.
+    SilenceIsZero,
 }
 
-pub(crate) fn state(weakness: Option<Weakness>, state: &mut GroupState) {
-    if weakness == Some(Weakness::CountByDescribe) {
-        state.intents.retain(|intent| !matches!(intent.call, Call::Launch(_)));
+/// What an invocation reads; `deciding` when it decides on it.
+pub(crate) fn state(weakness: Option<Weakness>, deciding: bool, state: &mut GroupState) {
+    match weakness {
+        Some(Weakness::CountByDescribe) if deciding => {
+            state.intents.retain(|intent| !matches!(intent.call, Call::Launch(_)));
+        }
+        Some(Weakness::NoLease) => state.intents.iter_mut().for_each(|intent| intent.lease = None),
+        _ => {}
     }
 }
 
-pub(crate) fn claim(world: &World, claim: &Claim) -> Claim {
-    let mut claim = claim.clone();
+/// What a probe saw.
+pub(crate) fn observation(weakness: Option<Weakness>, seen: Observation, now: Timestamp) -> Observation {
+    match seen {
+        Observation::Unreachable { .. } if weakness == Some(Weakness::SilenceIsZero) => Observation::Answered(Answer {
+            received_at: now,
+            boot_id: String::new(),
+            state: AgentState::Serving,
+            application: Application::NotProbed,
+            load: Some(0.0),
+            cursor: 0,
+            unregistered: false,
+            protected: false,
+        }),
+        seen => seen,
+    }
+}
+
+pub(crate) fn claim<'c>(world: &World, claim: &'c Claim) -> Cow<'c, Claim> {
     match world.weakness {
         Some(Weakness::UnconditionalClaim) => {
+            let mut claim = claim.clone();
             if let (Some(_), Some(view)) = (claim.expected, &world.view) {
                 claim.expected = Some(view.head.version);
                 claim.head.version = claim.head.version.max(view.head.version + 1);
             }
+            Cow::Owned(claim)
         }
-        Some(Weakness::LatchingBreaker) if many_silent(&claim) => strip_replacements(world, &mut claim),
-        _ => {}
+        Some(Weakness::LatchingBreaker) if many_silent(claim) => {
+            let mut claim = claim.clone();
+            strip_replacements(world, &mut claim);
+            Cow::Owned(claim)
+        }
+        _ => Cow::Borrowed(claim),
     }
-    claim
 }
 
 fn many_silent(claim: &Claim) -> bool {
@@ -57,8 +88,6 @@ fn many_silent(claim: &Claim) -> bool {
 }
 
 fn strip_replacements(world: &World, claim: &mut Claim) {
-    let mine = |id: &IntentId| claim.put_intents.iter().any(|i| i.id == *id && i.cause == Cause::Unhealthy);
-    let _ = mine;
     claim.put_intents.retain(|intent| intent.cause != Cause::Unhealthy);
     let members = world.view.iter().flat_map(|view| &view.members);
     let kept: Vec<_> = members.filter(|m| World::in_actual(&m.state)).map(|m| m.id.clone()).collect();
@@ -68,10 +97,12 @@ fn strip_replacements(world: &World, claim: &mut Claim) {
     });
 }
 
-pub(crate) fn lease(weakness: Option<Weakness>, request: &LeaseRequest) -> LeaseRequest {
+pub(crate) fn lease(world: &World, request: &LeaseRequest) -> LeaseRequest {
     let mut request = request.clone();
-    if weakness == Some(Weakness::NoLease) {
-        request.now = Timestamp::from_millis(u64::MAX);
+    if world.weakness == Some(Weakness::NoLease) {
+        let held = world.view.iter().flat_map(|view| &view.intents).find(|intent| intent.id == request.intent);
+        let until = held.and_then(|intent| intent.lease.as_ref()).map(|lease| lease.until);
+        request.now = until.map_or(request.now, |until| request.now.max(until));
     }
     request
 }

@@ -98,6 +98,8 @@ pub(crate) struct Run {
     /// Intents that it holds, and intents that it has claimed and nobody has leased yet.
     pub(crate) leased: BTreeSet<IntentId>,
     pub(crate) claimed: BTreeSet<IntentId>,
+    /// The intent of the call of EC2 that it is about to make.
+    pub(crate) calling: Option<IntentId>,
     /// The slot that it sweeps.
     pub(crate) slot: Option<Timestamp>,
     pub(crate) claims: u32,

@@ -30,7 +30,8 @@ fn played(schedule: &Schedule) -> Outcome {
 fn blackout(minutes: u64) {
     let end = (10 + minutes) * MINUTE;
     // The monitor does not know that it is cut off: silence is all that it sees.
-    let schedule = group(10, 15, 10 + minutes + 10).at(Fault::BlackoutAll, 10 * MINUTE, end, 1);
+    // It ends when faults stop, so that V6 is judged, too.
+    let schedule = group(10, 15, 10 + minutes).at(Fault::BlackoutAll, 10 * MINUTE, end, 1);
     let outcome = played(&schedule);
     assert_eq!(outcome.history.terminated().count(), 0, "terminations, {minutes} minutes");
     assert_eq!(outcome.history.drained().count(), 0, "drains, {minutes} minutes");
