@@ -22,7 +22,6 @@ enum Command {
     /// Check a policy, or print its schema or its defaults.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Run the control plane through thousands of faulty schedules, in virtual time.
     Simulate(simulate::SimulateArgs),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use muster_sim::{Fault, Summary, kept, simulate};
+use muster_sim::{Fault, Summary, Tally, kept, simulate};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -36,7 +37,7 @@ pub struct SimulateArgs {
     /// The first schedule's seed; the others follow it. Without it the schedules that ever failed come first.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Write JSON, one object a failure and one at the end.
+    /// Write JSON: an object for each failure, one with the port calls and what was injected, and last one that sums up.
     #[arg(long)]
     json: bool,
 }
@@ -62,7 +63,10 @@ pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
             let text = failure.violation.to_string();
             say(&json!({"seed": failure.seed, "rule": failure.violation.rule, "violation": text, "story": failure.story}).to_string())?;
         }
-        say(&last_line(&summary).to_string())?;
+        let injected: serde_json::Map<String, Value> =
+            Fault::ALL.iter().map(|fault| (fault.name().to_owned(), summary.tally.injected(*fault).into())).collect();
+        say(&json!({"port_calls": summary.port_calls, "injected": injected}).to_string())?;
+        say(&last_line(&summary)?)?;
     } else {
         say(&told(&summary, began.elapsed()))?;
     }
@@ -110,14 +114,19 @@ fn bar(schedules: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn last_line(summary: &Summary) -> Value {
-    json!({
-        "schedules": summary.schedules,
-        "violations": summary.violations,
-        "unrecovered": summary.unrecovered,
-        "port_calls": summary.port_calls,
-        "faults": summary.tally,
-    })
+/// What machines read last.
+#[derive(Serialize)]
+struct LastLine {
+    schedules: u64,
+    violations: u64,
+    unrecovered: u64,
+    faults: Tally,
+}
+
+fn last_line(summary: &Summary) -> Result<String, Failure> {
+    let Summary { schedules, violations, unrecovered, tally, .. } = *summary;
+    let line = LastLine { schedules, violations, unrecovered, faults: tally };
+    serde_json::to_string(&line).map_err(|error| Failure::run("the sum cannot be written", &error))
 }
 
 fn told(summary: &Summary, took: Duration) -> String {
