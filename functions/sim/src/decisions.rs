@@ -47,7 +47,14 @@ fn let_go<'c>(before: &'c GroupState, claim: &'c Claim) -> Vec<LetGo<'c>> {
 
 impl World {
     pub(crate) fn s5_nobody_goes_while_nobody_answers(&mut self, before: &GroupState, claim: &Claim, report: &Report) {
-        if !report.slot.is_some_and(|slot| self.safety.dark.contains(&slot)) {
+        // Who is no member any more, by EC2's word or by its tag, is not silent (H7, O5).
+        let silent = |member: &MemberRecord| {
+            let answered = self.agents.get(&member.id).is_some_and(|agent| agent.answered_once);
+            answered && self.ec2.get(&member.id).is_some_and(|instance| instance.alive(self.now))
+        };
+        let members = self.view.iter().flat_map(|view| &view.members);
+        let dark = report.slot.is_some_and(|slot| self.safety.dark.contains(&slot));
+        if !dark || !members.into_iter().any(silent) {
             return;
         }
         for gone in let_go(before, claim) {

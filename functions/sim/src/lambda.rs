@@ -206,6 +206,7 @@ impl World {
             claimed: std::collections::BTreeSet::new(),
             calling: None,
             slot: None,
+            early: false,
             claims: 0,
             conflicts: 0,
             counted: false,

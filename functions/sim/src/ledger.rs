@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use muster_control::activity::Event as Deed;
 use muster_control::ports::{Claim, GroupState, Settlement};
+use muster_core::decide::decide;
 use muster_core::group::Outcome;
 use muster_core::health::{Seen, Sweep};
 use muster_core::intent::{Call, Cause, IntentId};
@@ -164,10 +165,12 @@ impl World {
         let Some(mine) = self.runs.get_mut(&run) else { return };
         if taken {
             mine.slot = Some(slot);
-            if mine.skew != RIGHT && slot != right {
-                self.tally.change(Fault::ClockSkew);
-            }
+            mine.early = mine.skew != RIGHT && slot > right;
             return;
+        }
+        // Somebody whose clock is ahead has taken a slot before its time.
+        if self.runs.values().any(|other| other.early && other.slot == Some(slot)) {
+            self.tally.change(Fault::ClockSkew);
         }
         for other in self.runs.values_mut() {
             if other.start.origin == Some(Fault::TickDoubled) && !std::mem::replace(&mut other.counted, true) {
@@ -220,6 +223,7 @@ impl World {
         self.policy_shows(before, claim);
         if let Some((report, Some(snapshot))) = decision(claim) {
             self.silence_shows(report, snapshot);
+            self.clock_shows(run, claim, report, snapshot);
         }
         self.members_show(before, claim);
         if stale {
@@ -244,6 +248,21 @@ impl World {
         let missing = decision(claim).is_some_and(|(report, _)| names(report, &[Rule::O7]));
         if missing && let Some((number, _)) = self.under_way(Fault::PolicyDeleted) {
             self.once(Fault::PolicyDeleted, number);
+        }
+    }
+
+    /// With the right clock the same would have been decided, or not.
+    fn clock_shows(&mut self, run: RunId, claim: &Claim, report: &Report, snapshot: &Snapshot) {
+        let skew = self.runs.get(&run).map_or(RIGHT, |mine| mine.skew);
+        let Some(policy) = claim.head.policy.and_then(|version| self.policies.get(&version)) else { return };
+        if skew == RIGHT {
+            return;
+        }
+        let now = Timestamp::from_millis(snapshot.now.as_millis() + RIGHT - skew);
+        let right = decide(&Snapshot { now, ..snapshot.clone() }, policy).report;
+        let differs = (right.rule, right.desired, &right.actions) != (report.rule, report.desired, &report.actions);
+        if differs {
+            self.tally.change(Fault::ClockSkew);
         }
     }
 

@@ -109,7 +109,7 @@ const SCRIPTED: &[(Fault, u64, u64, u64, u64)] = &[
     (Fault::TokenExpired, 15, 1, 1_000, 1_300),
     (Fault::Spot, 30, 3, 0, 0),
     (Fault::Leaving, 25, 3, 60, 120),
-    (Fault::Impaired, 15, 1, 0, 0),
+    (Fault::Impaired, 25, 1, 0, 0),
     (Fault::BadImage, 25, 1, 300, 900),
     (Fault::Silence, 40, 4, 20, 300),
     (Fault::Dead, 40, 3, 0, 0),

@@ -102,6 +102,8 @@ pub(crate) struct Run {
     pub(crate) calling: Option<IntentId>,
     /// The slot that it sweeps.
     pub(crate) slot: Option<Timestamp>,
+    /// Whether it took its slot before its time.
+    pub(crate) early: bool,
     pub(crate) claims: u32,
     pub(crate) conflicts: u32,
     /// Whether the fault that it comes from has been counted.
