@@ -32,7 +32,9 @@ pub enum Level {
 /// How often what goes wrong. Rates are in a thousand.
 #[derive(Clone, Debug)]
 pub struct Intensity {
-    /// Calls that change something.
+    /// Launches and terminations: there are few of them, and most depends on them.
+    ec2: Rates,
+    /// Writes to the store.
     writes: Rates,
     /// Calls that only ask.
     reads: Rates,
@@ -57,6 +59,7 @@ impl Level {
         match self {
             Self::None => None,
             Self::Mild => Some(Intensity {
+                ec2: rates(20, 20, 50, 20, 500),
                 writes: rates(4, 4, 6, 10, 500),
                 reads: rates(1, 1, 0, 2, 500),
                 doorbells: 20,
@@ -65,6 +68,7 @@ impl Level {
                 kills_every_ms: 30_000..=90_000,
             }),
             Self::Rough => Some(Intensity {
+                ec2: rates(100, 80, 250, 100, 1_500),
                 writes: rates(30, 30, 50, 60, 1_500),
                 reads: rates(6, 6, 0, 12, 1_500),
                 doorbells: 150,
@@ -77,21 +81,28 @@ impl Level {
 
     /// What the level does, for people; none when it does nothing.
     pub fn told(self, seed: u64, lasts: Option<Duration>) -> Option<String> {
-        let Intensity { writes, reads, doorbells, no_capacity, agents_every_ms, kills_every_ms } = self.intensity()?;
+        let Intensity { ec2, writes, doorbells, no_capacity, agents_every_ms, kills_every_ms, .. } =
+            self.intensity()?;
         let name = self.to_possible_value()?.get_name().to_owned();
         let percent = |rate: u16| f64::from(rate) / 10.0;
         let seconds = |range: &RangeInclusive<u64>| format!("{}-{} s", range.start() / 1_000, range.end() / 1_000);
         let until = lasts.map_or("until the end".to_owned(), |lasts| format!("for {} s", lasts.as_secs()));
+        let calls = |rates: Rates| {
+            format!(
+                "{:.1} % are throttled, {:.1} % not answered, {:.1} % done without an answer, {:.1} % late by up to {} ms",
+                percent(rates.throttled),
+                percent(rates.unavailable),
+                percent(rates.lost),
+                percent(rates.late),
+                rates.latest.as_millis(),
+            )
+        };
         Some(format!(
-            "{name} {until} (seed {seed}): of calls that change something {:.1} % are throttled, {:.1} % not answered, {:.1} % \
-             done without an answer, {:.1} % late by up to {} ms; of reads fewer; {:.0} % of doorbells are lost and as many ring \
-             twice; one zone has no capacity for {:.0} % of launches; every {} an agent is frozen, killed or restarted; every \
-             {} the controller or the monitor is killed",
-            percent(writes.throttled),
-            percent(writes.unavailable),
-            percent(writes.lost),
-            percent(writes.late),
-            writes.latest.as_millis().max(reads.latest.as_millis()),
+            "{name} {until} (seed {seed}): of launches and terminations {}; of writes to the store {}; of what is only asked fewer; \
+             {:.0} % of doorbells are lost and as many ring twice; one zone has no capacity for {:.0} % of launches; every {} an \
+             agent is frozen, killed or restarted; every {} the controller or the monitor is killed",
+            calls(ec2),
+            calls(writes),
             percent(doorbells),
             percent(no_capacity),
             seconds(&agents_every_ms),
@@ -130,16 +141,17 @@ impl FaultArgs {
 
     /// The schedule of the ports of the process `who`.
     pub(super) fn injecting(&self, who: &'static str) -> Injecting {
-        let Intensity { writes, reads, .. } = self.faults.intensity().unwrap_or(Intensity {
-            writes: Rates::default(),
-            reads: Rates::default(),
-            doorbells: 0,
-            no_capacity: 0,
-            agents_every_ms: 0..=0,
-            kills_every_ms: 0..=0,
-        });
+        let seeded = |of: fn(&Intensity) -> Rates, seed| {
+            Seeded::new(self.faults.intensity().as_ref().map(of).unwrap_or_default(), seed)
+        };
         let seed = self.faults_seed;
-        Injecting { who, args: self.clone(), writes: Seeded::new(writes, seed), reads: Seeded::new(reads, !seed) }
+        Injecting {
+            who,
+            args: self.clone(),
+            ec2: seeded(|intensity| intensity.ec2, seed.rotate_left(21)),
+            writes: seeded(|intensity| intensity.writes, seed),
+            reads: seeded(|intensity| intensity.reads, !seed),
+        }
     }
 }
 
@@ -181,6 +193,7 @@ pub(super) fn injected(from: &str, fault: Injected, what: &(impl ToString + ?Siz
 pub struct Injecting {
     who: &'static str,
     args: FaultArgs,
+    ec2: Seeded,
     writes: Seeded,
     reads: Seeded,
 }
@@ -190,7 +203,11 @@ impl Schedule for Injecting {
         if self.args.now().is_none() {
             return Fate::GOES;
         }
-        let fate = if call.changes() { self.writes.fate(call) } else { self.reads.fate(call) };
+        let fate = match call {
+            Call::Launch | Call::Terminate => self.ec2.fate(call),
+            call if call.changes() => self.writes.fate(call),
+            call => self.reads.fate(call),
+        };
         let name = serde_json::to_value(call).ok().and_then(|name| Some(name.as_str()?.to_owned())).unwrap_or_default();
         let told = |fault| say(&injected(self.who, fault, &name));
         match fate.end {

@@ -122,7 +122,7 @@ pub(super) struct Census<'a> {
     /// Sum of the serving members' loads.
     pub(super) load_sum: f64,
     /// Members that have ever answered and are not on their way out, and how many of them did not answer now.
-    pub(super) ever: u32,
+    ever: u32,
     unanswering: u32,
     /// The same, without those whose silence has a known cause: for the group's breaker and for each zone's (H3).
     pub(super) silence: Silence,
@@ -183,10 +183,12 @@ impl<'a> Census<'a> {
             let facts = listed.as_ref().map(|listed| listed.get(&member.id).copied());
             match facts {
                 Some(Some(facts)) if facts.state.is_gone() => {
+                    self.witness(member);
                     self.gone.push(member);
                     continue;
                 }
                 Some(Some(facts)) if !facts.ours => {
+                    self.witness(member);
                     self.disowned.push(member);
                     continue;
                 }
@@ -208,6 +210,18 @@ impl<'a> Census<'a> {
         self.gone.sort_by(|a, b| a.id.cmp(&b.id));
         self.disowned.sort_by(|a, b| a.id.cmp(&b.id));
         self.unlisted = listed.is_some().then_some(unlisted);
+    }
+
+    /// Counts a member whose record is about to be closed among those whose silence makes a sweep dark: it was swept with the
+    /// others, and what nobody has answered to is evidence of nothing (S5).
+    fn witness(&mut self, member: &Member) {
+        let at_work = matches!(member.state, MemberState::Pending | MemberState::Active);
+        let health = member.health.as_ref();
+        let ever = member.first_answer.or_else(|| health.and_then(|health| health.first_answer)).is_some();
+        if at_work && ever {
+            self.ever += 1;
+            self.unanswering += u32::from(health.is_none_or(|health| health.seen != Seen::Answered));
+        }
     }
 
     fn seat(&self, member: &'a Member, facts: Option<&FleetInstance>, policy: &Policy, slot: Timestamp) -> Seat<'a> {
