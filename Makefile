@@ -6,7 +6,7 @@ CARGO ?= cargo
 TEST_THREADS ?= 4
 ARGS ?=
 
-.PHONY: help up test check deny fuzz bench
+.PHONY: help up simulate test check deny fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,6 +14,10 @@ help: ## List the targets
 up: ## Run the whole loop on this machine, with no AWS account: make up ARGS="--scenario calm --for 60s"
 	@$(CARGO) build --locked --package muster --package monitor-c
 	@$${CARGO_TARGET_DIR:-target}/debug/muster up $(ARGS)
+
+simulate: ## Play faulty schedules in virtual time: make simulate ARGS="--schedules 10000"
+	@$(CARGO) build --locked --package muster
+	@$${CARGO_TARGET_DIR:-target}/debug/muster simulate $(ARGS)
 
 test: ## Pass all tests: rules, ports, the agent, the whole loop with real processes
 	$(CARGO) build --locked --workspace
