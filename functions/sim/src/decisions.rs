@@ -49,8 +49,8 @@ impl World {
     pub(crate) fn s5_nobody_goes_while_nobody_answers(&mut self, before: &GroupState, claim: &Claim, report: &Report) {
         // Who is no member any more, by EC2's word or by its tag, is not silent (H7, O5).
         let silent = |member: &MemberRecord| {
-            let answered = self.agents.get(&member.id).is_some_and(|agent| agent.answered_once);
-            answered && self.ec2.get(&member.id).is_some_and(|instance| instance.alive(self.now))
+            self.safety.answered.contains(&member.id)
+                && self.ec2.get(&member.id).is_some_and(|instance| instance.alive(self.now))
         };
         let members = self.view.iter().flat_map(|view| &view.members);
         let dark = report.slot.is_some_and(|slot| self.safety.dark.contains(&slot));
@@ -213,7 +213,8 @@ impl World {
             self.violate("S10", format!("at version {version} more load lowers desired"));
         }
         let gone = |decision: &Decision| {
-            let judged = |cause: Cause| matches!(cause, Cause::Load | Cause::BootTimeout);
+            // Who leaves by its own word takes room in the same window.
+            let judged = |cause: Cause| matches!(cause, Cause::Load | Cause::BootTimeout | Cause::Leaving);
             let steps = decision.plan.steps.iter();
             let gone = steps.filter(|step| match step {
                 Step::Drain { leaving, .. } | Step::Terminate { leaving, .. } => judged(leaving.cause),

@@ -46,6 +46,8 @@ pub(crate) struct Safety {
     made: BTreeMap<IntentId, InstanceId>,
     /// S4: orphans whose end is committed.
     orphans: BTreeSet<InstanceId>,
+    /// S5: members that have answered in a sweep that was written: an answer that nobody wrote down is none.
+    pub(crate) answered: BTreeSet<InstanceId>,
     /// S5: slots in whose sweep nobody answered who had ever done so.
     pub(crate) dark: BTreeSet<Timestamp>,
     /// S6.
@@ -203,8 +205,7 @@ impl World {
         let Some(slot) = self.runs.get(&run).and_then(|mine| mine.slot) else { return };
         // Who is gone by EC2's word is not silent (H7).
         let known = |id: &InstanceId| {
-            let answered = self.agents.get(id).is_some_and(|agent| agent.answered_once);
-            answered && self.ec2.get(id).is_some_and(|instance| instance.alive(self.now))
+            self.safety.answered.contains(id) && self.ec2.get(id).is_some_and(|instance| instance.alive(self.now))
         };
         let answered = |seen: &Observation| matches!(seen, Observation::Answered(_));
         let ever = probed.observations.keys().filter(|id| known(id)).count();
@@ -224,6 +225,8 @@ impl World {
 
     /// S11: no agent grows our tables.
     pub(crate) fn check_sweep(&mut self, sweep: &Sweep) {
+        let answered = sweep.members.iter().filter(|(_, health)| health.first_answer.is_some());
+        self.safety.answered.extend(answered.map(|(id, _)| id.clone()));
         let long = |text: &String| text.len() > LONGEST_TEXT;
         if let Some((id, _)) = sweep.members.iter().find(|(_, health)| long(&health.detail) || long(&health.boot_id)) {
             self.violate("S11", format!("the sweep keeps a flood of text from {id}"));
