@@ -47,14 +47,15 @@ fn let_go<'c>(before: &'c GroupState, claim: &'c Claim) -> Vec<LetGo<'c>> {
 
 impl World {
     pub(crate) fn s5_nobody_goes_while_nobody_answers(&mut self, before: &GroupState, claim: &Claim, report: &Report) {
-        // Who is no member any more, by EC2's word or by its tag, is not silent (H7, O5).
+        // Who is no member any more, by EC2's word or by its tag, is not silent (H7, O5), nor is who was on its way out.
         let silent = |member: &MemberRecord| {
             self.safety.answered.contains(&member.id)
                 && self.ec2.get(&member.id).is_some_and(|instance| instance.alive(self.now))
         };
-        let members = self.view.iter().flat_map(|view| &view.members);
+        let stays = |member: &&MemberRecord| !claim.delete_members.contains(&member.id);
+        let mut members = before.members.iter().filter(|member| World::in_actual(&member.state)).filter(stays);
         let dark = report.slot.is_some_and(|slot| self.safety.dark.contains(&slot));
-        if !dark || !members.into_iter().any(silent) {
+        if !dark || !members.any(silent) {
             return;
         }
         for gone in let_go(before, claim) {
