@@ -544,4 +544,29 @@ mod tests {
             assert!(GroupName::try_from(name.to_owned()).is_err(), "{name:?}");
         }
     }
+
+    #[test]
+    fn the_numbers_of_a_group_are_written_as_numbers() {
+        let written = [Shard(3).to_string(), RosterNumber(4).to_string(), PolicyVersion(5).to_string()];
+        assert_eq!(written, ["3", "4", "5"]);
+    }
+
+    #[test]
+    fn darkness_is_read_from_a_list_and_from_the_one_span_that_was_kept_before() {
+        let span =
+            |since| Darkness { since: Timestamp::from_millis(since), until: Timestamp::from_millis(9), lasts: true };
+        for (text, dark) in [
+            (
+                r#"[{"since": 1, "until": 9, "lasts": true}, {"since": 2, "until": 9, "lasts": true}]"#,
+                vec![span(1), span(2)],
+            ),
+            (r#"{"since": 1, "until": 9, "lasts": true}"#, vec![span(1)]),
+            ("null", vec![]),
+        ] {
+            let head: Head = serde_json::from_str(&format!(r#"{{"dark": {text}}}"#)).expect(text);
+            assert_eq!(head.dark, dark, "{text}");
+        }
+        let error = serde_json::from_str::<Head>(r#"{"dark": 1}"#).expect_err("a number is no span").to_string();
+        assert!(error.contains("expected a list of spans"), "{error}");
+    }
 }

@@ -405,6 +405,9 @@ mod tests {
         assert_eq!((health.failing_sweeps, health.failing_since, health.silent_sweeps), (2, Some(at(1_000)), 0));
         let well = fold(Some(&health), &Observation::Answered(answer(3_000, 5.0)), at(3_000));
         assert_eq!((well.failing_sweeps, well.failing_since), (0, None));
+        let silent = fold(Some(&well), &silence(), at(4_000));
+        let said = [&health, &well, &silent].map(|health| health.detail.as_str());
+        assert_eq!(said, ["503", "", "no answer within 1 s"], "each says why, for people");
     }
 
     #[test]
@@ -415,6 +418,12 @@ mod tests {
         assert_eq!(second.unregistered_at, Some(at(1_000)));
         let taken_back = fold(Some(&second), &Observation::Answered(answer(3_000, 5.0)), at(3_000));
         assert_eq!(taken_back.unregistered_at, None);
+        // Its acceptance and its effect both belong to a drain.
+        for answer in
+            [Answer { unregistered: true, ..answer(1_000, 5.0) }, Answer { unregistered: false, ..busy(1_000) }]
+        {
+            assert_eq!(fold(None, &Observation::Answered(answer), at(1_000)).unregistered_at, None);
+        }
     }
 
     #[test]
@@ -448,5 +457,16 @@ mod tests {
         let next =
             Sweep::fold(&group, Shard(0), at(4_000), None, Some(&sweep), &observations, None, at(5_000), interval);
         assert_eq!((next.gaps_ms, next.period_ms), (vec![4_000], 4_000));
+    }
+
+    #[test]
+    fn nine_in_ten_are_no_busier_than_the_90th_percentile() {
+        for (members, p90) in
+            [(0, None), (1, Some(1.0)), (9, Some(9.0)), (10, Some(9.0)), (11, Some(10.0)), (20, Some(18.0))]
+        {
+            let load = |n: u32| fold(None, &Observation::Answered(answer(1, n.into())), at(1));
+            let members = (1..=members).rev().map(|n| (InstanceId(n.to_string()), load(n))).collect();
+            assert_eq!(SweepCounts::of(&members).p90, p90, "{} members", members.len());
+        }
     }
 }

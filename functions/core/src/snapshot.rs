@@ -275,4 +275,22 @@ mod tests {
         }
         assert!(Snapshot::parse_strict(r#"{"now": 1, "head": {"desired": 3}}"#).is_ok());
     }
+
+    #[test]
+    fn s11_of_many_unknown_fields_ten_are_named() {
+        for (unknown, named) in [(9, 9), (10, 10), (11, 10), (1_000, 10)] {
+            let fields: String = (0..unknown).map(|n| format!(r#", "x{n}": 0"#)).collect();
+            let text = format!(r#"{{"now": 1, "head": {{"desired": 3{fields}}}}}"#);
+            let said = Snapshot::parse_strict(&text).expect_err("they mean nothing").to_string();
+            assert_eq!(said.matches("`head.x").count(), named, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_document_leaves_out_keeps_nothing_from_being_done() {
+        let text = r#"{"now": 1, "fleet": [{"id": "i-1", "state": "running"}]}"#;
+        let snapshot = Snapshot::parse_strict(text).expect("a snapshot");
+        assert_eq!(snapshot.template_version, Some(0), "none would mean that EC2 could not be asked");
+        assert_eq!(snapshot.fleet, Some(vec![FleetInstance::plain("i-1".into(), InstanceState::Running)]), "ours");
+    }
 }

@@ -141,3 +141,18 @@ impl Default for Policy {
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(PolicyDocument)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_tells_of_each_setting_in_its_own_place() {
+        let schema = schema();
+        let cooldown = schema.pointer("/properties/cooldown_in").expect("a setting");
+        assert_eq!((&cooldown["type"], &cooldown["format"]), (&"string".into(), &"span".into()));
+        assert_eq!(cooldown["default"], "300s");
+        let said = cooldown["description"].as_str().expect("help");
+        assert_eq!(said, "After a scale-in by load, how long there is no further one, 0s-1h.");
+    }
+}

@@ -205,7 +205,7 @@ fn without_unknown_keys(
         let near = names.iter().find(|name| name.contains(key.as_str()) || key.contains(**name));
         let hint = near.map(|name| format!("; did you mean {name}?")).unwrap_or_default();
         let message = format!("is not a key of the policy{hint} (known here: {})", names.join(", "));
-        problems.push(Problem { value: String::new(), ..tree.problem_at_key(&path, &message) });
+        problems.push(tree.problem_at_key(&path, &message));
     }
     Value::Object(kept)
 }
@@ -396,6 +396,75 @@ mod tests {
         }
     }
 
+    /// A text that sets one thing.
+    fn setting(key: &str, value: &str) -> String {
+        key.rsplit('.').fold(value.to_owned(), |inner, part| format!("{{\"{part}\": {inner}}}"))
+    }
+
+    #[test]
+    fn z9_a_range_holds_both_its_ends_and_nothing_beyond() {
+        let spans = [
+            ("sweep_interval", ["999ms", "1s", "1h", "3601s"]),
+            ("max_sample_age", ["9999ms", "10s", "10m", "601s"]),
+            ("out_window", ["999ms", "1s", "1h", "3601s"]),
+            ("health.boot_timeout", ["999ms", "1s", "2h", "7201s"]),
+            ("drain.timeout", ["-1s", "0s", "48h", "172801s"]),
+        ];
+        let numbers = [
+            ("min_instances", ["0", "1", "5", "6"]),
+            ("max_instances", ["1", "2", "10000", "10001"]),
+            ("min_available_percent", ["-1", "0", "100", "101"]),
+            ("scaling.cpu_up_threshold", ["29.9", "30", "100", "100.1"]),
+            ("scaling.cpu_down_threshold", ["1", "1.1", "60", "60.1"]),
+            ("scaling.scale_up_factor", ["1", "1.01", "10", "10.01"]),
+            ("scaling.scale_down_factor", ["0", "0.01", "0.99", "1"]),
+        ];
+        let spans = spans.map(|(key, ends)| (key, ends.map(|end| format!("\"{end}\""))));
+        let numbers = numbers.map(|(key, ends)| (key, ends.map(str::to_owned)));
+        for (key, [below, least, most, above]) in spans.into_iter().chain(numbers) {
+            for (value, accepted) in [(below, false), (least, true), (most, true), (above, false)] {
+                assert_eq!(Policy::parse(&setting(key, &value)).is_ok(), accepted, "{key}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn z9_a_fraction_is_taken_for_a_percentage_and_nothing_else_is() {
+        for (value, hint) in [("-0.5", ""), ("0", ""), ("0.005", "0.005 means 0.5"), ("1", "1 means 100"), ("170", "")]
+        {
+            let said = refusal(&setting("scaling.cpu_up_threshold", value));
+            assert!(said.contains("must be above 1 and at most 100"), "{said}");
+            assert_eq!((said.contains(hint), said.contains(" means ")), (true, !hint.is_empty()), "{said}");
+        }
+    }
+
+    #[test]
+    fn z9_a_refusal_points_into_its_text_and_says_what_holds_meanwhile() {
+        let error = Policy::parse("{\"size\": 9,\n \"mode\": \"on\"}").unwrap_err();
+        let source = error.source_code().expect("the text is kept");
+        let shown = |label: LabeledSpan| {
+            let place = source.read_span(label.inner(), 0, 0).expect("it lies in the text");
+            (str::from_utf8(place.data()).expect("characters").to_owned(), label.label().map(str::to_owned))
+        };
+        let shown: Vec<_> = error.labels().expect("places").map(shown).collect();
+        let said: Vec<_> = error.problems.iter().map(|problem| Some(problem.message.clone())).collect();
+        assert_eq!(shown.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), ["\"size\"", "\"on\""]);
+        assert_eq!(shown.into_iter().map(|(_, message)| message).collect::<Vec<_>>(), said);
+        assert!(error.help().expect("help").to_string().contains("the last valid policy stays in force"));
+    }
+
+    #[test]
+    fn z9_a_key_that_is_left_out_is_pointed_at_where_it_would_stand() {
+        for (text, key, line, column) in [
+            ("\n {\"max_instances\": 1}", "min_instances", 2, 2),
+            ("{\n\"scaling\": {\"cpu_down_threshold\": 65}}", "scaling.cpu_up_threshold", 2, 12),
+        ] {
+            let problem = &Policy::parse(text).unwrap_err().problems[0];
+            assert_eq!((problem.key.as_str(), problem.line, problem.column), (key, line, column));
+            assert_eq!(problem.value, "");
+        }
+    }
+
     #[test]
     fn z9_all_problems_are_told_at_once_and_each_points_at_its_place() {
         let text =
@@ -411,6 +480,8 @@ mod tests {
         assert!(refusal(&"[".repeat(50_000)).contains("recursion limit"));
         assert!(refusal(&format!("{{\"mode\": \"{}\"}}", "x".repeat(LARGEST_TEXT))).contains("more than 65536 bytes"));
         assert!(refusal("{\"\u{1F600}\": 1}").contains("is not a key"));
+        let padded = |len| format!("{{}}{}", " ".repeat(len - 2));
+        assert!(Policy::parse(&padded(LARGEST_TEXT)).is_ok() && Policy::parse(&padded(LARGEST_TEXT + 1)).is_err());
     }
 
     #[test]
@@ -420,6 +491,7 @@ mod tests {
         for text in [
             format!("{{{}}}", many(&|n| format!("\"{n}\": 0"))),
             format!("{{{}}}", many(&|_| "\"mode\": 0".into())),
+            format!("{{{}}}", many(&|_| "\"mode\": \"active\"".into())),
             format!("{{\"{long}\": {{{}}}}}", many(&|_| "\"a\": {}".into())),
             format!("{{\"launch\": {{\"zones\": [{}]}}}}", many(&|_| "\"\"".into())),
         ] {
@@ -434,6 +506,32 @@ mod tests {
             assert!(refusal(&text).len() < 1_200, "{}", refusal(&text));
         }
         assert!(refusal(&format!("{{\"mode\": \"{long}\"}}")).contains("expected one of `active`"));
+    }
+
+    #[test]
+    fn s11_twenty_problems_are_told_and_the_next_is_only_counted() {
+        for (wrong, told, more) in [(20, 20, false), (21, 21, true), (22, 21, true)] {
+            let keys: Vec<_> = (0..wrong).map(|n| format!("\"x{n}\": 0")).collect();
+            let error = Policy::parse(&format!("{{{}}}", keys.join(","))).unwrap_err();
+            assert_eq!((error.problems.len(), error.to_string().contains("more is wrong")), (told, more), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn s11_long_texts_keep_their_start_and_their_end() {
+        for (text, most, kept) in [
+            ("abcdefgh", 8, "abcdefgh"),
+            ("abcdefghi", 8, "ab...hi"),
+            ("abcdefghij", 9, "abc...hij"),
+            ("\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}", 9, "\u{e4}...\u{e4}"),
+        ] {
+            assert_eq!(shortened(text, most), kept);
+        }
+        for (length, shown) in [(58, "x\""), (59, "x...")] {
+            let problem =
+                &Policy::parse(&setting("mode", &format!("\"{}\"", "x".repeat(length)))).unwrap_err().problems[0];
+            assert!(problem.value.ends_with(shown) && problem.value.len() <= 63, "{}", problem.value);
+        }
     }
 
     #[test]

@@ -64,6 +64,41 @@ fn f1_the_history_is_bounded_merges_to_the_safe_side_and_still_forgets() {
 }
 
 #[test]
+fn f1_what_was_asked_for_together_is_kept_with_both_its_ends() {
+    // Slices of 5 s: the first two lie in one.
+    let asked = |sizes: &[(u64, u32)]| {
+        let mut head = Head::default();
+        sizes
+            .iter()
+            .for_each(|(s, size)| head.remember_recommendation(NOW.plus(seconds_of(*s)), *size, seconds_of(300)));
+        let ranges = head.recommendations.iter().map(|seen| (seen.at.since(NOW).as_secs(), seen.lowest, seen.highest));
+        ranges.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&[(0, 6), (4, 8)]), [(4, 6, 8)]);
+    assert_eq!(asked(&[(0, 6), (4, 3), (5, 4)]), [(4, 3, 6), (5, 4, 4)]);
+    let same: Vec<_> = (0..300).map(|second| (second, 4)).collect();
+    assert_eq!(asked(&same), [(299, 4, 4)], "what does not change takes no room");
+}
+
+#[test]
+fn f1_f8_a_longer_window_makes_no_history_longer_than_64_and_nothing_is_forgotten() {
+    // A full history of a short window, and then one of a long one.
+    let (mut head, mut log) = (Head::default(), RateLog::default());
+    let seconds = (0..60).map(|second| (ago(3_590 - second), 60));
+    let minutes = (1..59).map(|minute| (ago(3_530 - minute * 60), 3_600));
+    let mut lengths = Vec::new();
+    for (n, (at, window)) in (1..).zip(seconds.chain(minutes)) {
+        head.remember_recommendation(at, n, seconds_of(window));
+        log.record(at, 1, n, seconds_of(window));
+        lengths.push((head.recommendations.len(), log.0.len()));
+    }
+    assert_eq!(lengths.iter().max(), Some(&(64, 64)));
+    assert_eq!((head.recommendations[0].lowest, head.recommendations[0].highest), (1, 55));
+    let first = log.0[0];
+    assert_eq!((first.count, first.actual), (55, 1), "all of the window's start, and *actual* before it");
+}
+
+#[test]
 fn f2_a_cooldown_blocks_its_own_direction_only() {
     let cooled = |loads: &[f64]| {
         Group::of(loads).with(|p| p.out.cooldown = seconds_of(60)).but(|s| {
@@ -280,6 +315,14 @@ fn s5_what_is_left_of_a_scale_in_waits_while_nobody_answers_or_the_sweep_is_stal
     assert_eq!(rest().decide().drains().len(), 2);
     let dark = rest().but(|s| s.members.iter_mut().for_each(|m| m.health = Some(silent(5, 1)))).decide();
     assert_eq!((dark.lets_go().len(), dark.plan.head.heading), (0, Heading::In));
+    // The missing at 100 % are not above 100 %: darkness holds by itself.
+    let dark = rest().with(|p| p.threshold.up = 100.0);
+    let dark = dark.but(|s| s.members.iter_mut().for_each(|m| m.health = Some(silent(5, 1)))).decide();
+    assert_eq!((dark.lets_go().len(), dark.waits_for(Rule::M5)), (0, true));
+    // Two have gone by themselves: nothing is left to wait for.
+    let dark = rest().but(|s| s.members.iter_mut().for_each(|m| m.health = Some(silent(5, 1))));
+    let gone = dark.ec2_says("i-1", InstanceState::Stopped).ec2_says("i-2", InstanceState::Stopped).decide();
+    assert_eq!((gone.terminates().len(), gone.waits_text(Rule::M5)), (2, String::new()));
     let stale = rest().but(|s| s.sweep.as_mut().expect("a sweep").slot = ago(600)).decide();
     assert_eq!((stale.lets_go().len(), stale.waits_for(Rule::O8)), (0, true));
     let blind = rest().but(|s| s.sweep.as_mut().expect("a sweep").blind = Some("no descriptors".into())).decide();
@@ -387,6 +430,8 @@ fn f8_the_log_is_bounded_and_never_forgets_too_early() {
     let halfway = NOW.plus(seconds_of(3100));
     let room = log.room(halfway, window, limit, 10);
     assert!((450..=500).contains(&room), "half of them are out of the window, give or take a merge: {room}");
+    log.record(later, 1, 10, window);
+    assert_eq!(log.0.len(), 1, "what counts no more is not kept");
 }
 
 #[test]
