@@ -46,7 +46,7 @@ pub async fn serve(args: &MonitorArgs, mut end: EndSignal) -> Result<(), Failure
     let doorbell = doorbell().map_err(|error| Failure::run("the doorbell cannot be made", &error))?;
     loop {
         let wait = match sweep_all(&monitor, args, &doorbell).await {
-            Ok(head) => until_next_slot(&monitor, args, head.as_ref()).await,
+            Ok(head) => until_next_slot(head.as_ref()),
             Err(error) => {
                 notice("monitor", format!("a sweep failed: {}", chain(&error)));
                 BEFORE_HEAD
@@ -101,18 +101,8 @@ fn rings(args: &MonitorArgs) -> u32 {
     rings
 }
 
-async fn until_next_slot(
-    monitor: &Monitor<Store, impl AgentProbe, SystemClock>,
-    args: &MonitorArgs,
-    head: Option<&Head>,
-) -> Duration {
-    if head.is_none() {
-        return BEFORE_HEAD;
-    }
-    match interval(&monitor.store, &args.place.group, head).await {
-        Ok(interval) => next_slot(SystemClock.now(), interval),
-        Err(_) => BEFORE_HEAD,
-    }
+fn until_next_slot(head: Option<&Head>) -> Duration {
+    if head.is_none() { BEFORE_HEAD } else { next_slot(SystemClock.now(), interval(head)) }
 }
 
 /// The time from `now` to the next slot.

@@ -2,7 +2,7 @@
 
 use muster_core::group::{Head, PolicyVersion, Refusal};
 use muster_core::policy::Policy;
-use muster_core::time::Timestamp;
+use muster_core::time::{Timestamp, millis};
 use sha2::{Digest, Sha256};
 
 use crate::activity::{Activity, Event};
@@ -116,6 +116,7 @@ impl InForce {
         let mut say = |id: String, event| activity.push(Activity { group: group.clone(), at: now, id, event });
         head.policy = Some(self.version);
         head.mode = self.policy.mode;
+        head.sweep_interval_ms = millis(self.policy.sweep_interval);
         if let Some(text) = &self.put {
             claim.put_policy = Some(StoredPolicy { version: self.version, text: text.clone(), since: now });
             say(format!("{:010}-policy", head.version), Event::PolicyAccepted { version: self.version });

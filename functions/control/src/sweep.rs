@@ -34,15 +34,9 @@ pub enum Swept {
 }
 
 /// The interval at which a group wants to be swept: its policy's, or the default before it has one.
-pub async fn interval<S: GroupStore>(
-    store: &S,
-    group: &GroupName,
-    head: Option<&Head>,
-) -> Result<Duration, StoreError> {
-    let Some(version) = head.and_then(|head| head.policy) else { return Ok(Policy::default().sweep_interval) };
-    let stored = store.policy(group, version).await?;
-    let policy = stored.and_then(|stored| Policy::parse(&stored.text).ok()).unwrap_or_default();
-    Ok(policy.sweep_interval)
+pub fn interval(head: Option<&Head>) -> Duration {
+    let told = head.map(|head| Duration::from_millis(head.sweep_interval_ms)).filter(|interval| !interval.is_zero());
+    told.unwrap_or_else(|| Policy::default().sweep_interval)
 }
 
 /// Sweeps one shard of a group once. A group without HEAD gets an empty sweep: its doorbell makes the controller create it.
@@ -54,7 +48,7 @@ where
 {
     let store = &monitor.store;
     let head = store.head(group).await?;
-    let interval = interval(store, group, head.as_ref()).await?;
+    let interval = interval(head.as_ref());
     let slot = monitor.clock.now().round_down(interval);
     match store.take_slot(group, shard, slot, &monitor.name).await {
         Ok(()) => {}

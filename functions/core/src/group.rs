@@ -170,8 +170,10 @@ pub struct Head {
     pub rosters: BTreeMap<Shard, RosterNumber>,
     /// The policy version in force; none before the first valid policy.
     pub policy: Option<PolicyVersion>,
-    /// The mode of the policy in force, so that MonitorS sees it without parsing.
+    /// The mode of the policy in force, so that MonitorS sees it without reading the policy.
     pub mode: Mode,
+    /// The sweep interval of the policy in force, for the same reason; 0 before the first valid policy.
+    pub sweep_interval_ms: u64,
     /// How many members the group should have. Changed by a claim only.
     pub desired: u32,
     /// Whether *actual* is still on its way to a size that the load asked for.
