@@ -304,6 +304,8 @@ fn f4_who_is_lost_before_or_after_a_size_is_reached_is_no_part_of_it() {
     // Reached: whoever is missing later was lost, and the next claim knows.
     let there = Group::of(&[60.0; 6]).but(|s| s.head.heading = Heading::Out).decide();
     assert_eq!(there.plan.head.heading, Heading::There);
+    let there = Group::of(&[60.0; 6]).but(|s| s.head.heading = Heading::In).decide();
+    assert_eq!(there.plan.head.heading, Heading::There);
     // A scale-in that turns into a gap launches nothing for the load.
     let gap = Group::of(&[60.0; 4]).desired(6).but(|s| s.head.heading = Heading::In).decide();
     assert_eq!((gap.launches_for(Cause::Bounds), gap.plan.head.heading), (2, Heading::There));

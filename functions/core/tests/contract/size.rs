@@ -57,6 +57,7 @@ fn z2_after_a_factor_scale_out_there_is_none_within_one_boot_time() {
     }
     let decision = Group::of(&[90.0; 4]).decide();
     assert_eq!(decision.plan.head.factor_out_at, Some(NOW), "remembered with the claim");
+    assert_eq!(Group::of(&[5.0; 4]).decide().plan.head.factor_out_at, None, "a scale-in is none");
 }
 
 #[test]
@@ -213,6 +214,19 @@ fn headlines_read_like_a_sentence() {
             Group::example().desired(3).ec2_says("i-4", InstanceState::Terminated),
             "No change at 3: mean load 50 % is within 20 % and 70 %. i-4 is lost.",
         ),
+        (
+            Group::example().desired(3).ec2_says("i-4", InstanceState::Stopped),
+            "No change at 3: mean load 50 % is within 20 % and 70 %. Terminates i-4, which somebody stopped.",
+        ),
+        (
+            Group::example().and([draining("i-9", 600, Cause::Load)]),
+            "No change at 4: mean load 50 % is within 20 % and 70 %.",
+        ),
+        (
+            Group::of(&[50.0; 3]).desired(4).and([draining("i-9", 30, Cause::Load)]),
+            "No change at 4: mean load 50 % is within 20 % and 70 %. Takes i-9 back.",
+        ),
+        (Group::of(&[50.0; 9]), "Scale in 9 -> 8: max_instances is 8."),
         (
             Group::of(&[5.0; 8]).with(|p| p.inward.limit.percent = 25),
             "Scale in 8 -> 6: mean load 5 % is below 20 %, and only 2 more terminations fit into 5 m.",
