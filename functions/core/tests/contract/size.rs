@@ -75,6 +75,9 @@ fn z5_desired_outside_the_bounds_moves_to_the_bound_at_once() {
     assert!(!high.decide().waits_for(Rule::Z5));
     let at_max = Group::of(&[90.0; 8]).decide();
     assert_eq!((at_max.verdict(), at_max.waits_for(Rule::Z5)), ((8, Rule::Z5), true));
+    // Where there is nothing to limit it is the bound that speaks, and no cooldown.
+    let at_min = Group::of(&[5.0; 2]).but(|s| s.head.scale_in_at = Some(ago(1))).decide();
+    assert_eq!((at_min.verdict(), at_min.waits_for(Rule::F2)), ((2, Rule::Z5), false));
     // Load wants one way, the bound the other: the bound wins.
     assert_eq!(Group::of(&[99.0; 10]).decide().verdict(), (8, Rule::Z5));
     assert_eq!(Group::of(&[1.0; 1]).decide().verdict(), (2, Rule::Z5));
