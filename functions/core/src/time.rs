@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// The last millisecond of the year 9999: later instants have no RFC 3339 form.
+/// 9999-12-30T22:00:00Z, the last second that has an RFC 3339 form in every time zone: jiff writes none after it.
 const LATEST_MS: u64 = 253_402_207_200_000;
 
 /// A point in time, in whole milliseconds since the Unix epoch.
@@ -19,7 +19,7 @@ impl Timestamp {
     /// 1970-01-01T00:00:00Z; stands for "long ago" where a record says nothing.
     pub const EPOCH: Self = Self(0);
 
-    /// Milliseconds since the epoch; instants after the year 9999 become its end.
+    /// Milliseconds since the epoch; instants after the last that can be written become that one.
     pub const fn from_millis(ms: u64) -> Self {
         Self(if ms > LATEST_MS { LATEST_MS } else { ms })
     }

@@ -41,13 +41,9 @@ pub(super) struct Seat<'a> {
 }
 
 impl Seat<'_> {
-    fn seen(&self) -> Seen {
-        self.member.health.as_ref().map_or(Seen::Unknown, |health| health.seen)
-    }
-
     /// Whether its agent answered in the latest sweep.
     pub(super) fn answered(&self) -> bool {
-        self.member.health.is_some() && self.seen() == Seen::Answered
+        self.member.health.as_ref().is_some_and(|health| health.seen == Seen::Answered)
     }
 
     /// Whether its agent says that the machine is about to go (H6).

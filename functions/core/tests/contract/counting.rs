@@ -1,6 +1,7 @@
 //! Chapter "Counting and ownership" of the contract.
 
 use crate::common::*;
+use muster_core::health::Health;
 use muster_core::intent::Cause;
 use muster_core::member::InstanceId;
 use muster_core::plan::{Departure, Step};
@@ -47,6 +48,19 @@ fn c3_an_open_launch_counts_as_pending_whatever_ec2_lists() {
     }
     let launched = Group::of(&[50.0; 3]).desired(4).and([pending("i-9", 5)]).ec2_omits("i-9").decide();
     assert_eq!((launched.report.counts.pending, launched.launches()), (1, 0));
+}
+
+#[test]
+fn c3_who_was_swept_in_vain_is_pending_and_an_answer_without_a_time_came_with_the_sweep() {
+    let swept = |health| Group::of(&[50.0; 3]).desired(4).and([Member { health: Some(health), ..pending("i-9", 50) }]);
+    let silent = swept(Health { first_answer: None, last_answer: None, ..silent(40, 4) }).decide();
+    assert_eq!((silent.report.counts.pending, silent.plan.is_empty()), (1, true), "{:?}", silent.report.actions);
+    let answers = swept(Health { first_answer: None, ..answering(50.0) }).decide();
+    assert_eq!(answers.plan.steps, [Step::Confirm { id: "i-9".into(), first_answer: ago(2) }]);
+    // An active one has answered long ago, where nothing says when.
+    let active = swept(Health { first_answer: None, ..answering(50.0) });
+    let active = active.whose("i-9", |m| m.state = serving("", 0.0).state).decide();
+    assert_eq!((active.report.counts.in_service, active.plan.is_empty()), (4, true));
 }
 
 #[test]
@@ -114,13 +128,15 @@ fn c4_what_has_happened_is_written_down_in_as_many_claims_as_it_takes() {
     let group = Group::of(&[50.0; 25]).and(booted).bounds(2, 100).desired(50);
     let group = (1..=25).fold(group, |group, n| group.ec2_says(&format!("i-{n}"), InstanceState::Terminated));
     let mut world = group.snapshot.clone();
-    let mut written = Vec::new();
+    let (mut written, mut left) = (Vec::new(), Vec::new());
     for _ in 0..6 {
         let decision = muster_core::decide::decide(&world, &group.policy);
         written.push(decision.plan.steps.iter().filter(|step| step.is_record()).count());
+        left.push(decision.plan.postponed);
         assert!(decision.report.remarks.len() <= 22 && decision.report.waits.len() <= 22);
         world = claim(&world, &decision.plan);
     }
     assert_eq!(written, [12, 12, 12, 12, 2, 0]);
+    assert_eq!(left, [39, 26, 14, 2, 0, 0], "facts, and a launch beyond 24");
     assert_eq!((world.members.len(), world.intents.len()), (25, 25), "and the lost are launched again");
 }

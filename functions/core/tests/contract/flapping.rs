@@ -296,6 +296,19 @@ fn f3_a_launch_that_ec2_refused_is_as_load_driven_when_it_is_ordered_again() {
 }
 
 #[test]
+fn f3_a_size_is_reached_when_ec2_has_accepted_what_was_launched_for_it() {
+    let under_way = |cause| {
+        let group = Group::of(&[60.0; 6]).desired(8).but(|s| s.head.heading = Heading::Out);
+        let group = group.but(|s| s.intents = vec![open_launch("l-1", 1), open_launch("l-2", 1)]);
+        group.but(|s| s.intents.iter_mut().for_each(|open| open.cause = cause)).decide()
+    };
+    for (cause, heading) in [(Cause::Load, Heading::Out), (Cause::Lost, Heading::There)] {
+        let decision = under_way(cause);
+        assert_eq!((decision.launches(), decision.plan.head.heading), (0, heading), "{cause}");
+    }
+}
+
+#[test]
 fn f4_who_is_lost_before_or_after_a_size_is_reached_is_no_part_of_it() {
     // On the way: one is lost, two are still to be launched.
     let group = Group::of(&[60.0; 6]).desired(8).but(|s| s.head.heading = Heading::Out);
@@ -303,6 +316,8 @@ fn f4_who_is_lost_before_or_after_a_size_is_reached_is_no_part_of_it() {
     assert_eq!((decision.launches_for(Cause::Lost), decision.launches_for(Cause::Load)), (1, 2));
     // Reached: whoever is missing later was lost, and the next claim knows.
     let there = Group::of(&[60.0; 6]).but(|s| s.head.heading = Heading::Out).decide();
+    assert_eq!(there.plan.head.heading, Heading::There);
+    let there = Group::of(&[60.0; 6]).but(|s| s.head.heading = Heading::In).decide();
     assert_eq!(there.plan.head.heading, Heading::There);
     // A scale-in that turns into a gap launches nothing for the load.
     let gap = Group::of(&[60.0; 4]).desired(6).but(|s| s.head.heading = Heading::In).decide();

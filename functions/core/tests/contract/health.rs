@@ -287,8 +287,9 @@ fn a_replacement_names_whom_it_replaces_also_when_that_one_is_already_going() {
 #[test]
 fn s5_o8_silence_that_is_no_evidence_makes_nobody_a_victim() {
     let group = || Group::example().whose("i-2", |m| m.health = dead()).bounds(1, 3);
-    assert_eq!(group().decide().terminates(), [("i-2", Cause::Bounds)], "its silence is evidence");
-    let stale = group().but(|s| s.sweep.as_mut().expect("a sweep").slot = ago(600)).decide();
+    let swept = |age| group().but(|s| s.sweep.as_mut().expect("a sweep").slot = ago(age)).decide();
+    assert_eq!(swept(30).terminates(), [("i-2", Cause::Bounds)], "its silence is evidence");
+    let stale = swept(31);
     let blind = group().but(|s| s.sweep.as_mut().expect("a sweep").blind = Some("lag".into())).decide();
     for decision in [stale, blind] {
         assert!(decision.terminates().is_empty(), "{:?}", decision.report.actions);

@@ -57,6 +57,7 @@ fn z2_after_a_factor_scale_out_there_is_none_within_one_boot_time() {
     }
     let decision = Group::of(&[90.0; 4]).decide();
     assert_eq!(decision.plan.head.factor_out_at, Some(NOW), "remembered with the claim");
+    assert_eq!(Group::of(&[5.0; 4]).decide().plan.head.factor_out_at, None, "a scale-in is none");
 }
 
 #[test]
@@ -74,6 +75,9 @@ fn z5_desired_outside_the_bounds_moves_to_the_bound_at_once() {
     assert!(!high.decide().waits_for(Rule::Z5));
     let at_max = Group::of(&[90.0; 8]).decide();
     assert_eq!((at_max.verdict(), at_max.waits_for(Rule::Z5)), ((8, Rule::Z5), true));
+    // Where there is nothing to limit it is the bound that speaks, and no cooldown.
+    let at_min = Group::of(&[5.0; 2]).but(|s| s.head.scale_in_at = Some(ago(1))).decide();
+    assert_eq!((at_min.verdict(), at_min.waits_for(Rule::F2)), ((2, Rule::Z5), false));
     // Load wants one way, the bound the other: the bound wins.
     assert_eq!(Group::of(&[99.0; 10]).decide().verdict(), (8, Rule::Z5));
     assert_eq!(Group::of(&[1.0; 1]).decide().verdict(), (2, Rule::Z5));
@@ -213,6 +217,19 @@ fn headlines_read_like_a_sentence() {
             Group::example().desired(3).ec2_says("i-4", InstanceState::Terminated),
             "No change at 3: mean load 50 % is within 20 % and 70 %. i-4 is lost.",
         ),
+        (
+            Group::example().desired(3).ec2_says("i-4", InstanceState::Stopped),
+            "No change at 3: mean load 50 % is within 20 % and 70 %. Terminates i-4, which somebody stopped.",
+        ),
+        (
+            Group::example().and([draining("i-9", 600, Cause::Load)]),
+            "No change at 4: mean load 50 % is within 20 % and 70 %.",
+        ),
+        (
+            Group::of(&[50.0; 3]).desired(4).and([draining("i-9", 30, Cause::Load)]),
+            "No change at 4: mean load 50 % is within 20 % and 70 %. Takes i-9 back.",
+        ),
+        (Group::of(&[50.0; 9]), "Scale in 9 -> 8: max_instances is 8."),
         (
             Group::of(&[5.0; 8]).with(|p| p.inward.limit.percent = 25),
             "Scale in 8 -> 6: mean load 5 % is below 20 %, and only 2 more terminations fit into 5 m.",
