@@ -116,6 +116,16 @@ async fn while_a_lease_is_held_nobody_else_calls() {
 }
 
 #[tokio::test]
+async fn a_lease_that_another_holds_is_not_asked_for() {
+    let world = about_to_grow().await;
+    world.at(Call::Settle, 1, Fault::DiesBefore);
+    assert_eq!(world.ring_now("one"), None);
+    let leases = world.calls(Call::Lease);
+    world.try_ring("two").await.expect("a reconcile");
+    assert_eq!(world.calls(Call::Lease), leases);
+}
+
+#[tokio::test]
 async fn o6_a_claim_between_read_and_claim_lets_one_of_two_act() {
     let world = about_to_grow().await;
     world.at(

@@ -180,6 +180,36 @@ async fn l10_a_token_that_ec2_may_have_forgotten_is_looked_up_and_not_used_again
 }
 
 #[tokio::test]
+async fn l10_what_has_ended_since_is_not_launched_again_with_its_token() {
+    let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
+    world.at(Call::Launch, 1, Fault::Unanswered);
+    world.step().await;
+    world.fleet.set(&id(1), InstanceState::Terminated);
+    world.clock.advance(Duration::from_secs(15 * 60));
+    world.step().await;
+    assert_eq!((world.calls(Call::Find), world.calls(Call::Launch)), (1, 2), "the second is a new intent's");
+    assert_eq!(world.running(), [id(2)]);
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn l10_before_a_repeated_launch_is_given_up_it_is_looked_up() {
+    for (with, launched) in [With::Refused, With::NoCapacity].into_iter().flat_map(|w| [(w, true), (w, false)]) {
+        let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
+        world.at(Call::Launch, 1, if launched { Fault::Unanswered } else { Fault::Fails(With::Unavailable) });
+        world.step().await;
+        // EC2 looks at permissions before the token: this says nothing of what the first call has come to.
+        world.at(Call::Launch, 1, Fault::Fails(with));
+        world.clock.advance(LEASE);
+        world.ring().await;
+        assert_eq!((world.calls(Call::Launch), world.calls(Call::Find)), (2, 1), "{with:?}");
+        let given_up = world.logged(|event| matches!(event, Event::Abandoned { .. })).await;
+        assert_eq!((world.running().len(), given_up), if launched { (1, 0) } else { (0, 1) }, "{with:?}");
+        world.assert_whole().await;
+    }
+}
+
+#[tokio::test]
 async fn f3_a_launch_that_wholly_failed_starts_no_cooldown() {
     let world = World::grown(json!({ "cooldown_out": "300s" })).await;
     assert_eq!(world.head().await.launch_accepted_at, None, "nor does one for the bounds");
@@ -218,6 +248,14 @@ async fn l1_an_answer_that_was_lost_is_asked_for_again_with_the_same_token_after
         assert_eq!(launched, before, "one instance, with the intent's token");
         world.assert_whole().await;
     }
+}
+
+#[tokio::test]
+async fn l1_who_hears_of_a_later_attempt_ends_no_intent() {
+    let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
+    world.at(Call::Launch, 1, Fault::Fails(With::Conflict));
+    world.step().await;
+    assert_eq!((tokens(&world).await.len(), world.logged(|e| matches!(e, Event::Abandoned { .. })).await), (1, 0));
 }
 
 #[tokio::test]
@@ -292,6 +330,29 @@ async fn a_lease_that_came_too_late_is_not_used() {
     world.ring().await;
     assert_eq!(world.running().len(), 1);
     world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_came_after_the_time_was_up_is_given_back() {
+    let world = World::new(json!({ "min_instances": 1 }));
+    world.at(Call::Lease, 1, Fault::First(Box::new(|world| world.clock.advance(BUDGET))));
+    world.step().await;
+    assert_eq!((world.calls(Call::Launch), world.calls(Call::Release)), (0, 1), "half of the lease is left");
+    world.ring().await;
+    assert_eq!(world.running().len(), 1, "and nobody waits for its end");
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_is_over_when_it_comes_is_not_used_whatever_time_is_left() {
+    let world = World::new(json!({ "min_instances": 1 }));
+    world.always(Call::Lease, With::Conflict);
+    world.step().await;
+    world.well();
+    world.at(Call::Lease, 1, Fault::First(Box::new(|world| world.clock.advance(LEASE))));
+    let deadline = world.clock.now().plus(LEASE * 3);
+    let executed = execute(&world.controller("one"), &group(), Allowed::by(Mode::Active), deadline).await;
+    assert_eq!((executed.expect("an execute"), world.calls(Call::Launch)), (Executed::default(), 0));
 }
 
 #[tokio::test]

@@ -173,6 +173,20 @@ async fn d3_register_always_carries_the_roster_in_force() {
 }
 
 #[tokio::test]
+async fn d3_a_roster_with_a_change_has_a_number_of_its_own() {
+    let world = World::new(json!({ "min_instances": 4 }));
+    let number = async || world.head().await.rosters[&Shard(0)].0;
+    world.step().await;
+    assert_eq!(number().await, 2, "an empty one, and that of the settlement");
+    world.steps(3).await;
+    assert_eq!(number().await, 3, "the fourth was launched when another had answered (L9), who is on it already");
+    world.agents(Scripted::Busy(5.0));
+    world.edit(json!({}));
+    world.step().await;
+    assert_eq!((draining(&world).await.len(), number().await), (2, 4), "that of the claim");
+}
+
+#[tokio::test]
 async fn h7_ec2s_word_that_a_member_is_gone_outranks_silence() {
     for state in [InstanceState::ShuttingDown, InstanceState::Terminated] {
         let world = World::grown(json!({ "min_instances": 3 })).await;
@@ -211,6 +225,39 @@ async fn o5_an_instance_without_our_tag_is_disowned_and_left_alone() {
         (0, 4),
         "it runs on, and one has taken its place"
     );
+}
+
+#[tokio::test]
+async fn s4_a_termination_whose_member_was_closed_meanwhile_is_not_carried_out() {
+    let gone = |world: &World| world.fleet.set(&id(1), InstanceState::Terminated);
+    let disowned = |world: &World| world.fleet.change(&id(1), |facts| facts.ours = false);
+    for close in [gone as fn(&World), disowned] {
+        let world = World::grown(json!({ "min_instances": 3 })).await;
+        world.fleet.set(&id(1), InstanceState::Stopped);
+        world.at(Call::Terminate, 1, Fault::Fails(With::Unavailable));
+        world.step().await;
+        assert!(matches!(world.member_state(&id(1)).await, Some(MemberState::Terminating(_))));
+        close(&world);
+        world.step().await;
+        assert_eq!((world.member_state(&id(1)).await, world.state().await.intents.len()), (None, 1));
+        world.clock.advance(LEASE);
+        world.ring().await;
+        assert_eq!((world.state().await.intents.len(), world.calls(Call::Terminate)), (0, 1), "it only ends");
+        assert_eq!(world.logged(|event| matches!(event, Event::Abandoned { .. })).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn h7_whose_record_is_closed_is_on_no_roster_any_more() {
+    let world = World::grown(json!({ "min_instances": 3 })).await;
+    // In this mode nobody is launched, whose settlement would put another roster.
+    world.edit(json!({ "mode": "observe", "min_instances": 3 }));
+    world.fleet.set(&id(1), InstanceState::Terminated);
+    world.step().await;
+    let listed: Vec<_> = world.roster(Shard(0)).await.entries.into_iter().map(|entry| entry.id).collect();
+    assert_eq!(listed, [id(2), id(3)]);
+    world.sweep_all().await;
+    assert_eq!(world.told().len(), 2, "nobody asks it");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use muster_core::health::Health;
 use muster_core::intent::Cause;
 use muster_core::member::InstanceId;
 use muster_core::plan::{Departure, Step};
+use muster_core::policy::Limit;
 use muster_core::report::Rule;
 use muster_core::snapshot::{InstanceState, Member};
 
@@ -88,6 +89,29 @@ fn c4_a_member_under_replacement_and_its_replacement_count_as_one_towards_desire
     assert_eq!((booting.report.counts.actual, booting.launches(), booting.lets_go().len()), (5, 0, 0));
     let open = pair.but(|s| s.intents = vec![open_replacement("l-1", "i-1")]).decide();
     assert_eq!((open.report.counts.actual, open.launches(), open.lets_go().len()), (5, 0, 0));
+}
+
+#[test]
+fn c4_a_pair_is_one_also_when_load_asks_for_another_size() {
+    // Eight and the replacement of one, which is still warming: nine, which are eight.
+    let pair = |load| {
+        let group = Group::of(&[load; 8]).bounds(2, 40).ungated().whose("i-1", |m| m.health = dead());
+        let group = group.and([serving("i-9", load)]);
+        group.whose("i-9", |m| (m.replaces, m.first_answer) = (Some("i-1".into()), Some(ago(5))))
+    };
+    let four = Limit { percent: 0, at_least: 4 };
+    let inward = pair(1.0).with(|p| p.inward.limit = four).decide();
+    assert_eq!((inward.verdict(), inward.lets_go().len()), ((4, Rule::Z2), 4), "{:?}", inward.report);
+    let outward = pair(100.0).with(|p| p.out.limit = four).decide();
+    assert_eq!((outward.verdict(), outward.launches()), ((12, Rule::F8), 4), "{:?}", outward.report);
+}
+
+#[test]
+fn c4_whose_old_one_is_on_its_way_out_is_no_pair() {
+    let group = Group::of(&[50.0; 3]).and([draining("i-8", 5, Cause::Leaving), pending("i-9", 5)]).desired(4);
+    let group = group.whose("i-9", |m| m.replaces = Some("i-8".into())).whose("i-8", |m| m.health = dead());
+    let decision = group.decide();
+    assert_eq!((decision.report.counts.actual, decision.launches()), (4, 0), "{:?}", decision.report.actions);
 }
 
 #[test]

@@ -175,6 +175,22 @@ fn h4_the_old_one_goes_once_its_replacement_is_in_service() {
 }
 
 #[test]
+fn h4_a_replacement_that_is_unhealthy_itself_holds_no_place() {
+    let pair = half_dead(4, 1).and([serving("i-9", 50.0)]).whose("i-9", |m| m.replaces = Some(id("i-1")));
+    let decision = pair.whose("i-9", |m| m.health = Some(failing(100, 5))).decide();
+    assert_eq!(decision.terminates(), [("i-1", Cause::Bounds)], "five are there, and no pair");
+    assert_eq!(replaces(&decision), ["i-9"]);
+}
+
+#[test]
+fn h4_a_replacement_that_warms_up_is_still_under_way() {
+    let one = |p: &mut muster_core::policy::Policy| p.max_replacing = Limit { percent: 0, at_least: 1 };
+    let pair = half_dead(10, 2).with(one).and([serving("i-x", 50.0)]).whose("i-x", |m| m.replaces = Some(id("i-1")));
+    let warming = pair.whose("i-x", |m| m.first_answer = Some(ago(5))).decide();
+    assert_eq!((warming.launches(), warming.waits_for(Rule::H4)), (0, true), "{:?}", warming.report.actions);
+}
+
+#[test]
 fn h4_at_most_max_replacing_at_a_time() {
     for (n, gone, limit, replaced) in [
         (10, 4, Limit { percent: 10, at_least: 2 }, 2),
@@ -282,6 +298,20 @@ fn a_replacement_names_whom_it_replaces_also_when_that_one_is_already_going() {
     assert!(decide(&named, &group.policy).plan.is_empty());
     let Call::Launch(spec) = &named.intents[0].call else { panic!() };
     assert_eq!(spec.replaces, Some(id("i-8")));
+}
+
+#[test]
+fn h4_a_seat_that_is_filled_is_not_filled_again() {
+    let group = Group::of(&[50.0; 2]).desired(4).and([terminating("i-8", 5, Cause::Unhealthy), pending("i-9", 5)]);
+    let decision = group.whose("i-9", |m| m.replaces = Some(id("i-8"))).decide();
+    assert_eq!((decision.launches(), replaces(&decision)), (1, vec![]));
+}
+
+#[test]
+fn s5_o8_who_is_silent_without_evidence_drains_as_a_healthy_one_would() {
+    let group = Group::example().whose("i-2", |m| m.health = dead()).bounds(1, 1).ungated();
+    let stale = group.but(|s| s.sweep.as_mut().expect("a sweep").slot = ago(600)).decide();
+    assert_eq!((stale.drains(), stale.terminates()), (vec!["i-1", "i-3", "i-2"], vec![]), "{:?}", stale.report);
 }
 
 #[test]

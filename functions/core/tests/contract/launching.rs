@@ -41,6 +41,19 @@ fn l1_an_intent_holds_every_parameter_and_its_own_token() {
 }
 
 #[test]
+fn l1_no_other_intent_group_or_stack_has_the_same_token() {
+    let token = |stack, group: &str, intent: &str| {
+        let token = Token::derive(stack, &group.parse().expect("a name"), &IntentId(intent.into()));
+        assert!(token.0.len() == 64 && token.0.is_ascii());
+        token
+    };
+    let all = [("s", "web", "1"), ("t", "web", "1"), ("s", "api", "1"), ("s", "web", "2")];
+    let tokens: BTreeSet<Token> = all.iter().map(|(stack, group, intent)| token(stack, group, intent)).collect();
+    assert_eq!(tokens.len(), all.len());
+    assert_eq!(token("s", "web", "1"), token("s", "web", "1"));
+}
+
+#[test]
 fn l1_a_termination_is_an_intent_too() {
     let decision =
         Group::example().and([draining("i-9", 600, Cause::Load)]).whose("i-9", |m| m.shard = Shard(3)).decide();

@@ -248,6 +248,10 @@ fn l6_who_is_under_replacement_or_goes_leaves_the_place_to_those_that_come() {
     let pair = pair.whose("i-9", |m| (m.replaces, m.zone) = (Some(id("i-4")), "b".into()));
     // b holds i-2, i-4 and i-9: without i-4 two, as many as a. One more is wanted.
     assert_eq!(zone(&pair.whose("i-9", |m| m.first_answer = Some(ago(5))).decide()), Some("a".to_owned()));
+    // Nor does the old one count in a, or b would have fewer.
+    let pair = zones().whose("i-3", |m| m.health = dead()).and([serving("i-9", 50.0)]).desired(5);
+    let pair = pair.whose("i-9", |m| (m.replaces, m.zone) = (Some(id("i-3")), "a".into()));
+    assert_eq!(zone(&pair.whose("i-9", |m| m.first_answer = Some(ago(5))).decide()), Some("a".to_owned()));
     let stopped = zones().ec2_says("i-2", InstanceState::Stopped).decide();
     assert_eq!((zone(&stopped), stopped.launches()), (Some("b".to_owned()), 1), "b has one fewer now");
     // Who is taken back counts again.

@@ -6,6 +6,7 @@ use muster_core::group::Heading;
 use muster_core::intent::Cause;
 use muster_core::policy::Limit;
 use muster_core::report::Rule;
+use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot};
 
 #[test]
 fn s1_actual_never_exceeds_max() {
@@ -34,6 +35,36 @@ fn s5_while_nobody_answers_nobody_goes_for_load_or_health() {
     // One answers: the unhealthy are replaced again, carefully.
     let decision = dark.whose("i-8", |m| m.health = Some(answering(50.0))).decide();
     assert!(!decision.lets_go().is_empty());
+}
+
+#[test]
+fn s5_whoever_is_about_to_be_closed_is_a_witness_of_darkness() {
+    let gone = |s: &mut Snapshot| listed(s).state = InstanceState::Terminated;
+    let disowned = |s: &mut Snapshot| listed(s).ours = false;
+    for close in [gone as fn(&mut Snapshot), disowned] {
+        let others = || [pending("i-9", 7000), draining("i-x", 7000, Cause::Load)];
+        let group = Group::of(&[50.0]).and(others()).desired(2).bounds(1, 8).but(close);
+        let lit = group.decide();
+        assert_eq!((lit.closes().len(), lit.lets_go()), (1, vec!["i-x", "i-9"]), "it has answered, and they did not");
+        // It was the only one that had ever answered, and was silent: the sweep says nothing of the others.
+        let dark = group.whose("i-1", |m| m.health = dead()).decide();
+        assert_eq!((dark.closes().len(), dark.lets_go()), (1, vec![]), "{:?}", dark.report.actions);
+    }
+}
+
+/// What EC2 says of `i-1`.
+fn listed(snapshot: &mut Snapshot) -> &mut FleetInstance {
+    let mut fleet = snapshot.fleet.iter_mut().flatten();
+    fleet.find(|listed| listed.id.0 == "i-1").expect("it is listed")
+}
+
+#[test]
+fn s5_the_rest_of_a_scale_in_waits_while_the_warming_are_silent() {
+    // None of them is missing (M4), and yet nobody answers.
+    let silent = |m: &mut Member| (m.first_answer, m.health) = (Some(ago(5)), Some(silent(5, 1)));
+    let rest = Group::of(&[50.0; 3]).desired(2).but(|s| s.head.heading = Heading::In);
+    let dark = (1..=3).fold(rest, |group, n| group.whose(&format!("i-{n}"), silent)).decide();
+    assert_eq!((dark.lets_go().len(), dark.waits_for(Rule::M5)), (0, true), "{:?}", dark.report.actions);
 }
 
 #[test]

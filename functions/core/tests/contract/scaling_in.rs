@@ -75,6 +75,13 @@ fn d1_who_is_under_replacement_is_not_chosen_but_counts_in_its_zone() {
 }
 
 #[test]
+fn d1_a_replacement_that_boots_is_no_victim() {
+    let pair = Group::example().whose("i-1", |m| m.health = dead()).and([pending("i-9", 5)]).desired(3);
+    let decision = pair.whose("i-9", |m| m.replaces = Some(id("i-1"))).decide();
+    assert_eq!(decision.lets_go(), ["i-2"], "Pending goes first, but not a member of a pair");
+}
+
+#[test]
 fn d3_who_works_is_asked_to_drain_and_not_terminated() {
     let decision = Group::of(&[5.0; 4]).decide();
     assert_eq!((decision.drains(), decision.terminates()), (vec!["i-1", "i-2"], vec![]));
