@@ -54,6 +54,7 @@ fn honest(now: Timestamp) -> Observation {
         application: Application::NotProbed,
         load: Some(50.0),
         cursor: 1,
+        protected: false,
         unregistered: false,
     })
 }

@@ -322,7 +322,7 @@ where
             Err(error) => return Err(error),
         }
     }
-    Ok(Vec::new())
+    if ended.is_empty() { Ok(Vec::new()) } else { Err(StoreError::Conflict) }
 }
 
 fn settlement(state: &GroupState, shard: Shard, ended: &[Ended]) -> Settlement {

@@ -217,6 +217,8 @@ pub struct Head {
     /// The latest spans in which nobody answered, oldest first: clocks that wait for an answer stand still in them (D3, L8).
     #[serde(deserialize_with = "read_dark")]
     pub dark: Vec<Darkness>,
+    /// The latest spans in which the mode changed nothing, oldest first: no drain is told of or ended in them (O1).
+    pub halted: Vec<Darkness>,
     /// The policy edit that was refused last, while it is still the newest (Z9).
     pub refusal: Option<Refusal>,
     /// The activity record of the last decision, so that an equal one can be folded into it (O2).
@@ -267,11 +269,22 @@ impl Head {
 
     /// The time from `start` to `now` without the spans in which nobody answered.
     pub fn lit_since(&self, start: Timestamp, now: Timestamp) -> Duration {
-        let overlap = |dark: &Darkness| {
-            let until = if dark.lasts { now } else { dark.until };
-            until.min(now).since(dark.since.max(start))
-        };
-        now.since(start).saturating_sub(self.dark.iter().map(overlap).sum())
+        now.since(start).saturating_sub(overlap(&self.dark, start, now))
+    }
+
+    /// Notes whether the mode at `now` changes nothing.
+    pub fn remember_halt(&mut self, now: Timestamp, halted: bool) {
+        match self.halted.last_mut().filter(|span| span.lasts) {
+            Some(span) => (span.until, span.lasts) = (now, halted),
+            None if halted => self.halted.push(Darkness { since: now, until: now, lasts: true }),
+            None => {}
+        }
+        self.halted.drain(..self.halted.len().saturating_sub(DARK_SPANS_KEPT));
+    }
+
+    /// The time that a mode which changes nothing took between `start` and `now`.
+    pub fn halted_since(&self, start: Timestamp, now: Timestamp) -> Duration {
+        overlap(&self.halted, start, now)
     }
 
     /// Adds what the rule asked for at `at`, and forgets what is older than `keep`.
@@ -304,7 +317,7 @@ pub enum Heading {
     In,
 }
 
-/// A span in which nobody who had ever answered did.
+/// A span in which nobody who had ever answered did, or in which the mode changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Darkness {
     /// The first decision that saw it.
@@ -402,6 +415,15 @@ impl RateLog {
             self.0[0].actual = oldest.actual;
         }
     }
+}
+
+/// How much of the time from `start` to `now` lies in `spans`.
+fn overlap(spans: &[Darkness], start: Timestamp, now: Timestamp) -> Duration {
+    let inside = |span: &Darkness| {
+        let until = if span.lasts { now } else { span.until };
+        until.min(now).since(span.since.max(start))
+    };
+    spans.iter().map(inside).fold(Duration::ZERO, Duration::saturating_add)
 }
 
 /// Whether two instants lie so close together in a history of `keep` that they share an entry.

@@ -20,6 +20,12 @@ impl IntentId {
     pub fn of_next_claim(head: &Head, ordinal: u32) -> Self {
         Self(format!("{:x}-{:010}-{ordinal:03}", head.born.as_millis(), head.version.saturating_add(1)))
     }
+
+    /// Whether it was committed by `head`'s own life: not by another stack's group of the same name, nor by a table that has
+    /// been made anew since.
+    pub fn is_of(&self, head: &Head) -> bool {
+        self.0.strip_prefix(&format!("{:x}", head.born.as_millis())).is_some_and(|rest| rest.starts_with('-'))
+    }
 }
 
 impl fmt::Display for IntentId {

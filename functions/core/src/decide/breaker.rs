@@ -51,7 +51,8 @@ pub(super) fn prove(proof: Proof, head: &mut Head) {
 fn turn(breaker: &mut Option<Breaker>, silence: Silence, policy: &Policy, now: Timestamp) {
     if silence.is_mass(policy) {
         let breaker = breaker.get_or_insert(Breaker { since: now, width: 1, begun: (now, 0) });
-        if now.since(breaker.begun.0) >= policy.repair_interval {
+        breaker.width = breaker.width.clamp(1, WIDEST);
+        if breaker.begun.0 > now || now.since(breaker.begun.0) >= policy.repair_interval {
             breaker.begun = (now, 0);
         }
     } else {

@@ -36,6 +36,7 @@ pub(super) struct Draft<'a> {
     scales_in: bool,
     /// Steps that the mode kept from being taken, in words (O1).
     withheld: Vec<String>,
+    withheld_more: usize,
     postponed: u32,
     actual: u32,
 }
@@ -59,6 +60,7 @@ impl<'a> Draft<'a> {
             returning: BTreeSet::new(),
             scales_in: false,
             withheld: Vec::new(),
+            withheld_more: 0,
             postponed: 0,
             actual: census.counts.actual,
         };
@@ -178,7 +180,12 @@ impl<'a> Draft<'a> {
     /// has no room for is left to the next one.
     fn act(&mut self, step: Step) -> bool {
         if self.policy.mode == Mode::OutOnly && !matches!(step, Step::Launch { .. } | Step::TakeBack { .. }) {
-            self.withheld.push(step.describe());
+            // A record in DynamoDB holds 400 KB, however many are withheld.
+            if self.withheld.len() < REMARKS_KEPT {
+                self.withheld.push(step.describe());
+            } else {
+                self.withheld_more += 1;
+            }
             return false;
         }
         let fits = self.steps.iter().filter(|step| !step.is_record()).count() < ACTIONS_PER_CLAIM;
@@ -298,6 +305,9 @@ impl<'a> Draft<'a> {
         if self.postponed > 0 {
             let text = format!("{} more actions follow in the next claim", self.postponed);
             waits.push(Remark { rule: Rule::C4, text });
+        }
+        if self.withheld_more > 0 {
+            self.withheld.push(format!("and {} more", self.withheld_more));
         }
         self.head.version = self.before.version.saturating_add(1);
         let headline = [vec![sizing.headline.clone()], self.notes()].concat().join(" ");

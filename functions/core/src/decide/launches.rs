@@ -66,6 +66,15 @@ pub(super) fn closed(census: &Census<'_>, draft: &Draft<'_>) -> Option<Remark> {
     Spread::of(census, draft).closed(draft)
 }
 
+/// The record of a member's template version. What a document says nothing about is the one in force.
+pub(super) fn record_of<'d>(census: &Census<'_>, member: &Member, draft: &'d mut Draft<'_>) -> &'d mut TemplateRecord {
+    let in_force = draft.policy.launch.template.as_deref().unwrap_or_default();
+    let template = if member.template.is_empty() { in_force } else { &member.template };
+    let own = Some(member.template_version).filter(|version| *version != 0);
+    let version = own.or(census.template_version).unwrap_or_default();
+    draft.head.template_record(template, version)
+}
+
 /// Whether an instance launched from a member's template version has ever answered.
 pub(super) fn is_proven(census: &Census<'_>, head: &Head, member: &Member) -> bool {
     Version { template: &member.template, number: member.template_version }.is_proven(census, head)

@@ -55,6 +55,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     let census = Census::take(snapshot, policy);
     let mut draft = Draft::new(snapshot, policy, &census);
     saga::record_facts(&census, &mut draft);
+    draft.head.remember_halt(snapshot.now, matches!(policy.mode, Mode::Observe | Mode::Paused));
     draft.facts_are_taken();
     if policy.mode == Mode::Paused {
         let sizing = Sizing::hold(draft.head.desired, Rule::O1, "Paused: nothing is decided.".into());
@@ -71,6 +72,10 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     saga::end_stopped(&census, &mut draft);
     if judged {
         saga::drain_leaving(&census, &mut draft);
+    }
+    // A claim may be too small for all that is taken back: the next one goes on with the same sweep.
+    let goes_on = gate.as_ref().is_err_and(|closed| closed.rule == Rule::S7) && census.blind.is_none();
+    if judged || goes_on {
         saga::take_back(&census, &mut draft);
     }
     saga::finish_drains(&census, &mut draft);
@@ -94,6 +99,9 @@ fn gate(snapshot: &Snapshot, census: &Census<'_>) -> Result<(), Remark> {
     };
     if sweep.awaited > 0 {
         return closed(Rule::M5, format!("the sweep of {} shards is not in yet", sweep.awaited));
+    }
+    if sweep.slot > snapshot.now.plus(census.period) {
+        return closed(Rule::O8, format!("the latest sweep is of {}, which is yet to come", sweep.slot));
     }
     let age = snapshot.now.since(sweep.slot);
     if age > census.period * STALE_PERIODS {

@@ -33,17 +33,20 @@ pub(super) fn sweep(snapshot: &Snapshot, census: &Census<'_>, draft: &mut Draft<
     let Some(fleet) = &snapshot.fleet else { return };
     let known: BTreeSet<_> = snapshot.members.iter().map(|member| &member.id).collect();
     let strangers = fleet.iter().filter(|instance| instance.ours && !instance.state.is_gone());
+    let own = |instance: &&FleetInstance| instance.intent.as_ref().is_some_and(|id| id.is_of(&draft.head));
     let (ours, foreign): (Vec<_>, Vec<_>) =
-        strangers.filter(|instance| !known.contains(&instance.id)).partition(|instance| instance.intent.is_some());
+        strangers.filter(|instance| !known.contains(&instance.id)).partition(own);
     if let Some(first) = foreign.iter().map(|instance| &instance.id).min() {
-        let text = format!("{first} carries the group's tag and was not launched by Muster: left alone");
+        let text = format!("{first} carries the group's tag and was not launched from this HEAD: left alone");
         draft.remark(Rule::C1, text);
     }
     let opened = |instance: &&FleetInstance| instance.intent.as_ref().is_some_and(|id| census.open.contains_key(id));
     let old =
         |instance: &&FleetInstance| instance.launched_at.is_none_or(|launched| draft.now.since(launched) >= OLD_ENOUGH);
+    // Somebody wants to keep it, for whatever it is worth (D2).
+    let kept = |instance: &&FleetInstance| instance.protected;
     let mut lost: Vec<_> =
-        ours.into_iter().filter(|i| !opened(i) && old(i) && !census.ending.contains(&i.id)).collect();
+        ours.into_iter().filter(|i| !opened(i) && old(i) && !kept(i) && !census.ending.contains(&i.id)).collect();
     lost.sort_by(|a, b| a.id.cmp(&b.id));
     lost.truncate(SIGHTINGS_KEPT);
     let before = std::mem::take(&mut draft.head.orphans);
@@ -66,13 +69,15 @@ fn end(lost: &[&FleetInstance], census: &Census<'_>, draft: &mut Draft<'_>) {
     }
     let share = u64::from(census.counts.actual) * MANY_PERCENT / 100;
     let many = u64::try_from(lost.len()).unwrap_or(u64::MAX) > share.max(2);
-    let waits = draft.head.orphan_swept_at.filter(|at| many && now.since(*at) < MANY_INTERVAL);
+    // What the rounds of one doorbell see is one sweep's.
+    let pause = if many { MANY_INTERVAL } else { census.period };
+    let waits = draft.head.orphan_swept_at.filter(|at| now.since(*at) < pause);
     if many {
         let text = format!("{} instances look orphaned: perhaps our records are wrong", lost.len());
         draft.remark(Rule::V3, text);
     }
     if let Some(at) = waits {
-        let left = spoken(MANY_INTERVAL.saturating_sub(now.since(at)));
+        let left = spoken(pause.saturating_sub(now.since(at)));
         return draft.wait(Rule::V3, format!("the next orphan is terminated in {left}"));
     }
     for orphan in ready.iter().take(if many { 1 } else { AT_A_TIME }) {

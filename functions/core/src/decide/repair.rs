@@ -25,7 +25,8 @@ pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
         .collect();
     if blackout {
         let text = format!(
-            "none of {} members that have answered before answers: assumed to be our own fault, nothing is replaced",
+            "none of {} members that have answered before answers: assumed to be our own fault, nobody is replaced but whom EC2 \
+             itself calls impaired",
             census.silence.ever
         );
         draft.remark(Rule::H3, text);

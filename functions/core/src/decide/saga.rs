@@ -23,6 +23,8 @@ const NOT_FOUND_TIMES: u32 = 3;
 const NOT_FOUND_SPAN: Duration = Duration::from_secs(3600);
 /// Sweep periods that a drain may take beyond its timeout, because `Unregister` crosses over with a sweep (D3).
 const DRAIN_GRACE_PERIODS: u32 = 3;
+/// Members that are counted as not listed at a time, for the same reason.
+const NOT_FOUND_KEPT: usize = 500;
 /// Protected members that are remembered for when EC2 cannot be asked: HEAD must stay small.
 const PROTECTED_KEPT: usize = 500;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
@@ -65,6 +67,9 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
         draft.head.protected = protected.take(PROTECTED_KEPT).collect();
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
+            if draft.head.not_found.len() >= NOT_FOUND_KEPT && !draft.head.not_found.contains_key(*id) {
+                break;
+            }
             let seen = unlisted_again(draft.head.not_found.get(*id), census.now);
             draft.head.not_found.insert((*id).clone(), seen);
         }
@@ -77,7 +82,7 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             && draft.record(Step::Confirm { id: seat.member.id.clone(), first_answer })
         {
             draft.head.remember_boot_time(first_answer.since(seat.member.intended_at));
-            let record = draft.head.template_record(&seat.member.template, seat.member.template_version);
+            let record = launches::record_of(census, seat.member, draft);
             (record.proven, record.failures) = (true, 0);
             prove(seat.member, Proof::Healthy, draft);
         }
@@ -86,12 +91,13 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
 
 /// A launch that is gone before it ever answered: a version of which nobody has ever answered has failed once more (L9).
 fn lost_unanswered(census: &Census<'_>, member: &Member, draft: &mut Draft<'_>) {
-    if member.state != MemberState::Pending {
+    let answered = member.health.as_ref().is_some_and(|health| health.first_answer.is_some());
+    if member.state != MemberState::Pending || answered {
         return;
     }
     prove(member, Proof::Failed, draft);
     if !launches::is_proven(census, &draft.head, member) {
-        note_failure(member, draft);
+        note_failure(census, member, draft);
     }
 }
 
@@ -103,9 +109,9 @@ fn prove(member: &Member, proof: Proof, draft: &mut Draft<'_>) {
 }
 
 /// Notes that a launch from a member's template version has failed (L8, L9).
-fn note_failure(member: &Member, draft: &mut Draft<'_>) {
+fn note_failure(census: &Census<'_>, member: &Member, draft: &mut Draft<'_>) {
     let policy = draft.head.policy;
-    let record = draft.head.template_record(&member.template, member.template_version);
+    let record = launches::record_of(census, member, draft);
     record.failures = record.failures.saturating_add(1);
     record.policy = policy;
 }
@@ -117,12 +123,8 @@ pub(super) fn end_stopped(census: &Census<'_>, draft: &mut Draft<'_>) {
     for seat in stopped {
         let id = &seat.member.id;
         draft.remark(Rule::O5, format!("somebody has stopped {id}"));
-        let paced = seat.phase.is_actual();
-        if paced && draft.room_in() == 0 {
-            draft.wait(Rule::F8, format!("no termination has room for {id}"));
-        } else {
-            draft.terminate(seat.member, Cause::Stopped, paced);
-        }
+        // It serves nobody already, by somebody else's deed: F8 has no say.
+        draft.terminate(seat.member, Cause::Stopped, false);
     }
 }
 
@@ -205,15 +207,19 @@ pub(super) fn finish_drains(census: &Census<'_>, draft: &mut Draft<'_>) {
 /// periods later than if that had been at once.
 fn time_to_drain(census: &Census<'_>, leaving: &Leaving, health: Option<&Health>, head: &Head) -> Duration {
     let timeout = Duration::from_millis(leaving.timeout_ms);
-    let passed = |start| match leaving.cause {
-        Cause::Load => head.lit_since(start, census.now),
-        Cause::Bounds
-        | Cause::Lost
-        | Cause::Unhealthy
-        | Cause::BootTimeout
-        | Cause::Leaving
-        | Cause::Stopped
-        | Cause::Orphan => census.now.since(start),
+    // While the mode changes nothing nobody is told to drain (O1): that time is not the member's.
+    let passed = |start| {
+        let passed = match leaving.cause {
+            Cause::Load => head.lit_since(start, census.now),
+            Cause::Bounds
+            | Cause::Lost
+            | Cause::Unhealthy
+            | Cause::BootTimeout
+            | Cause::Leaving
+            | Cause::Stopped
+            | Cause::Orphan => census.now.since(start),
+        };
+        passed.saturating_sub(head.halted_since(start, census.now))
     };
     let cap = (timeout + census.period * DRAIN_GRACE_PERIODS).saturating_sub(passed(leaving.since));
     let delivered = health.and_then(|health| health.unregistered_at);
@@ -248,7 +254,7 @@ pub(super) fn give_up_boots(census: &Census<'_>, draft: &mut Draft<'_>) {
         if draft.room_in() == 0 {
             draft.wait(Rule::F8, format!("no termination has room to give {} up", seat.member.id));
         } else if draft.terminate(seat.member, Cause::BootTimeout, true) {
-            note_failure(seat.member, draft);
+            note_failure(census, seat.member, draft);
             prove(seat.member, Proof::Failed, draft);
         }
     }

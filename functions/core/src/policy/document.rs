@@ -159,10 +159,10 @@ pub struct LaunchDocument {
     #[garde(inner(range(min = 1)))]
     pub template_version: Option<u64>,
     /// Zones or subnets in the order of preference, at most 16. None lets EC2 choose.
-    #[garde(length(max = 16), inner(length(chars, min = 1, max = 64)))]
+    #[garde(length(max = 16), inner(length(chars, min = 1, max = 64)), custom(each_once))]
     pub zones: Vec<String>,
     /// Instance types in the order of preference, at most 32. None lets the template choose.
-    #[garde(length(max = 32), inner(length(chars, min = 1, max = 64)))]
+    #[garde(length(max = 32), inner(length(chars, min = 1, max = 64)), custom(each_once))]
     pub instance_types: Vec<String>,
 }
 
@@ -326,6 +326,14 @@ fn percentage(percent: &f64, (): &()) -> Check {
         String::new()
     };
     refuse(format!("must be above 1 and at most 100{hint}"))
+}
+
+fn each_once(names: &[String], (): &()) -> Check {
+    let mut seen = std::collections::BTreeSet::new();
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(name) => refuse(format!("must name each once: {name:?} stands there twice")),
+        None => Ok(()),
+    }
 }
 
 fn apart(down: f64) -> impl Fn(&f64, &()) -> Check {

@@ -2,7 +2,7 @@
 //! back (D4).
 
 use crate::common::*;
-use muster_core::decide::decide;
+use muster_core::decide::{ACTIONS_PER_CLAIM, decide};
 use muster_core::group::{Darkness, Head};
 use muster_core::health::{AgentState, Health};
 use muster_core::intent::Cause;
@@ -263,16 +263,17 @@ fn d4_in_out_only_too_but_not_while_nothing_may_be_changed_nor_on_an_unjudged_sw
     let observed = mode(Mode::Observe);
     assert_eq!((observed.plan.is_empty(), &observed.report.withheld[..]), (true, &["take i-9 back".to_owned()][..]));
     assert!(mode(Mode::Paused).plan.is_empty());
-    let unjudged: [fn(&mut Snapshot); 4] = [
+    let unjudged: [fn(&mut Snapshot); 3] = [
         |s| s.sweep = None,
         |s| s.sweep.as_mut().unwrap().slot = ago(31),
         |s| s.sweep.as_mut().unwrap().blind = Some("stalled".into()),
-        |s| s.head.last_slot = s.sweep.as_ref().map(|sweep| sweep.slot),
     ];
     for spoil in unjudged {
         let decision = group().but(spoil).decide();
         assert_eq!((decision.takes_back(), decision.launches()), (vec![], 1), "{:?}", decision.report.waits);
     }
+    let decided = group().but(|s| s.head.last_slot = s.sweep.as_ref().map(|sweep| sweep.slot)).decide();
+    assert_eq!(decided.takes_back(), ["i-9"], "what a sweep has shown it still shows");
 }
 
 #[test]
@@ -299,4 +300,31 @@ fn h6_d3_who_is_about_to_go_is_drained_once_and_ends_like_any_other() {
     assert_eq!(late.terminates(), [("i-9", Cause::Leaving)]);
     let listed = FleetInstance::plain(id("i-9"), InstanceState::Running);
     assert!(listed.ours && !listed.protected);
+}
+
+#[test]
+fn o1_a_drains_clock_stands_still_while_the_mode_changes_nothing() {
+    let mode = |group: Group, mode| group.with(move |policy| policy.mode = mode);
+    let group = Group::example().and([drains("i-9", 100, Cause::Bounds, AgentState::Draining, None)]);
+    for halting in [Mode::Paused, Mode::Observe] {
+        let paused = mode(group.clone(), halting).decide();
+        assert!(paused.lets_go().is_empty());
+        let later = |group: Group| group.but(|s| (s.head, s.now) = (paused.plan.head.clone(), NOW.plus(seconds_of(3_600))));
+        let resumed = later(group.clone()).but(|s| s.sweep.as_mut().expect("a sweep").slot = s.now).decide();
+        assert_eq!(resumed.terminates(), [], "{halting:?}: nobody could tell it to drain meanwhile");
+        assert!(resumed.waits_for(Rule::D3));
+        assert!(!resumed.plan.head.halted.last().expect("a span").lasts);
+    }
+}
+
+#[test]
+fn d4_what_has_no_room_in_one_claim_is_taken_back_in_the_next_before_anything_is_launched() {
+    let drained: Vec<Member> = (0..30)
+        .map(|n| drains(&format!("i-d{n:02}"), 10, Cause::Load, AgentState::Draining, Some(5)))
+        .collect();
+    let group = Group::of(&[90.0; 30]).bounds(2, 200).and(drained);
+    let first = group.decide();
+    assert_eq!((first.plan.head.desired, first.launches(), first.plan.steps.len()), (60, 0, ACTIONS_PER_CLAIM));
+    let second = Group { snapshot: claim(&group.snapshot, &first.plan), ..group }.decide();
+    assert_eq!((second.launches(), second.plan.steps.len()), (0, 30 - ACTIONS_PER_CLAIM));
 }
