@@ -5,6 +5,7 @@ use std::time::Duration;
 use muster_control::activity::Event;
 use muster_control::memory::Scripted;
 use muster_control::ports::{Clock, Order};
+use muster_control::sweep::Swept;
 use muster_core::group::Shard;
 use muster_core::intent::{Cause, IntentId};
 use muster_core::member::{InstanceId, MemberState};
@@ -12,7 +13,7 @@ use muster_core::report::Rule;
 use muster_core::snapshot::{FleetInstance, InstanceState};
 use serde_json::json;
 
-use crate::world::{Call, Fault, LEASE, With, World, group, id};
+use crate::world::{Call, Fault, INTERVAL, LEASE, With, World, group, id};
 
 /// A group of four that the load has just told to halve, and who drains.
 async fn halving() -> (World, Vec<InstanceId>) {
@@ -187,6 +188,21 @@ async fn d3_a_roster_with_a_change_has_a_number_of_its_own() {
 }
 
 #[tokio::test]
+async fn d3_a_sweep_names_the_roster_that_it_asked() {
+    let world = World::grown(json!({})).await;
+    world.agents(Scripted::Load(90.0));
+    world.sweep_all().await;
+    let asked = world.head().await.rosters[&Shard(0)];
+    // Its members change while it is under way.
+    world.clock.advance(INTERVAL);
+    let grow = |world: &World| drop(world.ring_now("two").expect("it lives"));
+    world.at(Call::Latest, 1, Fault::First(Box::new(grow)));
+    let Swept::Written(sweep) = world.sweep(Shard(0)).await else { panic!("the slot is free") };
+    assert_eq!((sweep.roster, sweep.members.len()), (Some(asked), 2));
+    assert_ne!(world.head().await.rosters[&Shard(0)], asked);
+}
+
+#[tokio::test]
 async fn h7_ec2s_word_that_a_member_is_gone_outranks_silence() {
     for state in [InstanceState::ShuttingDown, InstanceState::Terminated] {
         let world = World::grown(json!({ "min_instances": 3 })).await;
@@ -279,6 +295,17 @@ async fn v3_an_instance_of_ours_that_no_record_knows_is_ended() {
     assert_eq!(state("i-foreign"), Some(InstanceState::Running), "Muster has not launched it (C1)");
     world.steps(30).await;
     assert_eq!(world.calls(Call::Terminate), 1);
+}
+
+#[tokio::test]
+async fn v3_ec2_is_listed_before_the_records_are_read() {
+    // The other way round, what is launched and settled in between would be nobody's.
+    let world = World::grown(json!({})).await;
+    let before = world.script().calls.len();
+    world.ring().await;
+    let calls = world.script().calls.split_off(before);
+    let first = |call| calls.iter().position(|made| *made == call);
+    assert!(first(Call::List).is_some() && first(Call::List) < first(Call::Read), "{calls:?}");
 }
 
 #[tokio::test]
