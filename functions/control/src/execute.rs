@@ -325,6 +325,21 @@ where
     if ended.is_empty() { Ok(Vec::new()) } else { Err(StoreError::Conflict) }
 }
 
+/// What the next decision must know of the calls. Many that failed alike have failed once: HEAD must stay small.
+fn outcomes(ended: &[Ended]) -> Vec<Outcome> {
+    let mut kept: Vec<Outcome> = Vec::new();
+    for outcome in ended.iter().filter_map(|end| end.outcome.clone()) {
+        let alike = |other: &Outcome| match (other, &outcome) {
+            (Outcome::NoCapacity { place: a, .. }, Outcome::NoCapacity { place: b, .. }) => a == b,
+            (Outcome::Refused { .. }, Outcome::Refused { .. }) => true,
+            _ => false,
+        };
+        kept.retain(|other| !alike(other));
+        kept.push(outcome);
+    }
+    kept
+}
+
 fn settlement(state: &GroupState, shard: Shard, ended: &[Ended]) -> Settlement {
     let group = &state.head.group;
     let roster_seen = state.head.rosters.get(&shard).copied();
@@ -338,7 +353,7 @@ fn settlement(state: &GroupState, shard: Shard, ended: &[Ended]) -> Settlement {
         shard,
         roster_seen,
         settled: ended.iter().map(|end| (end.intent.id.clone(), end.attempt)).collect(),
-        outcomes: ended.iter().filter_map(|end| end.outcome.clone()).collect(),
+        outcomes: outcomes(ended),
         put_members: made,
         roster,
         activity: ended.iter().map(|end| end.activity.clone()).collect(),

@@ -432,10 +432,10 @@ fn same_slice(a: Timestamp, b: Timestamp, keep: Duration) -> bool {
     a.round_down(slice) == b.round_down(slice)
 }
 
-/// How often in a row EC2's listing did not hold a member, and since when.
+/// How often in a row something was seen, and since when: a member missing from EC2's listing (H7), an orphan in it (V3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sightings {
-    /// When it was first not listed.
+    /// When it was first seen.
     pub first: Timestamp,
     /// How often in a row.
     pub count: u32,

@@ -29,7 +29,7 @@ pub enum Step {
         /// When it answered.
         first_answer: Timestamp,
     },
-    /// EC2 says that a member is gone: its record is closed (D6, H7).
+    /// EC2 says that a member is gone or no longer ours: its record is closed (D6, H7, O5).
     Close {
         /// The member.
         id: InstanceId,

@@ -279,13 +279,15 @@ async fn h7_whose_record_is_closed_is_on_no_roster_any_more() {
 #[tokio::test]
 async fn v3_an_instance_of_ours_that_no_record_knows_is_ended() {
     let world = World::grown(json!({})).await;
+    let IntentId(own) = IntentId::of_next_claim(&world.head().await, 99);
     let stray = |name: &str, intent: Option<&str>| FleetInstance {
         intent: intent.map(|id| IntentId(id.into())),
         launched_at: Some(world.clock.now()),
         ..FleetInstance::plain(name.into(), InstanceState::Running)
     };
-    world.fleet.add(&group(), stray("i-orphan", Some("long-gone")));
+    world.fleet.add(&group(), stray("i-orphan", Some(&own)));
     world.fleet.add(&group(), stray("i-foreign", None));
+    world.fleet.add(&group(), stray("i-other", Some("of-another-life")));
     world.steps(89).await;
     assert_eq!(world.calls(Call::Terminate), 0, "an instance is watched for 15 minutes");
     world.steps(8).await;
@@ -293,6 +295,7 @@ async fn v3_an_instance_of_ours_that_no_record_knows_is_ended() {
     let state = |name: &str| world.fleet.state(&name.into());
     assert_eq!(state("i-orphan"), Some(InstanceState::ShuttingDown));
     assert_eq!(state("i-foreign"), Some(InstanceState::Running), "Muster has not launched it (C1)");
+    assert_eq!(state("i-other"), Some(InstanceState::Running), "another stack has, or a table that was lost (C1)");
     world.steps(30).await;
     assert_eq!(world.calls(Call::Terminate), 1);
 }

@@ -190,7 +190,7 @@ impl<'a> Census<'a> {
                 }
                 Some(None) => {
                     unlisted.insert(&member.id);
-                    let seen = super::saga::unlisted_again(snapshot.head.not_found.get(&member.id), snapshot.now);
+                    let seen = super::saga::sighted_again(snapshot.head.not_found.get(&member.id), snapshot.now);
                     if super::saga::proves_absence(&seen, snapshot.now) {
                         self.gone.push(member);
                         continue;

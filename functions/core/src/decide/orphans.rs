@@ -11,7 +11,7 @@ use crate::time::spoken;
 
 use super::census::Census;
 use super::draft::Draft;
-use super::saga::unlisted_again;
+use super::saga::sighted_again;
 
 /// A launch settles long before its instance is this old.
 const OLD_ENOUGH: Duration = Duration::from_secs(15 * 60);
@@ -34,10 +34,10 @@ pub(super) fn sweep(snapshot: &Snapshot, census: &Census<'_>, draft: &mut Draft<
     let known: BTreeSet<_> = snapshot.members.iter().map(|member| &member.id).collect();
     let strangers = fleet.iter().filter(|instance| instance.ours && !instance.state.is_gone());
     let own = |instance: &&FleetInstance| instance.intent.as_ref().is_some_and(|id| id.is_of(&draft.head));
-    let (ours, foreign): (Vec<_>, Vec<_>) =
-        strangers.filter(|instance| !known.contains(&instance.id)).partition(own);
-    if let Some(first) = foreign.iter().map(|instance| &instance.id).min() {
-        let text = format!("{first} carries the group's tag and was not launched from this HEAD: left alone");
+    let (ours, foreign): (Vec<_>, Vec<_>) = strangers.filter(|instance| !known.contains(&instance.id)).partition(own);
+    if let Some(first) = foreign.iter().min_by_key(|instance| &instance.id) {
+        let whose = if first.intent.is_some() { "in this life of the group" } else { "by Muster" };
+        let text = format!("{} carries the group's tag and was not launched {whose}: left alone", first.id);
         draft.remark(Rule::C1, text);
     }
     let opened = |instance: &&FleetInstance| instance.intent.as_ref().is_some_and(|id| census.open.contains_key(id));
@@ -50,7 +50,7 @@ pub(super) fn sweep(snapshot: &Snapshot, census: &Census<'_>, draft: &mut Draft<
     lost.sort_by(|a, b| a.id.cmp(&b.id));
     lost.truncate(SIGHTINGS_KEPT);
     let before = std::mem::take(&mut draft.head.orphans);
-    let seen = lost.iter().map(|i| (i.id.clone(), unlisted_again(before.get(&i.id), draft.now)));
+    let seen = lost.iter().map(|i| (i.id.clone(), sighted_again(before.get(&i.id), draft.now)));
     draft.head.orphans = seen.collect();
     end(&lost, census, draft);
 }

@@ -30,8 +30,8 @@ const PROTECTED_KEPT: usize = 500;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// The sightings of a member that this listing does not hold, either.
-pub(super) fn unlisted_again(before: Option<&Sightings>, now: Timestamp) -> Sightings {
+/// The sightings of what has been seen once more.
+pub(super) fn sighted_again(before: Option<&Sightings>, now: Timestamp) -> Sightings {
     let (first, count) = before.map_or((now, 0), |seen| (seen.first, seen.count));
     Sightings { first, count: count.saturating_add(1) }
 }
@@ -70,7 +70,7 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             if draft.head.not_found.len() >= NOT_FOUND_KEPT && !draft.head.not_found.contains_key(*id) {
                 break;
             }
-            let seen = unlisted_again(draft.head.not_found.get(*id), census.now);
+            let seen = sighted_again(draft.head.not_found.get(*id), census.now);
             draft.head.not_found.insert((*id).clone(), seen);
         }
     } else {

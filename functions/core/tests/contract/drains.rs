@@ -309,7 +309,8 @@ fn o1_a_drains_clock_stands_still_while_the_mode_changes_nothing() {
     for halting in [Mode::Paused, Mode::Observe] {
         let paused = mode(group.clone(), halting).decide();
         assert!(paused.lets_go().is_empty());
-        let later = |group: Group| group.but(|s| (s.head, s.now) = (paused.plan.head.clone(), NOW.plus(seconds_of(3_600))));
+        let later =
+            |group: Group| group.but(|s| (s.head, s.now) = (paused.plan.head.clone(), NOW.plus(seconds_of(3_600))));
         let resumed = later(group.clone()).but(|s| s.sweep.as_mut().expect("a sweep").slot = s.now).decide();
         assert_eq!(resumed.terminates(), [], "{halting:?}: nobody could tell it to drain meanwhile");
         assert!(resumed.waits_for(Rule::D3));
@@ -319,9 +320,8 @@ fn o1_a_drains_clock_stands_still_while_the_mode_changes_nothing() {
 
 #[test]
 fn d4_what_has_no_room_in_one_claim_is_taken_back_in_the_next_before_anything_is_launched() {
-    let drained: Vec<Member> = (0..30)
-        .map(|n| drains(&format!("i-d{n:02}"), 10, Cause::Load, AgentState::Draining, Some(5)))
-        .collect();
+    let drained: Vec<Member> =
+        (0..30).map(|n| drains(&format!("i-d{n:02}"), 10, Cause::Load, AgentState::Draining, Some(5))).collect();
     let group = Group::of(&[90.0; 30]).bounds(2, 200).and(drained);
     let first = group.decide();
     assert_eq!((first.plan.head.desired, first.launches(), first.plan.steps.len()), (60, 0, ACTIONS_PER_CLAIM));
