@@ -54,9 +54,7 @@ fn check(snapshot: &Snapshot, policy: &Policy, decision: &Decision) {
             | Step::Close { id, .. }
             | Step::Drain { id, .. }
             | Step::TakeBack { id }
-            | Step::Terminate { id, .. } => {
-                snapshot.members.iter().any(|member| member.id == *id)
-            }
+            | Step::Terminate { id, .. } => snapshot.members.iter().any(|member| member.id == *id),
             Step::Cancel { intent } => snapshot.intents.iter().any(|open| open.id == *intent),
             // Only what EC2 lists under our tags and no record knows.
             Step::Sweep { id, .. } => {
