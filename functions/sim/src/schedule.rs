@@ -80,7 +80,7 @@ const RATES: &[(Fault, f64, f64, u64)] = &[
     (Fault::CrashBefore, 0.002, 0.01, 40),
     (Fault::CrashAfter, 0.002, 0.01, 40),
     (Fault::TimeOut, 0.002, 0.006, 30),
-    (Fault::InvokedTwice, 0.05, 0.3, 25),
+    (Fault::InvokedTwice, 0.1, 0.3, 40),
     (Fault::Overlap, 0.05, 0.3, 30),
     (Fault::ClockSkew, 0.3, 1.0, 50),
     (Fault::LostWrite, 0.005, 0.03, 30),
@@ -97,7 +97,7 @@ const RATES: &[(Fault, f64, f64, u64)] = &[
     (Fault::StaleDescribe, 0.2, 0.8, 40),
     (Fault::SlowBoot, 0.05, 0.15, 30),
     (Fault::BadBoot, 0.05, 0.15, 30),
-    (Fault::Busy, 0.2, 0.6, 40),
+    (Fault::Busy, 0.3, 0.7, 45),
 ];
 
 /// Faults that happen at a time: how many schedules of a hundred have it, how often at most, and how long it lasts in
@@ -106,7 +106,7 @@ const SCRIPTED: &[(Fault, u64, u64, u64, u64)] = &[
     (Fault::TickMissing, 30, 2, 120, 420),
     (Fault::Capacity, 35, 2, 120, 900),
     (Fault::Permission, 25, 1, 60, 400),
-    (Fault::TokenExpired, 15, 1, 1_000, 1_300),
+    (Fault::TokenExpired, 35, 1, 1_100, 1_600),
     (Fault::Spot, 30, 3, 0, 0),
     (Fault::Leaving, 25, 3, 60, 120),
     (Fault::Impaired, 25, 1, 0, 0),
