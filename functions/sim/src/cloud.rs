@@ -156,6 +156,13 @@ impl World {
         let boots_at = (!never).then(|| self.now.plus(boots));
         let mut agent = Agent::new(&spec.zone, boots_at, (!busy).then_some(drains));
         agent.boots_badly = badly;
+        // Protected by its own word, by a tag, or not at all (D2).
+        if !self.calm() && rng.f64() < self.schedule.protected {
+            agent.protected = rng.bool();
+            if let Some(instance) = self.ec2.get_mut(id) {
+                instance.protected = !agent.protected;
+            }
+        }
         self.agents.insert(id.clone(), agent);
     }
 

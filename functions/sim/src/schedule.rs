@@ -69,6 +69,8 @@ pub struct Schedule {
     pub calm: Duration,
     /// Faults that may meet any call, doorbell or boot, and how probably.
     pub rates: BTreeMap<Fault, f64>,
+    /// The share of members that are protected from scale-in until faults stop.
+    pub protected: f64,
     /// What happens at a time.
     pub script: Vec<Happening>,
     /// What the operator merges into the policy, and when.
@@ -143,9 +145,14 @@ impl Schedule {
             demand: demand(dice, calm, min, max),
             calm,
             rates: BTreeMap::new(),
+            protected: 0.0,
             script: Vec::new(),
             edits: Vec::new(),
         };
+        let mut rng = dice.of(Purpose::Setting, 1);
+        if rng.u8(0..4) == 0 {
+            schedule.protected = 0.6 * rng.f64();
+        }
         schedule.draw_rates(dice, rough);
         schedule.draw_script(dice, rough);
         schedule
@@ -155,7 +162,8 @@ impl Schedule {
     pub fn quiet(seed: u64, changes: Value, demand: Demand, calm: Duration) -> Self {
         let mut policy = base(10);
         merge(&mut policy, changes);
-        Self { seed, policy, demand, calm, rates: BTreeMap::new(), script: Vec::new(), edits: Vec::new() }
+        let (rates, script, edits) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { seed, policy, demand, calm, rates, protected: 0.0, script, edits }
     }
 
     /// The same, and `fault` at every opportunity with probability `rate`.
@@ -304,6 +312,9 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}; faults stop after {}", self.seed, spoken(self.calm))?;
         writeln!(f, "policy {}", self.policy)?;
+        if self.protected > 0.0 {
+            writeln!(f, "  {:.0} % of the members are protected", self.protected * 100.0)?;
+        }
         for (fault, rate) in &self.rates {
             writeln!(f, "  {fault}: {:.2} %", rate * 100.0)?;
         }

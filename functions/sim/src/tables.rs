@@ -121,6 +121,7 @@ impl World {
             format!("{} settles {}: {} {:?}", w.who(run), ids.join(", "), made.join(", "), settlement.outcomes)
         });
         self.settled(settlement);
+        self.check_settlement(settlement);
         self.check_version(before.as_ref());
         self.check_state();
         Ok(())
