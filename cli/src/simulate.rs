@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use muster_sim::{Fault, Summary, Tally, kept, simulate};
+use muster_sim::{Fault, Schedule, Summary, Tally, kept, simulate, tell};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -22,8 +22,8 @@ const FRAME: Duration = Duration::from_millis(100);
 ///
 /// Each schedule is drawn from one number: half an hour of a group with crashes, lost answers, throttles, stale lists, empty
 /// zones, dead and lying agents, blackouts, late ticks, lost doorbells and busy operators; then the faults stop and the group
-/// must come right. The safety rules S1-S11 are checked after every step, the liveness rules V1-V6 at the end. Schedules that
-/// ever failed are run first.
+/// must come right. The safety rules S1-S8, S11, O1 and D2 are checked after every step; S9 and S10, which take a decision again
+/// with other input, at one of twelve decisions; the liveness rules V1-V6 at the end. Schedules that ever failed are run first.
 ///
 /// Repeat one, and be told what happens in it:  muster simulate --schedules 1 --seed 42
 ///
@@ -37,7 +37,7 @@ pub struct SimulateArgs {
     /// The first schedule's seed; the others follow it. Without it the schedules that ever failed come first.
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
-    /// Write JSON: an object for each failure, one with the port calls and what was injected, and last one that sums up.
+    /// Write JSON: an object for each failure or for the one schedule asked for, one with the port calls and what was injected, and last one that sums up.
     #[arg(long)]
     json: bool,
 }
@@ -58,23 +58,35 @@ pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
         !ended.load(Ordering::Relaxed)
     });
     bar.finish_and_clear();
+    let story = story(args, &summary);
     if args.json {
         for failure in &summary.failures {
             let text = failure.violation.to_string();
             say(&json!({"seed": failure.seed, "rule": failure.violation.rule, "violation": text, "story": failure.story}).to_string())?;
+        }
+        if let Some(story) = story {
+            say(&json!({"seed": args.seed, "story": story}).to_string())?;
         }
         let injected: serde_json::Map<String, Value> =
             Fault::ALL.iter().map(|fault| (fault.name().to_owned(), summary.tally.injected(*fault).into())).collect();
         say(&json!({"port_calls": summary.port_calls, "injected": injected}).to_string())?;
         say(&last_line(&summary)?)?;
     } else {
-        say(&told(&summary, began.elapsed()))?;
+        let table = told(&summary, began.elapsed());
+        say(&story.map_or_else(|| table.clone(), |story| format!("{story}\n{table}")))?;
     }
     match summary.violations {
         0 => Ok(()),
         1 => Err(Failure::Run("a schedule broke a rule".into())),
         many => Err(Failure::Run(format!("{many} schedules broke a rule"))),
     }
+}
+
+/// What happens in the one schedule that was asked for, when nothing in it breaks a rule: a failure tells its own story.
+fn story(args: &SimulateArgs, summary: &Summary) -> Option<String> {
+    let seed = args.seed.filter(|_| (args.schedules, summary.schedules, summary.violations) == (1, 1, 0))?;
+    let schedule = Schedule::of(seed);
+    Some(format!("{schedule}{}", tell(&schedule, None).story.unwrap_or_default()))
 }
 
 /// The seeds to run, those that ever failed first.

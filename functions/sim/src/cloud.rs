@@ -20,7 +20,7 @@ use crate::world::{RunId, World};
 const LONGEST_LAG: u64 = 20_000;
 /// How long a token is remembered; the shortest that Muster must live with is L10's quarter of an hour.
 const TOKEN_MEMORY: Duration = Duration::from_secs(24 * 3_600);
-const SHORT_TOKEN_MEMORY: Duration = Duration::from_secs(16 * 60);
+const SHORT_TOKEN_MEMORY: Duration = Duration::from_secs(15 * 60 + 10);
 
 /// How far behind EC2 is about each instance.
 struct Lag {
@@ -156,11 +156,22 @@ impl World {
         let boots_at = (!never).then(|| self.now.plus(boots));
         let mut agent = Agent::new(&spec.zone, boots_at, (!busy).then_some(drains));
         agent.boots_badly = badly;
+        // Protected by its own word, by a tag, or not at all (D2).
+        if !self.calm() && rng.f64() < self.schedule.protected {
+            agent.protected = rng.bool();
+            if let Some(instance) = self.ec2.get_mut(id) {
+                instance.protected = !agent.protected;
+            }
+        }
         self.agents.insert(id.clone(), agent);
     }
 
     pub(crate) fn find(&mut self, run: RunId, spec: &LaunchSpec) -> Found {
-        self.tally.change(Fault::TokenExpired);
+        // Without the lookup the next launch would be a second one.
+        let launched = self.ec2.all().iter().any(|i| i.spec.as_ref().is_some_and(|made| made.token == spec.token));
+        if launched && self.ec2.remembered(spec, self.now, self.memory()).is_none() {
+            self.tally.change(Fault::TokenExpired);
+        }
         let lag = self.lag();
         let found = self.ec2.find(spec, self.now, |instance| lag.of(instance));
         self.tell(Weight::Deed, |w| format!("{} looks {} up: {found:?}", w.who(run), spec.intent));

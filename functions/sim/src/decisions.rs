@@ -19,18 +19,18 @@ use crate::safety::{Actions, Safety, actual};
 use crate::world::World;
 
 /// How far two clocks may lie apart.
-const CLOCKS: Duration = Duration::from_secs(4);
+pub(crate) const CLOCKS: Duration = Duration::from_secs(4);
 
 /// A member that a claim lets go: what it was before, and why it goes.
-struct LetGo<'c> {
-    id: &'c InstanceId,
-    was: &'c MemberState,
+pub(crate) struct LetGo<'c> {
+    pub(crate) id: &'c InstanceId,
+    pub(crate) was: &'c MemberState,
     launched_at: Timestamp,
-    cause: Cause,
+    pub(crate) cause: Cause,
     ends: bool,
 }
 
-fn let_go<'c>(before: &'c GroupState, claim: &'c Claim) -> Vec<LetGo<'c>> {
+pub(crate) fn let_go<'c>(before: &'c GroupState, claim: &'c Claim) -> Vec<LetGo<'c>> {
     let gone = |member: &'c MemberRecord| {
         let was = before.members.iter().find(|was| was.id == member.id)?;
         let (leaving, ends) = match (&was.state, &member.state) {

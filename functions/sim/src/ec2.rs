@@ -138,6 +138,11 @@ impl Ec2 {
         self.index.get(id).and_then(|at| self.instances.get(*at))
     }
 
+    /// Nobody carries the tag that protects from scale-in any more.
+    pub(crate) fn unprotect(&mut self) {
+        self.instances.iter_mut().for_each(|instance| instance.protected = false);
+    }
+
     pub(crate) fn get_mut(&mut self, id: &InstanceId) -> Option<&mut Instance> {
         self.index.get(id).and_then(|at| self.instances.get_mut(*at))
     }

@@ -161,15 +161,18 @@ impl World {
                     mine.conflicted = true;
                 }
             }
-            (Fault::Ec2Throttle, Call::List | Call::Describe) => {
-                if let Some(mine) = self.runs.get_mut(&run) {
-                    mine.unlisted = true;
-                }
-            }
+            (Fault::Ec2Throttle, Call::List | Call::Describe | Call::TemplateVersion) => {}
             (Fault::CrashBefore | Fault::CrashAfter | Fault::TimeOut, _) => {
                 if let Some(mine) = self.runs.get_mut(&run) {
                     mine.dying = Some(fault);
+                    mine.hindered = Some(fault);
                 }
+            }
+            (Fault::StoreThrottle | Fault::LostWrite, _) => {
+                if let Some(mine) = self.runs.get_mut(&run) {
+                    mine.hindered = Some(fault);
+                }
+                self.owe(run, fault);
             }
             _ => self.owe(run, fault),
         }
@@ -205,23 +208,25 @@ impl World {
         let mut rng = self.dice.of(Purpose::Stream, about);
         let usual = Duration::from_millis(between(&mut rng, 150, 900));
         if self.strikes(Fault::StreamLost, about) {
-            self.ledger.miss(slot, Fault::StreamLost);
+            self.miss(slot, Fault::StreamLost);
             self.tell(Weight::Deed, |_| format!("the doorbell of {slot} is lost"));
             return;
         }
         let period = self.policy().map_or(Duration::from_secs(10), |policy| policy.sweep_interval);
         if self.strikes(Fault::StreamLate, about) {
             let late = period.mul_f64(1.0 + 3.0 * rng.f64());
+            self.miss(slot, Fault::StreamLate);
             self.tell(Weight::Deed, |_| format!("the doorbell of {slot} will be late"));
             return self.after(late, Event::Ring { slot, origin: Some(Fault::StreamLate) });
         }
         if self.strikes(Fault::StreamReorder, about) {
             let late = period + Duration::from_millis(between(&mut rng, 1_500, 4_000));
+            self.miss(slot, Fault::StreamReorder);
             return self.after(late, Event::Ring { slot, origin: Some(Fault::StreamReorder) });
         }
         self.after(usual, Event::Ring { slot, origin: None });
         if self.strikes(Fault::StreamDuplicate, about) {
-            let again = usual + Duration::from_millis(between(&mut rng, 0, 4_000));
+            let again = usual + Duration::from_millis(between(&mut rng, 0, 1_500));
             self.after(again, Event::Ring { slot, origin: Some(Fault::StreamDuplicate) });
         }
     }

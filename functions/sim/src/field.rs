@@ -17,6 +17,7 @@ use crate::world::{Event, RunId, World};
 impl World {
     /// What a probe sees. Nobody's silence is its own fault here: a zone or the whole network may be dark.
     pub(crate) fn probe(&mut self, run: RunId, targets: &[Target]) -> Probed {
+        self.o1_a_sweep_obeys_the_mode(targets);
         let share = self.share();
         let mut probed = Probed::default();
         for target in targets {
@@ -253,10 +254,15 @@ impl World {
 
     /// Faults stop: the operator puts everything in order that is up to a person.
     pub(crate) fn calm_down(&mut self) {
-        merge(&mut self.operator.document, json!({"mode": "active"}));
-        self.reedit();
+        let active = json!("active");
+        if self.operator.document.get("mode").is_some_and(|mode| *mode != active) {
+            merge(&mut self.operator.document, json!({"mode": active}));
+            self.reedit();
+        }
         let now = self.now;
+        self.ec2.unprotect();
         for agent in self.agents.values_mut() {
+            agent.protected = false;
             agent.silent = None;
             agent.failing = None;
             agent.lie = None;

@@ -69,7 +69,6 @@ pub(crate) async fn controller(port: Port, owner: String, jitter: f64) {
     let mut world = lock(&port.world);
     match done {
         Err(error) => {
-            world.fails(port.run);
             world.tell(Weight::Change, |w| format!("{} fails: {error:?}", w.who(port.run)));
         }
         Ok(done) if !done.troubles.is_empty() => {
@@ -208,26 +207,14 @@ impl World {
             slot: None,
             early: false,
             claims: 0,
-            conflicts: 0,
-            counted: false,
+            hindered: None,
             conflicted: false,
             stale: false,
-            unlisted: false,
             deciding: false,
             start,
         };
         self.runs.insert(run, mine);
         run
-    }
-
-    /// A reconcile has given up: what it was invoked for is left to the next doorbell.
-    fn fails(&mut self, run: RunId) {
-        let Some(mine) = self.runs.get(&run) else { return };
-        if mine.claims == 0 && self.schedule.rates.contains_key(&Fault::StoreThrottle) {
-            for slot in mine.start.slots.clone() {
-                self.ledger.miss(slot, Fault::StoreThrottle);
-            }
-        }
     }
 
     /// An invocation has ended, one way or the other.
@@ -241,8 +228,11 @@ impl World {
         if !died && start.origin.is_none() && self.strikes(Fault::InvokedTwice, start.key) {
             let twice =
                 Start { key: join(start.key, 12), origin: Some(Fault::InvokedTwice), streamed: false, ..start.clone() };
-            let wait = self.dice.fault(Fault::InvokedTwice, join(start.key, 1)).u64(200..3_000);
-            self.after(Duration::from_millis(wait), Event::Invoke(twice));
+            // Soon, or when the next doorbell rings.
+            let mut rng = self.dice.fault(Fault::InvokedTwice, join(start.key, 1));
+            let period = self.policy().map_or(Duration::from_secs(10), |policy| policy.sweep_interval);
+            let from = if rng.bool() { self.now } else { self.now.round_down(period).plus(period) };
+            self.at(from.plus(Duration::from_millis(between(&mut rng, 200, 3_000))), Event::Invoke(twice));
         }
         if start.streamed {
             if died && start.tries < RETRIES {

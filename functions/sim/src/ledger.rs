@@ -26,8 +26,13 @@ const TICK: Duration = Duration::from_secs(66);
 #[derive(Debug)]
 struct Debt {
     fault: Fault,
+    /// Whose work it was.
+    by: RunId,
     intents: BTreeSet<IntentId>,
 }
+
+/// Who has done something, and the fault without which it would not have been there.
+type By = (RunId, Option<Fault>);
 
 /// What is owed, and what has been counted.
 #[derive(Debug, Default)]
@@ -43,15 +48,15 @@ pub(crate) struct Ledger {
     pub(crate) silences: BTreeMap<InstanceId, (Fault, usize)>,
     /// Whom each happening met.
     pub(crate) chosen: BTreeMap<usize, InstanceId>,
+    /// Who wrote HEAD last, who leased each intent last, who took a slot last.
+    head_by: Option<By>,
+    lease_by: BTreeMap<IntentId, By>,
+    slot_by: Option<By>,
+    /// Invocations whose being there has been counted.
+    credited: BTreeSet<RunId>,
     /// Happenings, and what was wrong with members, that have been counted.
     counted: BTreeSet<(Fault, usize)>,
     members: BTreeSet<(Fault, InstanceId)>,
-}
-
-impl Ledger {
-    pub(crate) fn miss(&mut self, slot: Timestamp, fault: Fault) {
-        self.missed.entry(slot).or_insert(fault);
-    }
 }
 
 /// Whether a report names a rule.
@@ -67,6 +72,13 @@ impl World {
         }
     }
 
+    /// A fault keeps a slot from being decided on, unless it has been.
+    pub(crate) fn miss(&mut self, slot: Timestamp, fault: Fault) {
+        if self.view.as_ref().is_some_and(|view| view.head.last_slot < Some(slot)) {
+            self.ledger.missed.entry(slot).or_insert(fault);
+        }
+    }
+
     /// Writes down what an invocation leaves undone.
     pub(crate) fn owe(&mut self, run: RunId, fault: Fault) {
         let Some(mine) = self.runs.get(&run) else { return };
@@ -77,13 +89,8 @@ impl World {
                 let called: BTreeSet<IntentId> = called.cloned().collect();
                 let intents =
                     if called.is_empty() { mine.leased.union(&mine.claimed).cloned().collect() } else { called };
-                if mine.claims == 0 {
-                    for slot in mine.start.slots.clone() {
-                        self.ledger.miss(slot, fault);
-                    }
-                }
                 if !intents.is_empty() {
-                    self.ledger.debts.push(Debt { fault, intents });
+                    self.ledger.debts.push(Debt { fault, by: run, intents });
                 }
             }
         }
@@ -96,27 +103,41 @@ impl World {
         }
     }
 
-    /// Somebody else was first: whoever is there only by a fault has changed something.
+    fn by(&self, run: RunId) -> Option<By> {
+        self.runs.get(&run).map(|mine| (run, mine.start.origin))
+    }
+
+    /// A claim or a settlement is refused: somebody else has written HEAD.
     pub(crate) fn lost_claim(&mut self, run: RunId) {
-        if let Some(mine) = self.runs.get_mut(&run) {
-            mine.conflicts += 1;
-        }
-        for other in self.runs.values_mut() {
-            if let Some(origin) = other.start.origin
-                && other.start.function == Function::Controller
-                && !std::mem::replace(&mut other.counted, true)
+        self.lost(run, self.ledger.head_by);
+    }
+
+    pub(crate) fn lost_lease(&mut self, run: RunId, intent: &IntentId) {
+        self.lost(run, self.ledger.lease_by.get(intent).copied());
+    }
+
+    pub(crate) fn writes_head(&mut self, run: RunId) {
+        self.ledger.head_by = self.by(run);
+    }
+
+    /// Somebody else was first: whichever of the two is there only by a fault has changed something.
+    fn lost(&mut self, run: RunId, winner: Option<By>) {
+        let (Some(loser), Some(winner)) = (self.by(run), winner.filter(|(other, _)| *other != run)) else { return };
+        for (run, origin) in [loser, winner] {
+            if let Some(fault) = origin
+                && self.ledger.credited.insert(run)
             {
-                self.tally.change(origin);
+                self.tally.change(fault);
             }
         }
     }
 
-    /// An invocation has come to its end.
+    /// An invocation has come to its end: what kept it from deciding leaves its slots to somebody else.
     pub(crate) fn ended(&mut self, run: RunId) {
-        let Some(mine) = self.runs.get(&run) else { return };
-        let idle = mine.claims == 0 && !mine.dead && !mine.counted;
-        if let (Some(origin), true, Function::Controller) = (mine.start.origin, idle, mine.start.function) {
-            self.tally.change(origin);
+        let Some(mine) = self.runs.get(&run).filter(|mine| mine.claims == 0) else { return };
+        let Some(fault) = mine.hindered else { return };
+        for slot in mine.start.slots.clone() {
+            self.miss(slot, fault);
         }
     }
 
@@ -127,9 +148,14 @@ impl World {
         if let Some(mine) = self.runs.get_mut(&run) {
             mine.leased.insert(intent.clone());
         }
+        if let Some(by) = self.by(run) {
+            self.ledger.lease_by.insert(intent.clone(), by);
+        }
         let Self { ledger, tally, .. } = self;
         for debt in &mut ledger.debts {
-            if debt.intents.remove(intent) {
+            // Whoever goes on with its own work takes nothing over, but repeats a call that was not answered or not made.
+            let repeats = matches!(debt.fault, Fault::LostReply | Fault::Ec2Throttle);
+            if debt.intents.remove(intent) && (repeats || debt.by != run) {
                 tally.change(debt.fault);
             }
         }
@@ -166,17 +192,14 @@ impl World {
         if taken {
             mine.slot = Some(slot);
             mine.early = mine.skew != RIGHT && slot > right;
+            self.ledger.slot_by = self.by(run);
             return;
         }
         // Somebody whose clock is ahead has taken a slot before its time.
         if self.runs.values().any(|other| other.early && other.slot == Some(slot)) {
             self.tally.change(Fault::ClockSkew);
         }
-        for other in self.runs.values_mut() {
-            if other.start.origin == Some(Fault::TickDoubled) && !std::mem::replace(&mut other.counted, true) {
-                self.tally.change(Fault::TickDoubled);
-            }
-        }
+        self.lost(run, self.ledger.slot_by);
     }
 
     pub(crate) fn swept(&mut self, run: RunId, sweep: &Sweep) {
@@ -209,14 +232,14 @@ impl World {
         let Some(mine) = self.runs.get_mut(&run) else { return };
         mine.claims += 1;
         mine.claimed.extend(claim.put_intents.iter().map(|intent| intent.id.clone()));
-        let (stale, unlisted) = (std::mem::take(&mut mine.stale), std::mem::take(&mut mine.unlisted));
-        if unlisted {
-            self.tally.change(Fault::Ec2Throttle);
-        }
+        let (stale, origin) = (std::mem::take(&mut mine.stale), mine.start.origin);
         if let Some(slot) = claim.head.last_slot {
             let later = self.ledger.missed.split_off(&Timestamp::from_millis(slot.as_millis() + 1));
-            for fault in std::mem::replace(&mut self.ledger.missed, later).into_values() {
-                self.tally.change(fault);
+            for (missed, fault) in std::mem::replace(&mut self.ledger.missed, later) {
+                // A late doorbell that comes before any other has changed nothing but the time.
+                if slot > missed || origin != Some(fault) {
+                    self.tally.change(fault);
+                }
             }
         }
         let Some(before) = before else { return };
@@ -224,6 +247,7 @@ impl World {
         if let Some((report, Some(snapshot))) = decision(claim) {
             self.silence_shows(report, snapshot);
             self.clock_shows(run, claim, report, snapshot);
+            self.throttle_shows(claim, report, snapshot);
         }
         self.members_show(before, claim);
         if stale {
@@ -254,16 +278,37 @@ impl World {
     /// With the right clock the same would have been decided, or not.
     fn clock_shows(&mut self, run: RunId, claim: &Claim, report: &Report, snapshot: &Snapshot) {
         let skew = self.runs.get(&run).map_or(RIGHT, |mine| mine.skew);
-        let Some(policy) = claim.head.policy.and_then(|version| self.policies.get(&version)) else { return };
-        if skew == RIGHT {
-            return;
-        }
         let now = Timestamp::from_millis(snapshot.now.as_millis() + RIGHT - skew);
-        let right = decide(&Snapshot { now, ..snapshot.clone() }, policy).report;
-        let differs = (right.rule, right.desired, &right.actions) != (report.rule, report.desired, &report.actions);
-        if differs {
+        if skew != RIGHT && self.decides_otherwise(claim, report, &Snapshot { now, ..snapshot.clone() }) {
             self.tally.change(Fault::ClockSkew);
         }
+    }
+
+    /// With what EC2 would have said the same would have been decided, or not.
+    fn throttle_shows(&mut self, claim: &Claim, report: &Report, snapshot: &Snapshot) {
+        if snapshot.fleet.is_some() && snapshot.template_version.is_some() {
+            return;
+        }
+        let prompt = |_: &crate::ec2::Instance| Duration::ZERO;
+        let ids: Vec<InstanceId> = snapshot.members.iter().map(|member| member.id.clone()).collect();
+        let mut fleet = self.ec2.list(&self.group, self.now, prompt);
+        let unlisted = self.ec2.describe(&self.group, &ids, self.now, prompt);
+        fleet.extend(unlisted.into_iter().filter(|seen| !seen.ours));
+        let known = Snapshot {
+            fleet: snapshot.fleet.clone().or(Some(fleet)),
+            template_version: snapshot.template_version.or(Some(self.template)),
+            ..snapshot.clone()
+        };
+        if self.decides_otherwise(claim, report, &known) {
+            self.tally.change(Fault::Ec2Throttle);
+        }
+    }
+
+    /// Whether something else would be decided on `snapshot`.
+    fn decides_otherwise(&self, claim: &Claim, report: &Report, snapshot: &Snapshot) -> bool {
+        let Some(policy) = claim.head.policy.and_then(|version| self.policies.get(&version)) else { return false };
+        let other = decide(snapshot, policy).report;
+        (other.rule, other.desired, &other.actions) != (report.rule, report.desired, &report.actions)
     }
 
     fn silence_shows(&mut self, report: &Report, snapshot: &Snapshot) {

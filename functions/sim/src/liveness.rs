@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use muster_core::group::TemplateRecord;
 use muster_core::intent::Call;
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::report::Rule;
 use muster_core::time::Timestamp;
 
 use crate::ec2::Instance;
+use crate::story::Weight;
 use crate::world::World;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,6 +25,8 @@ const ORPHANS_GONE_WITHIN: Duration = Duration::from_secs(30 * 60);
 const DEAD_REPLACED_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// V5: a group is delayed by at most this, and then decided on.
 const DECIDED_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// L8, L9: launches of one version that never answered; from then on none is made, whether others did answer or not.
+const QUARANTINED: u32 = 3;
 /// How long a group is watched after it must be whole.
 const WATCHED: Duration = Duration::from_secs(5 * 60);
 
@@ -35,6 +39,8 @@ pub(crate) struct Liveness {
     pub(crate) decided_at: Option<Timestamp>,
     /// V6: sweeps since faults stopped after a blackout, and whether a decision since was not a hold.
     pub(crate) sweeps: u32,
+    /// The edit that ended a quarantine last.
+    edited: u64,
     /// Whether somebody looked in vain for something that must be.
     pub(crate) unrecovered: bool,
 }
@@ -57,16 +63,16 @@ impl World {
         done || calm > DEAD_REPLACED_WITHIN + WATCHED || !self.violations.is_empty()
     }
 
-    /// A quarantine is for a person to end (L8): one whose launches failed before faults stopped is ended by an edit.
+    /// A quarantine is for a person to end (L8, L9): a version whose launches have failed too often, by an edit.
     fn clear_quarantine(&mut self) {
         let Some(view) = &self.view else { return };
         let (template, policy) = (self.template, view.head.policy);
-        let stopped = |t: &muster_core::group::TemplateRecord| {
-            t.version == template && t.failures > 0 && !t.proven | (t.failures >= 3) && t.policy == policy
-        };
-        let asked = self.operator.version > policy.map_or(0, |policy| policy.0);
+        let stopped = |t: &TemplateRecord| t.version == template && t.failures >= QUARANTINED && t.policy == policy;
+        let asked = self.liveness.edited > policy.map_or(0, |policy| policy.0);
         if view.head.templates.iter().any(stopped) && !asked {
+            self.tell(Weight::Deed, |_| format!("the operator ends the quarantine of version {template}"));
             self.reedit();
+            self.liveness.edited = self.operator.version;
         }
     }
 
@@ -78,7 +84,7 @@ impl World {
     fn note_steadiness(&mut self) {
         let open =
             self.view.as_ref().is_none_or(|view| view.head.breaker.is_some() || !view.head.zone_breakers.is_empty());
-        // The old breaker keeps no state: what would open it is what holds it open.
+        // What is about to open a breaker counts as one that is open.
         let silent = self.silent_share() >= 34 || self.dead().len() >= 2;
         if open || silent {
             self.liveness.steady_since = None;

@@ -1,29 +1,39 @@
 //! The safety invariants, judged by one who sees everything, after every step. Here are those of what exists and of what is
-//! called, S1-S4, S7's version, S11 and O1; those of decisions are in `decisions`.
+//! called, S1-S4, S7's version, S11, O1 and D2; those of decisions are in `decisions`.
 //!
 //! Each rule is a function named for it. What must never be in here: a weaker reading because the code does not keep the
 //! rule yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use muster_control::activity::Event as Deed;
-use muster_control::ports::{Claim, GroupState, Probed};
-use muster_core::health::{Observation, Sweep};
-use muster_core::intent::{Call, Cause, IntentId, LaunchSpec};
-use muster_core::member::{InstanceId, MemberState};
-use muster_core::policy::Mode;
+use muster_control::ports::{Claim, GroupState, Order, Probed, Settlement, Target};
+use muster_core::health::{Observation, Seen, Sweep};
+use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
+use muster_core::member::{InstanceId, MemberRecord, MemberState};
+use muster_core::policy::{Mode, Policy};
 use muster_core::report::Report;
 use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
 
+use crate::decisions::{CLOCKS, let_go};
 use crate::dice::Purpose;
 use crate::fault::Fault;
+use crate::weak::Weakness;
 use crate::world::{RunId, World};
 
 /// One decision in so many is taken again with other input (S9, S10).
 const SAMPLED: u64 = 12;
 /// The longest text of an agent that may be stored (S11).
 const LONGEST_TEXT: usize = 400;
+/// DynamoDB's limits: the items of a transaction, and an item's bytes with a margin (S11).
+const TRANSACTION_ITEMS: usize = 100;
+const HEAD_BYTES: usize = 350_000;
+/// V3: an orphan is at least this old.
+const ORPHANS_ARE: Duration = Duration::from_secs(15 * 60);
+/// O1: a sweep reads the mode shortly before it probes.
+const SWEEP_READS_AHEAD: Duration = Duration::from_secs(2);
 
 /// Actions of one claim.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +54,7 @@ pub(crate) struct Safety {
     committed: BTreeMap<IntentId, LaunchSpec>,
     /// S2: every intent that has made an instance.
     made: BTreeMap<IntentId, InstanceId>,
-    /// S4: orphans whose end is committed.
+    /// S4: proven orphans whose end is committed.
     orphans: BTreeSet<InstanceId>,
     /// S5: members that have answered in a sweep that was written: an answer that nobody wrote down is none.
     pub(crate) answered: BTreeSet<InstanceId>,
@@ -53,6 +63,9 @@ pub(crate) struct Safety {
     /// S6.
     pub(crate) launches: Vec<Actions>,
     pub(crate) terminations: Vec<Actions>,
+    /// D2: members that EC2 has shown to be protected, and those whose agents have said so, with the slot of that sweep.
+    pub(crate) tagged: BTreeSet<InstanceId>,
+    pub(crate) said: BTreeMap<InstanceId, Timestamp>,
     /// O1: the mode in force, and since when.
     mode: Option<(Mode, Timestamp)>,
 }
@@ -87,12 +100,15 @@ impl World {
                     self.safety.committed.insert(intent.id.clone(), spec.clone());
                 }
                 Call::Terminate { instance, .. } if intent.cause == Cause::Orphan => {
-                    self.safety.orphans.insert(instance.clone());
+                    self.s4_an_orphan_is_proven(before, instance);
                 }
                 Call::Terminate { .. } => {}
             }
         }
         self.check_version(before);
+        let puts = claim.put_members.len() + claim.put_intents.len() + claim.put_rosters.len();
+        let takes = claim.delete_members.len() + claim.cancel_intents.len();
+        self.s11_a_transaction_fits(1 + puts + takes + usize::from(claim.put_policy.is_some()) + claim.activity.len());
         if self.safety.mode.is_none_or(|(mode, _)| mode != claim.head.mode) {
             self.safety.mode = Some((claim.head.mode, self.now));
         }
@@ -103,6 +119,8 @@ impl World {
         self.s6_replacements_stay_inside_their_limit(before, claim, &policy);
         self.s7_a_sweep_is_decided_on_once(before, claim, &policy);
         self.s8_the_young_are_not_judged(before, claim, &policy);
+        self.o1_a_claim_obeys_the_mode(before, claim, &policy);
+        self.d2_the_protected_stay(before, claim, report, snapshot);
         if let Some(snapshot) = snapshot
             && self.dice.of(Purpose::Sample, claim.head.version).u64(0..SAMPLED) == 0
         {
@@ -157,12 +175,102 @@ impl World {
     }
 
     fn s3_an_intent_was_committed_before(&mut self, id: &InstanceId, spec: &LaunchSpec) {
-        let zonal = |committed: &LaunchSpec| {
-            committed.group == spec.group && committed.template == spec.template && committed.shard == spec.shard
-        };
-        if !self.safety.committed.get(&spec.intent).is_some_and(zonal) {
-            self.violate("S3", format!("{id} was launched for {}, which nobody has committed", spec.intent));
+        // Two weaker designs change what they launch on purpose: S2 must find them.
+        let bent = matches!(self.weakness, Some(Weakness::RandomToken | Weakness::SameTokenElsewhere));
+        if !self.safety.committed.get(&spec.intent).is_some_and(|committed| bent || committed == spec) {
+            let text = format!("{id} was launched for {} as nobody has committed it: {spec:?}", spec.intent);
+            self.violate("S3", text);
         }
+    }
+
+    /// S4: no record and no open launch knows an orphan; it is of our making, and old enough for both to have been there.
+    fn s4_an_orphan_is_proven(&mut self, before: Option<&GroupState>, id: &InstanceId) {
+        let Some(instance) = self.ec2.get(id) else { return };
+        let recorded = before.is_some_and(|before| before.members.iter().any(|member| member.id == *id));
+        let opened = instance.spec.as_ref().is_some_and(|spec| {
+            before.is_some_and(|before| before.intents.iter().any(|intent| intent.id == spec.intent))
+        });
+        let young = self.now.since(instance.launched_at) + CLOCKS < ORPHANS_ARE;
+        let foreign = instance.spec.is_none();
+        if recorded || opened || young || foreign {
+            let why = [(recorded, "has a record"), (opened, "has an open intent"), (young, "is young")];
+            let why = why.iter().find(|(so, _)| *so).map_or("is somebody else's", |(_, why)| why);
+            return self.violate("S4", format!("{id} is to be ended as an orphan, but {why}"));
+        }
+        self.safety.orphans.insert(id.clone());
+    }
+
+    /// O1, of a claim: a mode that changes nothing writes down what has happened, and one for launches lets nobody go.
+    fn o1_a_claim_obeys_the_mode(&mut self, before: &GroupState, claim: &Claim, policy: &Policy) {
+        let state = |id: &InstanceId| before.members.iter().find(|was| was.id == *id).map(|was| &was.state);
+        let moved = |member: &MemberRecord| match (state(&member.id), &member.state) {
+            (Some(MemberState::Pending), MemberState::Active) => false,
+            (was, is) => was != Some(is),
+        };
+        let ends = |intent: &Intent| matches!(intent.call, Call::Terminate { .. });
+        let goes = |member: &&MemberRecord| moved(member) && !World::in_actual(&member.state);
+        let acts = match policy.mode {
+            Mode::Active => false,
+            Mode::OutOnly => claim.put_intents.iter().any(ends) || claim.put_members.iter().any(|m| goes(&m)),
+            Mode::Observe | Mode::Paused => {
+                let intents = claim.put_intents.len() + claim.cancel_intents.len();
+                intents > 0 || claim.put_members.iter().any(moved) || claim.head.desired != before.head.desired
+            }
+        };
+        if acts {
+            let text = format!("a claim in mode {:?} does {:?}", policy.mode, decision(claim).map(|(r, _)| &r.actions));
+            self.violate("O1", text);
+        }
+    }
+
+    /// O1, of a sweep: agents are told nothing in a mode that changes nothing.
+    pub(crate) fn o1_a_sweep_obeys_the_mode(&mut self, targets: &[Target]) {
+        let silent = self.safety.mode.is_some_and(|(mode, since)| {
+            matches!(mode, Mode::Observe | Mode::Paused) && self.now.since(since) > SWEEP_READS_AHEAD
+        });
+        let told = targets.iter().find(|target| target.order != Order::Look).filter(|_| silent);
+        if let Some(target) = told {
+            self.violate("O1", format!("{} is told {:?} though nothing may be changed", target.id, target.order));
+        }
+    }
+
+    /// D2: whoever EC2 or its own agent has shown to be protected goes neither for load nor for bounds.
+    fn d2_the_protected_stay(
+        &mut self,
+        before: &GroupState,
+        claim: &Claim,
+        report: &Report,
+        snapshot: Option<&Snapshot>,
+    ) {
+        let listed = snapshot.and_then(|snapshot| snapshot.fleet.as_ref()).into_iter().flatten();
+        self.safety.tagged.extend(listed.filter(|seen| seen.protected).map(|seen| seen.id.clone()));
+        // Faults have stopped: nobody is protected any more.
+        if self.calm() {
+            return;
+        }
+        for gone in let_go(before, claim) {
+            let said = self.safety.said.get(gone.id).is_some_and(|since| report.slot >= Some(*since));
+            let protected = self.safety.tagged.contains(gone.id) || said;
+            if protected && World::in_actual(gone.was) && matches!(gone.cause, Cause::Load | Cause::Bounds) {
+                self.violate("D2", format!("{} goes for {} and is protected", gone.id, gone.cause));
+            }
+        }
+    }
+
+    /// S11: a transaction and HEAD stay within what DynamoDB takes.
+    pub(crate) fn s11_a_transaction_fits(&mut self, items: usize) {
+        if items > TRANSACTION_ITEMS {
+            self.violate("S11", format!("a transaction of {items} items"));
+        }
+        let head = self.view.as_ref().and_then(|view| serde_json::to_vec(&view.head).ok()).map_or(0, |head| head.len());
+        if head > HEAD_BYTES {
+            self.violate("S11", format!("HEAD has grown to {head} bytes"));
+        }
+    }
+
+    pub(crate) fn check_settlement(&mut self, settlement: &Settlement) {
+        let made = settlement.put_members.len() + usize::from(settlement.roster.is_some());
+        self.s11_a_transaction_fits(1 + settlement.settled.len() + made + settlement.activity.len());
     }
 
     /// O1, at every call that changes something: who began when the mode was known already may not make it.
@@ -227,6 +335,11 @@ impl World {
     pub(crate) fn check_sweep(&mut self, sweep: &Sweep) {
         let answered = sweep.members.iter().filter(|(_, health)| health.first_answer.is_some());
         self.safety.answered.extend(answered.map(|(id, _)| id.clone()));
+        for (id, _) in sweep.members.iter().filter(|(_, health)| health.seen == Seen::Answered) {
+            if self.agents.get(id).is_some_and(|agent| agent.protected) {
+                self.safety.said.entry(id.clone()).or_insert(sweep.slot);
+            }
+        }
         let long = |text: &String| text.len() > LONGEST_TEXT;
         if let Some((id, _)) = sweep.members.iter().find(|(_, health)| long(&health.detail) || long(&health.boot_id)) {
             self.violate("S11", format!("the sweep keeps a flood of text from {id}"));

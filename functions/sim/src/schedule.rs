@@ -69,6 +69,8 @@ pub struct Schedule {
     pub calm: Duration,
     /// Faults that may meet any call, doorbell or boot, and how probably.
     pub rates: BTreeMap<Fault, f64>,
+    /// The share of members that are protected from scale-in until faults stop.
+    pub protected: f64,
     /// What happens at a time.
     pub script: Vec<Happening>,
     /// What the operator merges into the policy, and when.
@@ -80,7 +82,7 @@ const RATES: &[(Fault, f64, f64, u64)] = &[
     (Fault::CrashBefore, 0.002, 0.01, 40),
     (Fault::CrashAfter, 0.002, 0.01, 40),
     (Fault::TimeOut, 0.002, 0.006, 30),
-    (Fault::InvokedTwice, 0.05, 0.3, 25),
+    (Fault::InvokedTwice, 0.1, 0.3, 40),
     (Fault::Overlap, 0.05, 0.3, 30),
     (Fault::ClockSkew, 0.3, 1.0, 50),
     (Fault::LostWrite, 0.005, 0.03, 30),
@@ -97,7 +99,7 @@ const RATES: &[(Fault, f64, f64, u64)] = &[
     (Fault::StaleDescribe, 0.2, 0.8, 40),
     (Fault::SlowBoot, 0.05, 0.15, 30),
     (Fault::BadBoot, 0.05, 0.15, 30),
-    (Fault::Busy, 0.2, 0.6, 40),
+    (Fault::Busy, 0.3, 0.7, 45),
 ];
 
 /// Faults that happen at a time: how many schedules of a hundred have it, how often at most, and how long it lasts in
@@ -106,7 +108,7 @@ const SCRIPTED: &[(Fault, u64, u64, u64, u64)] = &[
     (Fault::TickMissing, 30, 2, 120, 420),
     (Fault::Capacity, 35, 2, 120, 900),
     (Fault::Permission, 25, 1, 60, 400),
-    (Fault::TokenExpired, 15, 1, 1_000, 1_300),
+    (Fault::TokenExpired, 35, 1, 1_100, 1_600),
     (Fault::Spot, 30, 3, 0, 0),
     (Fault::Leaving, 25, 3, 60, 120),
     (Fault::Impaired, 25, 1, 0, 0),
@@ -143,9 +145,14 @@ impl Schedule {
             demand: demand(dice, calm, min, max),
             calm,
             rates: BTreeMap::new(),
+            protected: 0.0,
             script: Vec::new(),
             edits: Vec::new(),
         };
+        let mut rng = dice.of(Purpose::Setting, 1);
+        if rng.u8(0..4) == 0 {
+            schedule.protected = 0.6 * rng.f64();
+        }
         schedule.draw_rates(dice, rough);
         schedule.draw_script(dice, rough);
         schedule
@@ -155,7 +162,8 @@ impl Schedule {
     pub fn quiet(seed: u64, changes: Value, demand: Demand, calm: Duration) -> Self {
         let mut policy = base(10);
         merge(&mut policy, changes);
-        Self { seed, policy, demand, calm, rates: BTreeMap::new(), script: Vec::new(), edits: Vec::new() }
+        let (rates, script, edits) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { seed, policy, demand, calm, rates, protected: 0.0, script, edits }
     }
 
     /// The same, and `fault` at every opportunity with probability `rate`.
@@ -304,6 +312,9 @@ impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}; faults stop after {}", self.seed, spoken(self.calm))?;
         writeln!(f, "policy {}", self.policy)?;
+        if self.protected > 0.0 {
+            writeln!(f, "  {:.0} % of the members are protected", self.protected * 100.0)?;
+        }
         for (fault, rate) in &self.rates {
             writeln!(f, "  {fault}: {:.2} %", rate * 100.0)?;
         }

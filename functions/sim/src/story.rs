@@ -64,6 +64,9 @@ pub(crate) fn tell(lines: &[Line], violations: &[Violation]) -> String {
     let matters = |line: &&Line| line.weight >= Weight::Deed || (line.weight == Weight::Change && about(line));
     let chosen: Vec<&Line> = lines.iter().filter(matters).collect();
     let mut rows = rows(&chosen);
+    if violations.is_empty() {
+        return whole(&rows);
+    }
     // The end matters most, and before it what the violation names.
     let early = rows.len().saturating_sub(LINES);
     let mut nth = 0;
@@ -74,6 +77,18 @@ pub(crate) fn tell(lines: &[Line], violations: &[Violation]) -> String {
     let dropped = rows.len().saturating_sub(2 * LINES);
     rows.drain(..dropped);
     rows.iter().map(Row::printed).collect()
+}
+
+/// What was done where no rule was broken; of a long story the middle is left out.
+fn whole(rows: &[Row]) -> String {
+    let (most, printed) = (2 * LINES, |rows: &[Row]| rows.iter().map(Row::printed).collect::<String>());
+    match (rows.get(..most), rows.get(most..).and_then(|rest| rest.len().checked_sub(most))) {
+        (Some(first), Some(dropped)) if dropped > 0 => {
+            let last = rows.get(most + dropped..).unwrap_or_default();
+            format!("{}  ... {dropped} lines are left out ...\n{}", printed(first), printed(last))
+        }
+        _ => printed(rows),
+    }
 }
 
 /// One line as it is printed, and how many more were like it.

@@ -61,6 +61,7 @@ impl World {
             self.policies.insert(put.version, policy);
         }
         let before = self.look();
+        self.writes_head(run);
         self.tell_claim(run, claim);
         self.claimed(run, before.as_ref(), claim);
         self.record_claim(before.as_ref(), claim);
@@ -95,7 +96,7 @@ impl World {
                 self.tell(Weight::Change, |w| format!("{} leases {intent}, attempt {attempt}", w.who(run)));
                 self.leased(run, &request.intent);
             }
-            Err(_) => self.lost_claim(run),
+            Err(_) => self.lost_lease(run, &request.intent),
         }
         attempt
     }
@@ -113,12 +114,14 @@ impl World {
             return Err(error);
         }
         let before = self.look();
+        self.writes_head(run);
         self.tell(Weight::Deed, |w| {
             let ids: Vec<String> = settlement.settled.iter().map(|(id, attempt)| format!("{id}/{attempt}")).collect();
             let made: Vec<String> = settlement.put_members.iter().map(|member| member.id.to_string()).collect();
             format!("{} settles {}: {} {:?}", w.who(run), ids.join(", "), made.join(", "), settlement.outcomes)
         });
         self.settled(settlement);
+        self.check_settlement(settlement);
         self.check_version(before.as_ref());
         self.check_state();
         Ok(())

@@ -105,14 +105,12 @@ pub(crate) struct Run {
     /// Whether it took its slot before its time.
     pub(crate) early: bool,
     pub(crate) claims: u32,
-    pub(crate) conflicts: u32,
-    /// Whether the fault that it comes from has been counted.
-    pub(crate) counted: bool,
+    /// The fault that may keep it from deciding.
+    pub(crate) hindered: Option<Fault>,
     /// A conflict that was none; it counts when the invocation tries again.
     pub(crate) conflicted: bool,
-    /// What it was told by EC2 lies behind the truth, or was not told at all.
+    /// What it was told by EC2 lies behind the truth.
     pub(crate) stale: bool,
-    pub(crate) unlisted: bool,
     /// It has listed EC2 and not read since: what it reads next, it decides on.
     pub(crate) deciding: bool,
 }

@@ -147,3 +147,15 @@ fn f8_a_max_lowered_from_20_to_5_is_paced() {
         outcome.history.terminated().all(|deed| matches!(deed.done, Done::Terminated { cause: Cause::Bounds, .. }))
     );
 }
+
+/// The load falls and the maximum, too: whoever is protected stays nevertheless, whoever is not goes.
+#[test]
+fn d2_the_protected_stay() {
+    let mut schedule = group(5, 12, 30).edit(10 * MINUTE, json!({"min_instances": 5, "max_instances": 6}));
+    schedule.policy["min_instances"] = json!(10);
+    schedule.demand = Demand::constant(50.0);
+    let gone = |schedule: &Schedule| played(schedule).history.drained().filter(|d| d.at < schedule.calm).count();
+    assert_eq!(gone(&schedule), 5, "nobody is protected");
+    schedule.protected = 1.0;
+    assert_eq!(gone(&schedule), 0, "everybody is");
+}
