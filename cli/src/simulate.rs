@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use crate::failure::Failure;
 use crate::policy::say;
 
+/// Schedules of one run at most: a night's work.
+const MOST: u64 = 10_000_000;
 /// How often the bar is drawn anew at most: a schedule takes less than a frame.
 const FRAME: Duration = Duration::from_millis(100);
 
@@ -31,8 +33,8 @@ const FRAME: Duration = Duration::from_millis(100);
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct SimulateArgs {
-    /// How many schedules.
-    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// How many schedules, at most 10,000,000.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     schedules: u64,
     /// The first schedule's seed; the others follow it. Without it the schedules that ever failed come first.
     #[arg(long, value_name = "SEED")]
@@ -95,7 +97,7 @@ fn seeds(args: &SimulateArgs) -> Vec<u64> {
     let mut seeds: Vec<u64> = if args.seed.is_none() { kept().map(|(seed, _)| seed).collect() } else { Vec::new() };
     let old: std::collections::BTreeSet<u64> = seeds.iter().copied().collect();
     let count = usize::try_from(args.schedules).unwrap_or(usize::MAX);
-    seeds.extend((first..).filter(|seed| !old.contains(seed)).take(count.saturating_sub(old.len())));
+    seeds.extend((0..).map(|nth: u64| first.wrapping_add(nth)).filter(|seed| !old.contains(seed)).take(count.saturating_sub(old.len())));
     seeds.truncate(count);
     seeds
 }

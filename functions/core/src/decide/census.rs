@@ -109,6 +109,8 @@ pub(super) struct Census<'a> {
     pub(super) disowned: Vec<&'a Member>,
     /// Members that EC2 does not list at all; None: EC2 was not asked with success.
     pub(super) unlisted: Option<BTreeSet<&'a InstanceId>>,
+    /// Instances that EC2 calls protected, or last called so (D2); None: EC2 was not asked with success.
+    pub(super) tagged: Option<BTreeSet<&'a InstanceId>>,
     pub(super) open: BTreeMap<&'a IntentId, OpenLaunch<'a>>,
     /// Members with an open terminate intent.
     pub(super) ending: BTreeSet<&'a InstanceId>,
@@ -149,6 +151,7 @@ impl<'a> Census<'a> {
             gone: Vec::new(),
             disowned: Vec::new(),
             unlisted: None,
+            tagged: None,
             open: BTreeMap::new(),
             ending: BTreeSet::new(),
             pairs: BTreeMap::new(),
@@ -199,12 +202,21 @@ impl<'a> Census<'a> {
                 Some(Some(_)) | None => {}
             }
             let mut seat = self.seat(member, facts.flatten(), policy, slot);
-            seat.tagged |= facts.is_none() && snapshot.head.protected.contains(&member.id);
+            if facts.flatten().is_none() {
+                seat.tagged = snapshot.head.protected.contains(&member.id);
+            }
             seat.protected |= seat.tagged;
             self.seats.insert(&member.id, seat);
         }
         self.gone.sort_by(|a, b| a.id.cmp(&b.id));
         self.disowned.sort_by(|a, b| a.id.cmp(&b.id));
+        // Also of those whose launch is not settled yet: EC2 may be out of reach when they become members.
+        self.tagged = snapshot.fleet.as_ref().map(|fleet| {
+            let listed =
+                fleet.iter().filter(|instance| instance.ours && instance.protected).map(|instance| &instance.id);
+            let unseen = unlisted.iter().copied().filter(|id| snapshot.head.protected.contains(*id));
+            listed.chain(unseen).collect()
+        });
         self.unlisted = listed.is_some().then_some(unlisted);
     }
 

@@ -62,9 +62,10 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.remark(Rule::O5, text);
         }
     }
+    if let Some(tagged) = &census.tagged {
+        draft.head.protected = tagged.iter().take(PROTECTED_KEPT).map(|id| (*id).clone()).collect();
+    }
     if let Some(unlisted) = &census.unlisted {
-        let protected = census.seats.values().filter(|seat| seat.tagged).map(|seat| seat.member.id.clone());
-        draft.head.protected = protected.take(PROTECTED_KEPT).collect();
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
             if draft.head.not_found.len() >= NOT_FOUND_KEPT && !draft.head.not_found.contains_key(*id) {

@@ -328,3 +328,12 @@ fn d4_what_has_no_room_in_one_claim_is_taken_back_in_the_next_before_anything_is
     let second = Group { snapshot: claim(&group.snapshot, &first.plan), ..group }.decide();
     assert_eq!((second.launches(), second.plan.steps.len()), (0, 30 - ACTIONS_PER_CLAIM));
 }
+
+#[test]
+fn d2_who_is_listed_as_protected_before_it_is_a_member_is_remembered_and_so_is_who_is_not_listed_now() {
+    let early = Group::example().ec2_says("i-9", InstanceState::Running).but(tagged("i-9")).decide();
+    assert_eq!(early.plan.head.protected, [id("i-9")].into(), "its launch may settle while EC2 is out of reach");
+    let omitted =
+        Group::of(&[5.0; 4]).ungated().but(|s| s.head.protected = [id("i-1")].into()).ec2_omits("i-1").decide();
+    assert_eq!((omitted.lets_go(), &omitted.plan.head.protected), (vec!["i-2", "i-3"], &[id("i-1")].into()));
+}
