@@ -97,7 +97,12 @@ fn seeds(args: &SimulateArgs) -> Vec<u64> {
     let mut seeds: Vec<u64> = if args.seed.is_none() { kept().map(|(seed, _)| seed).collect() } else { Vec::new() };
     let old: std::collections::BTreeSet<u64> = seeds.iter().copied().collect();
     let count = usize::try_from(args.schedules).unwrap_or(usize::MAX);
-    seeds.extend((0..).map(|nth: u64| first.wrapping_add(nth)).filter(|seed| !old.contains(seed)).take(count.saturating_sub(old.len())));
+    seeds.extend(
+        (0..)
+            .map(|nth: u64| first.wrapping_add(nth))
+            .filter(|seed| !old.contains(seed))
+            .take(count.saturating_sub(old.len())),
+    );
     seeds.truncate(count);
     seeds
 }

@@ -124,8 +124,12 @@ pub(super) fn end_stopped(census: &Census<'_>, draft: &mut Draft<'_>) {
     for seat in stopped {
         let id = &seat.member.id;
         draft.remark(Rule::O5, format!("somebody has stopped {id}"));
-        // It serves nobody already, by somebody else's deed: F8 has no say.
-        draft.terminate(seat.member, Cause::Stopped, false);
+        let paced = seat.phase.is_actual();
+        if paced && draft.room_in() == 0 {
+            draft.wait(Rule::F8, format!("no termination has room for {id}"));
+        } else {
+            draft.terminate(seat.member, Cause::Stopped, paced);
+        }
     }
 }
 

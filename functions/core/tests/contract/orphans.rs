@@ -215,7 +215,7 @@ fn o5_a_stopped_instance_is_terminated_and_replaced() {
         assert_eq!((decision.terminates(), decision.launches()), (vec![("i-2", Cause::Stopped)], 1), "{state:?}");
         assert!(decision.remarks_on(Rule::O5) && decision.report.headline.contains("i-2, which somebody stopped"));
         assert_eq!((decision.plan.head.desired, decision.plan.head.scale_in_at), (4, None));
-        assert_eq!(decision.plan.head.terminations.0, []);
+        assert_eq!(decision.plan.head.terminations.0.iter().map(|entry| entry.count).sum::<u32>(), 1);
     }
     // It needs no sweep, only EC2's word; and whoever is under way goes, too.
     let stale = Group::example().ec2_says("i-2", InstanceState::Stopped).but(|s| s.sweep = None).decide();
@@ -229,15 +229,12 @@ fn o5_a_stopped_instance_is_terminated_and_replaced() {
 }
 
 #[test]
-fn o5_the_stopped_do_not_wait_for_a_rate_that_is_for_our_own_deeds() {
+fn o5_terminating_the_stopped_is_paced() {
     let full = |s: &mut Snapshot| s.head.terminations.record(ago(5), 9, 4, seconds_of(300));
     let member = Group::example().ec2_says("i-2", InstanceState::Stopped).but(full).decide();
-    assert_eq!((member.terminates(), member.launches()), (vec![("i-2", Cause::Stopped)], 1));
-    assert_eq!(
-        member.plan.head.terminations,
-        Group::example().but(full).snapshot.head.terminations,
-        "nor do they fill it"
-    );
+    assert_eq!((member.lets_go().len(), member.waits_for(Rule::F8)), (0, true));
+    let counted = Group::example().and([draining("i-9", 5, Cause::Load)]).ec2_says("i-9", InstanceState::Stopped);
+    assert_eq!(counted.but(full).decide().terminates().len(), 1, "its drain was counted already");
 }
 
 #[test]
