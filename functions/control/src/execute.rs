@@ -228,8 +228,15 @@ where
             Ok((Event::Launched { intent: id, instance, zone, cause: intent.cause, replaces }, Some(member)))
         }
         Call::Terminate { instance, .. } if !allowed => {
-            let reason = format!("{instance} is no longer a member: its record was closed");
-            Ok((Event::Abandoned { intent: id, reason }, None))
+            let known = fleet.describe(group, std::slice::from_ref(instance)).await?;
+            let event = if known.iter().any(|known| !known.state.is_gone()) {
+                let reason = format!("{instance} is no longer a member: its record was closed");
+                Event::Abandoned { intent: id, reason }
+            } else {
+                // An earlier attempt has done it, and its answer was lost (D6).
+                Event::Terminated { intent: id, instance: instance.clone(), cause: intent.cause }
+            };
+            Ok((event, None))
         }
         Call::Terminate { instance, .. } => {
             fleet.terminate(group, instance, &id, attempt).await?;
