@@ -117,8 +117,10 @@ impl Version<'_> {
     }
 
     fn is_proven(self, census: &Census<'_>, head: &Head) -> bool {
+        // Who is on its way out without an answer on record may never have given one.
         let answered = |seat: &Seat<'_>| {
-            seat.first_answer.is_some() && self.launched(&seat.member.template, seat.member.template_version)
+            let answered = seat.member.first_answer.or(seat.first_answer.filter(|_| seat.phase.is_actual()));
+            answered.is_some() && self.launched(&seat.member.template, seat.member.template_version)
         };
         self.record(head).is_some_and(|record| record.proven) || census.seats.values().any(answered)
     }
