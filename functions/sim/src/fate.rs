@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muster_control::faulty::{Call, Kind};
 use muster_core::time::Timestamp;
 
 use crate::dice::{Purpose, between, join};
@@ -9,85 +10,15 @@ use crate::fault::Fault;
 use crate::story::Weight;
 use crate::world::{Event, RunId, World};
 
-/// The calls of the ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Call {
-    Head,
-    Read,
-    Claim,
-    Lease,
-    Release,
-    Settle,
-    Roster,
-    Policy,
-    TakeSlot,
-    Append,
-    Latest,
-    Fetch,
-    List,
-    Describe,
-    TemplateVersion,
-    Launch,
-    Find,
-    Terminate,
-    Probe,
-}
-
-impl Call {
-    const fn is_store(self) -> bool {
-        matches!(
-            self,
-            Self::Head
-                | Self::Read
-                | Self::Claim
-                | Self::Lease
-                | Self::Release
-                | Self::Settle
-                | Self::Roster
-                | Self::Policy
-                | Self::TakeSlot
-                | Self::Append
-                | Self::Latest
-        )
+/// Milliseconds before and after the effect, at most.
+const fn milliseconds(call: Call) -> (u64, u64) {
+    match call {
+        Call::Launch => (1_200, 1_500),
+        Call::Probe => (700, 300),
+        Call::List | Call::Describe | Call::TemplateVersion | Call::Find | Call::Terminate => (250, 250),
+        Call::Fetch => (40, 40),
+        _ => (12, 12),
     }
-
-    const fn is_write(self) -> bool {
-        matches!(self, Self::Claim | Self::Lease | Self::Release | Self::Settle | Self::TakeSlot | Self::Append)
-    }
-
-    const fn is_transaction(self) -> bool {
-        matches!(self, Self::Claim | Self::Settle)
-    }
-
-    const fn is_ec2(self) -> bool {
-        matches!(
-            self,
-            Self::List | Self::Describe | Self::TemplateVersion | Self::Launch | Self::Find | Self::Terminate
-        )
-    }
-
-    const fn changes_ec2(self) -> bool {
-        matches!(self, Self::Launch | Self::Terminate)
-    }
-
-    /// Milliseconds before and after the effect, at most.
-    const fn milliseconds(self) -> (u64, u64) {
-        match self {
-            Self::Launch => (1_200, 1_500),
-            Self::Probe => (700, 300),
-            Self::List | Self::Describe | Self::TemplateVersion | Self::Find | Self::Terminate => (250, 250),
-            Self::Fetch => (40, 40),
-            _ => (12, 12),
-        }
-    }
-}
-
-/// Answers of a call that is not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum With {
-    Conflict,
-    Throttled,
-    Unavailable,
 }
 
 /// What becomes of a call.
@@ -96,7 +27,7 @@ pub(crate) enum Turn {
     Fine,
     DiesBefore,
     DiesAfter,
-    Fails(With),
+    Fails(Kind),
     /// It has its effect, and its answer is an error.
     Lost,
     /// It has its effect, and is never answered.
@@ -121,7 +52,7 @@ impl World {
         mine.calls += 1;
         let about = join(mine.start.key, mine.calls);
         let mut rng = self.dice.of(Purpose::Latency, about);
-        let (before, after) = call.milliseconds();
+        let (before, after) = milliseconds(call);
         let before = Duration::from_millis(between(&mut rng, before / 8 + 1, before));
         let after = Duration::from_millis(between(&mut rng, after / 8 + 1, after));
         let turn = if self.calm() { Turn::Fine } else { self.turn(run, call, about) };
@@ -137,11 +68,11 @@ impl World {
             (Fault::CrashBefore, true, Turn::DiesBefore),
             (Fault::CrashAfter, true, Turn::DiesAfter),
             (Fault::TimeOut, true, Turn::Hangs),
-            (Fault::StoreConflict, call.is_transaction(), Turn::Fails(With::Conflict)),
-            (Fault::StoreThrottle, call.is_store(), Turn::Fails(With::Throttled)),
-            (Fault::LostWrite, call.is_write(), Turn::Lost),
-            (Fault::Ec2Throttle, call.is_ec2(), Turn::Fails(With::Throttled)),
-            (Fault::LostReply, call.changes_ec2(), Turn::Lost),
+            (Fault::StoreConflict, matches!(call, Call::Claim | Call::Settle), Turn::Fails(Kind::Conflict)),
+            (Fault::StoreThrottle, call.is_store(), Turn::Fails(Kind::Throttled)),
+            (Fault::LostWrite, call.is_store() && call.changes(), Turn::Lost),
+            (Fault::Ec2Throttle, call.is_ec2(), Turn::Fails(Kind::Throttled)),
+            (Fault::LostReply, call.is_ec2() && call.changes(), Turn::Lost),
         ];
         for (fault, applies, turn) in possible {
             if applies && self.strikes(fault, about) {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use muster_control::faulty::{Call, Kind, MadeUp};
 use muster_control::ports::{
     AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, HealthStore, Launched, LeaseRequest,
     PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError, StoredPolicy, Target,
@@ -18,7 +19,7 @@ use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
 use muster_core::time::Timestamp;
 
-use crate::fate::{Call, Fate, Turn, With};
+use crate::fate::{Fate, Turn};
 use crate::story::Weight;
 use crate::weak;
 use crate::world::{Event, RIGHT, RunId, World};
@@ -63,36 +64,6 @@ impl Future for Pass<'_> {
     }
 }
 
-/// An error that stands for a fault.
-pub(crate) trait Fails {
-    fn with(with: With) -> Self;
-}
-
-impl Fails for StoreError {
-    fn with(with: With) -> Self {
-        match with {
-            With::Conflict => Self::Conflict,
-            With::Throttled => Self::Throttled("simulated".into()),
-            With::Unavailable => Self::Unavailable("simulated".into()),
-        }
-    }
-}
-
-impl Fails for FleetError {
-    fn with(with: With) -> Self {
-        match with {
-            With::Throttled => Self::Throttled("RequestLimitExceeded".into()),
-            With::Conflict | With::Unavailable => Self::Unavailable("simulated".into()),
-        }
-    }
-}
-
-impl Fails for PolicySourceError {
-    fn with(_: With) -> Self {
-        Self("simulated".into())
-    }
-}
-
 impl Port {
     fn pass(&self, span: Duration) -> Pass<'_> {
         Pass { port: self, span, until: None }
@@ -111,7 +82,7 @@ impl Port {
         pending().await
     }
 
-    async fn around<T, E: Fails>(
+    async fn around<T, E: MadeUp>(
         &self,
         call: Call,
         effect: impl FnOnce(&mut World, RunId) -> Result<T, E>,
@@ -120,7 +91,7 @@ impl Port {
         self.pass(before).await;
         match turn {
             Turn::DiesBefore => return self.die().await,
-            Turn::Fails(with) => return Err(E::with(with)),
+            Turn::Fails(kind) => return Err(E::of(kind)),
             Turn::Fine | Turn::DiesAfter | Turn::Lost | Turn::Hangs => {}
         }
         let done = {
@@ -137,7 +108,7 @@ impl Port {
             Turn::Hangs => pending().await,
             Turn::Lost => {
                 self.pass(after).await;
-                Err(E::with(With::Unavailable))
+                Err(E::of(Kind::Unavailable))
             }
             Turn::Fine | Turn::DiesBefore | Turn::Fails(_) => {
                 self.pass(after).await;

@@ -71,6 +71,26 @@ impl Call {
             Self::List | Self::Describe | Self::TemplateVersion | Self::Find => false,
         }
     }
+
+    /// Whether it is a call of the tables.
+    pub const fn is_store(self) -> bool {
+        match self {
+            Self::Head | Self::Read | Self::Claim | Self::Lease | Self::Release | Self::Settle => true,
+            Self::Roster | Self::Policy | Self::TakeSlot | Self::Append | Self::Latest | Self::Since => true,
+            Self::Fetch | Self::Probe => false,
+            Self::List | Self::Describe | Self::TemplateVersion | Self::Launch | Self::Find | Self::Terminate => false,
+        }
+    }
+
+    /// Whether it is a call of EC2.
+    pub const fn is_ec2(self) -> bool {
+        match self {
+            Self::List | Self::Describe | Self::TemplateVersion | Self::Launch | Self::Find | Self::Terminate => true,
+            Self::Fetch | Self::Probe => false,
+            Self::Head | Self::Read | Self::Claim | Self::Lease | Self::Release | Self::Settle => false,
+            Self::Roster | Self::Policy | Self::TakeSlot | Self::Append | Self::Latest | Self::Since => false,
+        }
+    }
 }
 
 /// What becomes of one call.
@@ -153,7 +173,7 @@ pub struct Faulty<P, S, C> {
 }
 
 /// An error that can be made up.
-trait MadeUp {
+pub trait MadeUp {
     /// The error of a call that is not made.
     fn of(kind: Kind) -> Self;
 }

@@ -10,7 +10,7 @@ use muster_core::group::Shard;
 use muster_core::snapshot::InstanceState;
 use serde_json::json;
 
-use crate::world::{BUDGET, Call, Fault, INTERVAL, LEASE, With, World, group, id};
+use crate::world::{BUDGET, Call, Fault, INTERVAL, Kind, LEASE, World, group, id};
 
 /// A group whose next doorbell scales it out.
 async fn about_to_grow() -> World {
@@ -224,7 +224,7 @@ async fn what_another_has_leased_meanwhile_is_not_settled_and_the_rest_is() {
 #[tokio::test]
 async fn a_settlement_that_keeps_losing_is_left_to_the_next_lease() {
     let world = about_to_grow().await;
-    world.always(Call::Settle, With::Conflict);
+    world.always(Call::Settle, Kind::Conflict);
     world.ring().await;
     assert_eq!((world.state().await.intents.len(), world.running().len()), (2, 4));
     assert_recovers(&world).await;
@@ -251,7 +251,7 @@ async fn what_was_done_before_the_store_failed_is_told_with_the_trouble() {
     // Reads of a growing look: the group, the group again to carry out, again to settle, and the next look's.
     for nth in 1..=4 {
         let world = about_to_grow().await;
-        world.at(Call::Read, nth, Fault::Fails(With::Unavailable));
+        world.at(Call::Read, nth, Fault::Fails(Kind::Unavailable));
         let done = world.try_ring("one").await;
         if nth == 1 {
             assert!(done.is_err(), "nothing had been done");
@@ -261,7 +261,7 @@ async fn what_was_done_before_the_store_failed_is_told_with_the_trouble() {
         let launched = done.activity.iter().filter(|a| matches!(a.event, Event::Launched { .. })).count();
         assert!(done.activity.iter().any(|a| matches!(a.event, Event::Decision { .. })), "{nth}: {done:?}");
         assert_eq!(launched, if nth < 4 { 0 } else { 2 }, "{nth}: {done:?}");
-        assert!(done.troubles.iter().any(|why| why.contains("scripted")), "{nth}: {done:?}");
+        assert!(done.troubles.iter().any(|why| why.contains("an injected fault")), "{nth}: {done:?}");
         assert_recovers(&world).await;
     }
 }
@@ -295,7 +295,7 @@ async fn f3_a_settlement_that_comes_late_never_moves_the_cooldown_back() {
 async fn a_claim_that_always_loses_is_given_up() {
     let world = about_to_grow().await;
     let before = world.calls(Call::Claim);
-    world.always(Call::Claim, With::Conflict);
+    world.always(Call::Claim, Kind::Conflict);
     // Whatever the caller's idea of a random share is.
     let done = reconcile(&world.controller("one"), &group(), f64::NAN).await.expect("a reconcile");
     assert!(done.contended);
@@ -306,7 +306,7 @@ async fn a_claim_that_always_loses_is_given_up() {
 async fn claims_lost_now_and_then_do_not_add_up() {
     let world = World::proven(json!({ "min_instances": 120, "max_instances": 200 })).await;
     for nth in [2, 4, 6, 8, 10] {
-        world.at(Call::Claim, nth, Fault::Fails(With::Conflict));
+        world.at(Call::Claim, nth, Fault::Fails(Kind::Conflict));
     }
     let done = world.step().await;
     assert_eq!((done.contended, world.running().len()), (false, 120));

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, pending};
 use std::time::Duration;
 
+use muster_control::faulty::MadeUp;
+pub(crate) use muster_control::faulty::{Call, Kind};
 use muster_control::memory::Scripted;
 use muster_control::ports::{
     AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, HealthStore, Launched, LeaseRequest,
@@ -19,33 +21,10 @@ use muster_core::time::Timestamp;
 
 use crate::world::{World, group};
 
-/// The calls of the ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Call {
-    Head,
-    Read,
-    Claim,
-    Lease,
-    Release,
-    Settle,
-    Roster,
-    Policy,
-    TakeSlot,
-    Append,
-    Latest,
-    Fetch,
-    List,
-    Describe,
-    TemplateVersion,
-    Find,
-    Launch,
-    Terminate,
-}
-
 /// What happens at a call instead of what should.
 pub(crate) enum Fault {
     /// It is not made, and this is the answer.
-    Fails(With),
+    Fails(Kind),
     /// It is made, and its answer is lost.
     Unanswered,
     /// Whoever makes it dies just before.
@@ -56,53 +35,11 @@ pub(crate) enum Fault {
     First(Box<dyn FnOnce(&World) + Send>),
 }
 
-/// Answers of a call that is not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum With {
-    Conflict,
-    Throttled,
-    NoCapacity,
-    Refused,
-    Unavailable,
-}
-
-trait Fails {
-    fn with(with: With) -> Self;
-}
-
-impl Fails for StoreError {
-    fn with(with: With) -> Self {
-        match with {
-            With::Conflict => Self::Conflict,
-            With::Throttled => Self::Throttled("scripted".into()),
-            With::NoCapacity | With::Refused | With::Unavailable => Self::Unavailable("scripted".into()),
-        }
-    }
-}
-
-impl Fails for FleetError {
-    fn with(with: With) -> Self {
-        match with {
-            With::Conflict => Self::Superseded,
-            With::Throttled => Self::Throttled("scripted".into()),
-            With::NoCapacity => Self::NoCapacity("scripted".into()),
-            With::Refused => Self::Refused("scripted".into()),
-            With::Unavailable => Self::Unavailable("scripted".into()),
-        }
-    }
-}
-
-impl Fails for PolicySourceError {
-    fn with(with: With) -> Self {
-        Self(format!("scripted: {with:?}").into())
-    }
-}
-
 #[derive(Default)]
 pub(crate) struct Script {
     /// Faults of the nth next call, and of every call from now on.
     pub(crate) once: Vec<(Call, u32, Fault)>,
-    pub(crate) always: BTreeMap<Call, With>,
+    pub(crate) always: BTreeMap<Call, Kind>,
     /// The nth next call of any kind, of which its maker dies: before or after it.
     pub(crate) death: Option<(u32, bool)>,
     /// Somebody has just died: none of its calls goes on.
@@ -136,23 +73,23 @@ pub(crate) struct Port<'w>(pub(crate) &'w World);
 
 enum Now {
     Go,
-    Fail(With),
+    Fail(Kind),
     GoUnanswered,
     Die,
     GoAndDie,
 }
 
 impl Port<'_> {
-    async fn around<T, E: Fails>(self, call: Call, made: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    async fn around<T, E: MadeUp>(self, call: Call, made: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         for _ in 0..self.turn() {
             tokio::task::yield_now().await;
         }
         match self.meet(call) {
             Now::Go => made.await,
-            Now::Fail(with) => Err(E::with(with)),
+            Now::Fail(with) => Err(E::of(with)),
             Now::GoUnanswered => {
                 let _ = made.await;
-                Err(E::with(With::Unavailable))
+                Err(E::of(Kind::Unavailable))
             }
             Now::Die => pending().await,
             Now::GoAndDie => {

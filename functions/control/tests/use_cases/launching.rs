@@ -17,7 +17,7 @@ use muster_core::report::Rule;
 use muster_core::snapshot::InstanceState;
 use serde_json::json;
 
-use crate::world::{BUDGET, Call, Fault, LEASE, With, World, group, id};
+use crate::world::{BUDGET, Call, Fault, Kind, LEASE, World, group, id};
 
 async fn tokens(world: &World) -> Vec<Token> {
     let launch = |intent: muster_core::intent::Intent| match intent.call {
@@ -44,7 +44,7 @@ async fn c3_c4_an_unknown_group_is_swept_empty_and_its_doorbell_makes_it() {
 #[tokio::test]
 async fn c3_a_launch_counts_from_its_intent_on() {
     let world = World::new(json!({}));
-    world.always(Call::Launch, With::Unavailable);
+    world.always(Call::Launch, Kind::Unavailable);
     world.steps(5).await;
     assert_eq!(tokens(&world).await.len(), 2, "two are missing, and two are ordered");
     assert_eq!(world.report().await.counts.pending, 2);
@@ -98,9 +98,9 @@ async fn l2_repeated_and_late_doorbells_launch_nothing() {
 #[tokio::test]
 async fn l3_partial_success_counts_and_the_rest_is_ordered_later() {
     let world = World::proven(json!({ "min_instances": 5 })).await;
-    world.at(Call::Launch, 2, Fault::Fails(With::NoCapacity));
-    world.at(Call::Launch, 3, Fault::Fails(With::Refused));
-    world.at(Call::Launch, 4, Fault::Fails(With::NoCapacity));
+    world.at(Call::Launch, 2, Fault::Fails(Kind::NoCapacity));
+    world.at(Call::Launch, 3, Fault::Fails(Kind::Refused));
+    world.at(Call::Launch, 4, Fault::Fails(Kind::NoCapacity));
     world.step().await;
     assert_eq!(world.running().len(), 2, "what came counts");
     assert_eq!(world.calls(Call::Launch), 5, "what was refused is not tried again at once");
@@ -167,7 +167,7 @@ async fn l5_what_ec2_refuses_everywhere_stops_launching_until_it_is_cured() {
 async fn l10_a_token_that_ec2_may_have_forgotten_is_looked_up_and_not_used_again() {
     for launched in [true, false] {
         let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
-        world.at(Call::Launch, 1, if launched { Fault::Unanswered } else { Fault::Fails(With::Unavailable) });
+        world.at(Call::Launch, 1, if launched { Fault::Unanswered } else { Fault::Fails(Kind::Unavailable) });
         world.step().await;
         let before = tokens(&world).await;
         world.clock.advance(Duration::from_secs(15 * 60));
@@ -194,9 +194,9 @@ async fn l10_what_has_ended_since_is_not_launched_again_with_its_token() {
 
 #[tokio::test]
 async fn l10_before_a_repeated_launch_is_given_up_it_is_looked_up() {
-    for (with, launched) in [With::Refused, With::NoCapacity].into_iter().flat_map(|w| [(w, true), (w, false)]) {
+    for (with, launched) in [Kind::Refused, Kind::NoCapacity].into_iter().flat_map(|w| [(w, true), (w, false)]) {
         let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
-        world.at(Call::Launch, 1, if launched { Fault::Unanswered } else { Fault::Fails(With::Unavailable) });
+        world.at(Call::Launch, 1, if launched { Fault::Unanswered } else { Fault::Fails(Kind::Unavailable) });
         world.step().await;
         // EC2 looks at permissions before the token: this says nothing of what the first call has come to.
         world.at(Call::Launch, 1, Fault::Fails(with));
@@ -214,7 +214,7 @@ async fn f3_a_launch_that_wholly_failed_starts_no_cooldown() {
     let world = World::grown(json!({ "cooldown_out": "300s" })).await;
     assert_eq!(world.head().await.launch_accepted_at, None, "nor does one for the bounds");
     world.agents(Scripted::Load(90.0));
-    world.always(Call::Launch, With::NoCapacity);
+    world.always(Call::Launch, Kind::NoCapacity);
     world.step().await;
     assert_eq!(world.head().await.launch_accepted_at, None);
     // What the load asked for is still what the load asked for when it comes at last, however often it was refused.
@@ -235,7 +235,7 @@ async fn f3_a_launch_that_wholly_failed_starts_no_cooldown() {
 async fn l1_an_answer_that_was_lost_is_asked_for_again_with_the_same_token_after_the_lease() {
     for unanswered in [true, false] {
         let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
-        world.at(Call::Launch, 1, if unanswered { Fault::Unanswered } else { Fault::Fails(With::Unavailable) });
+        world.at(Call::Launch, 1, if unanswered { Fault::Unanswered } else { Fault::Fails(Kind::Unavailable) });
         world.step().await;
         let before = tokens(&world).await;
         assert_eq!(before.len(), 1, "not knowing ends no intent");
@@ -253,7 +253,7 @@ async fn l1_an_answer_that_was_lost_is_asked_for_again_with_the_same_token_after
 #[tokio::test]
 async fn l1_who_hears_of_a_later_attempt_ends_no_intent() {
     let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
-    world.at(Call::Launch, 1, Fault::Fails(With::Conflict));
+    world.at(Call::Launch, 1, Fault::Fails(Kind::Conflict));
     world.step().await;
     assert_eq!((tokens(&world).await.len(), world.logged(|e| matches!(e, Event::Abandoned { .. })).await), (1, 0));
 }
@@ -261,7 +261,7 @@ async fn l1_who_hears_of_a_later_attempt_ends_no_intent() {
 #[tokio::test]
 async fn a_call_that_was_throttled_is_made_again_at_the_next_doorbell() {
     let world = World::new(json!({ "min_instances": 1, "max_instances": 1 }));
-    world.at(Call::Launch, 1, Fault::Fails(With::Throttled));
+    world.at(Call::Launch, 1, Fault::Fails(Kind::Throttled));
     world.step().await;
     assert_eq!((world.calls(Call::Launch), tokens(&world).await.len()), (1, 1));
     world.step().await;
@@ -284,7 +284,7 @@ async fn a_large_order_is_carried_out_over_several_claims() {
 async fn launches_left_over_from_many_claims_are_settled_in_transactions_that_fit() {
     let world = World::proven(json!({ "min_instances": 71, "max_instances": 100 })).await;
     let before = world.calls(Call::Settle);
-    world.always(Call::Launch, With::Unavailable);
+    world.always(Call::Launch, Kind::Unavailable);
     let done = world.step().await;
     assert!(done.troubles.iter().any(|why| why.contains("is left to its next lease: EC2 did not answer")), "{done:?}");
     assert_eq!(tokens(&world).await.len(), 70);
@@ -298,7 +298,7 @@ async fn launches_left_over_from_many_claims_are_settled_in_transactions_that_fi
 #[tokio::test]
 async fn with_no_time_left_no_call_is_begun() {
     let world = World::new(json!({}));
-    world.always(Call::Lease, With::Conflict);
+    world.always(Call::Lease, Kind::Conflict);
     world.step().await;
     world.well();
     let controller = world.controller("one");
@@ -346,7 +346,7 @@ async fn a_lease_that_came_after_the_time_was_up_is_given_back() {
 #[tokio::test]
 async fn a_lease_that_is_over_when_it_comes_is_not_used_whatever_time_is_left() {
     let world = World::new(json!({ "min_instances": 1 }));
-    world.always(Call::Lease, With::Conflict);
+    world.always(Call::Lease, Kind::Conflict);
     world.step().await;
     world.well();
     world.at(Call::Lease, 1, Fault::First(Box::new(|world| world.clock.advance(LEASE))));

@@ -13,7 +13,7 @@ use muster_core::report::Rule;
 use muster_core::snapshot::{FleetInstance, InstanceState};
 use serde_json::json;
 
-use crate::world::{Call, Fault, INTERVAL, LEASE, With, World, group, id};
+use crate::world::{Call, Fault, INTERVAL, Kind, LEASE, World, group, id};
 
 /// A group of four that the load has just told to halve, and who drains.
 async fn halving() -> (World, Vec<InstanceId>) {
@@ -111,7 +111,7 @@ async fn d6_a_record_goes_only_after_ec2_says_so() {
 #[tokio::test]
 async fn d6_a_termination_of_whom_ec2_has_ended_meanwhile_is_settled() {
     let (world, leaving) = halving().await;
-    world.always(Call::Terminate, With::Unavailable);
+    world.always(Call::Terminate, Kind::Unavailable);
     world.step().await;
     assert_eq!(world.state().await.intents.len(), 2);
     for id in &leaving {
@@ -130,7 +130,7 @@ async fn d6_a_termination_of_whom_ec2_has_ended_meanwhile_is_settled() {
 #[tokio::test]
 async fn a_termination_that_ec2_refuses_is_given_up_and_ordered_again() {
     let (world, leaving) = halving().await;
-    world.at(Call::Terminate, 1, Fault::Fails(With::Refused));
+    world.at(Call::Terminate, 1, Fault::Fails(Kind::Refused));
     world.step().await;
     assert_eq!(world.running().len(), 3);
     assert!(matches!(world.member_state(&leaving[0]).await, Some(MemberState::Terminating(_))));
@@ -250,7 +250,7 @@ async fn s4_a_termination_whose_member_was_closed_meanwhile_is_not_carried_out()
     for (close, abandoned) in [(gone as fn(&World), 0), (disowned, 1)] {
         let world = World::grown(json!({ "min_instances": 3 })).await;
         world.fleet.set(&id(1), InstanceState::Stopped);
-        world.at(Call::Terminate, 1, Fault::Fails(With::Unavailable));
+        world.at(Call::Terminate, 1, Fault::Fails(Kind::Unavailable));
         world.step().await;
         assert!(matches!(world.member_state(&id(1)).await, Some(MemberState::Terminating(_))));
         close(&world);

@@ -6,7 +6,7 @@ use muster_core::member::MemberState;
 use muster_core::snapshot::InstanceState;
 use serde_json::json;
 
-use crate::world::{Call, INTERVAL, LEASE, With, World, id};
+use crate::world::{Call, INTERVAL, Kind, LEASE, World, id};
 
 const STILL: [&str; 2] = ["observe", "paused"];
 
@@ -63,7 +63,7 @@ async fn o1_a_new_group_in_observe_or_paused_stays_empty() {
 async fn o1_intents_of_before_wait_until_the_group_is_active_again() {
     for mode in STILL {
         let world = World::new(json!({}));
-        world.always(Call::Launch, With::Unavailable);
+        world.always(Call::Launch, Kind::Unavailable);
         world.step().await;
         world.well();
         world.edit(json!({ "mode": mode }));
@@ -133,7 +133,7 @@ async fn o1_out_only_makes_no_termination_that_was_ordered_before() {
     let world = World::grown(json!({ "min_instances": 4 })).await;
     world.agents(Scripted::Load(5.0));
     world.edit(json!({}));
-    world.always(Call::Terminate, With::Unavailable);
+    world.always(Call::Terminate, Kind::Unavailable);
     world.steps(2).await;
     world.agents(Scripted::Load(50.0));
     assert_eq!((world.calls(Call::Terminate), world.state().await.intents.len()), (2, 2));

@@ -9,7 +9,7 @@ use muster_core::group::PolicyVersion;
 use muster_core::report::Rule;
 use serde_json::json;
 
-use crate::world::{Call, Fault, INTERVAL, LEASE, With, World, group, policy};
+use crate::world::{Call, Fault, INTERVAL, Kind, LEASE, World, group, policy};
 
 async fn refusals(world: &World) -> usize {
     world.logged(|event| matches!(event, Event::PolicyRefused { .. })).await
@@ -49,7 +49,7 @@ async fn o4_an_edit_that_changes_nothing_for_the_group_is_accepted_once() {
 #[tokio::test]
 async fn o4_intents_keep_the_version_that_they_were_made_with() {
     let world = World::new(json!({}));
-    world.always(Call::Launch, With::Unavailable);
+    world.always(Call::Launch, Kind::Unavailable);
     world.step().await;
     world.edit(json!({ "min_instances": 3 }));
     world.step().await;
@@ -130,7 +130,7 @@ async fn o7_a_deleted_or_empty_policy_is_not_zero() {
 async fn o7_a_source_that_cannot_be_read_changes_nothing_and_is_spoken_of() {
     let world = World::grown(json!({})).await;
     world.agents(muster_control::memory::Scripted::Load(90.0));
-    world.always(Call::Fetch, With::Unavailable);
+    world.always(Call::Fetch, Kind::Unavailable);
     world.step().await;
     assert_eq!(world.running().len(), 4, "the last good policy decides");
     assert!(says_o7(&world, "the policy cannot be read").await);
@@ -142,10 +142,10 @@ async fn z9_a_source_that_fails_for_a_while_does_not_make_a_refusal_new() {
     world.policies.set(Some("{ \"max\": 3 }"));
     world.step().await;
     let version = world.head().await.version;
-    world.at(Call::Fetch, 1, Fault::Fails(With::Unavailable));
+    world.at(Call::Fetch, 1, Fault::Fails(Kind::Unavailable));
     world.ring().await;
     assert_eq!(world.head().await.version, version, "nor is it worth a claim");
-    world.at(Call::Fetch, 1, Fault::Fails(With::Unavailable));
+    world.at(Call::Fetch, 1, Fault::Fails(Kind::Unavailable));
     world.steps(3).await;
     assert_eq!(refusals(&world).await, 1);
     assert!(world.head().await.refusal.is_some());
@@ -166,7 +166,7 @@ async fn a_group_that_never_had_a_valid_policy_is_not_made() {
 #[tokio::test]
 async fn a_last_good_policy_that_cannot_be_read_is_an_error_and_no_default() {
     let world = World::grown(json!({ "min_instances": 4 })).await;
-    world.always(Call::Policy, With::Unavailable);
+    world.always(Call::Policy, Kind::Unavailable);
     assert!(matches!(world.try_ring("one").await, Err(ReconcileError::Policy(NoPolicy::Store(_)))));
     assert_eq!(world.running().len(), 4);
 }

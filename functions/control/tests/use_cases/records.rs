@@ -13,7 +13,7 @@ use muster_core::policy::Policy;
 use muster_core::report::Report;
 use serde_json::json;
 
-use crate::world::{Call, Fault, INTERVAL, With, World, group, id};
+use crate::world::{Call, Fault, INTERVAL, Kind, World, group, id};
 
 /// How many decisions the log tells of.
 async fn decided(world: &World) -> u32 {
@@ -174,7 +174,7 @@ async fn a_slot_is_swept_once() {
     world.clock.advance(INTERVAL / 2);
     assert_eq!(world.sweep(Shard(0)).await, Swept::Taken, "its time has not come");
     world.clock.advance(INTERVAL);
-    world.at(Call::Append, 1, Fault::Fails(With::Conflict));
+    world.at(Call::Append, 1, Fault::Fails(Kind::Conflict));
     assert_eq!(world.sweep(Shard(0)).await, Swept::Taken, "somebody else has written it");
 }
 

@@ -18,7 +18,7 @@ use muster_core::report::Report;
 use muster_core::time::Timestamp;
 use serde_json::{Value, json};
 
-pub(crate) use crate::faults::{Call, Fault, With};
+pub(crate) use crate::faults::{Call, Fault, Kind};
 use crate::faults::{Port, Script};
 
 /// The sweep interval of every test's policy, and the length of a lease and of a controller's budget.
@@ -133,7 +133,7 @@ impl World {
         self.script().once.push((call, nth, fault));
     }
 
-    pub(crate) fn always(&self, call: Call, with: With) {
+    pub(crate) fn always(&self, call: Call, with: Kind) {
         self.script().always.insert(call, with);
     }
 
