@@ -5,10 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::history::{Lapse, RateLog, Recommendation, Sightings};
 use crate::intent::Cause;
 use crate::member::InstanceId;
 use crate::policy::Mode;
@@ -20,14 +19,6 @@ pub const BOOT_TIME_BEFORE_ANY: Duration = Duration::from_secs(30);
 pub const BOOT_TIMES_KEPT: usize = 5;
 /// Members a shard holds at most: a Lambda has 1,024 file descriptors for good.
 pub const SHARD_CAPACITY: usize = 500;
-/// Recommendations and rate entries in one slice of their window are merged, to the safe side: HEAD stays small, and
-/// the window is blurred by less than 2 %.
-const HISTORY_SLICES: u32 = 60;
-/// Spans of darkness kept: more than a drain or a boot is likely to see.
-const DARK_SPANS_KEPT: usize = 8;
-/// Entries kept in HEAD at most, whatever window they were kept for.
-const HISTORY_KEPT: usize = 64;
-
 /// The name of a group: 1-64 characters of `a-z A-Z 0-9 - _ .`, as it appears in tags, keys and parameter names.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -215,10 +206,10 @@ pub struct Head {
     /// When an orphan was last swept while more looked orphaned than may be.
     pub orphan_swept_at: Option<Timestamp>,
     /// The latest spans in which nobody answered, oldest first: clocks that wait for an answer stand still in them (D3, L8).
-    #[serde(deserialize_with = "read_dark")]
-    pub dark: Vec<Darkness>,
+    #[serde(deserialize_with = "crate::history::read_dark")]
+    pub dark: Vec<Lapse>,
     /// The latest spans in which the mode changed nothing, oldest first: no drain is told of or ended in them (O1).
-    pub halted: Vec<Darkness>,
+    pub halted: Vec<Lapse>,
     /// The policy edit that was refused last, while it is still the newest (Z9).
     pub refusal: Option<Refusal>,
     /// The activity record of the last decision, so that an equal one can be folded into it (O2).
@@ -255,52 +246,6 @@ impl Head {
         let excess = self.boot_times_ms.len().saturating_sub(BOOT_TIMES_KEPT);
         self.boot_times_ms.drain(..excess);
     }
-
-    /// Notes whether anybody answered at `now`.
-    pub fn remember_darkness(&mut self, now: Timestamp, dark: bool) {
-        match (self.dark.last_mut(), dark) {
-            (Some(span), true) if span.lasts => span.until = now,
-            (_, true) => self.dark.push(Darkness { since: now, until: now, lasts: true }),
-            (Some(span), false) => span.lasts = false,
-            (None, false) => {}
-        }
-        self.dark.drain(..self.dark.len().saturating_sub(DARK_SPANS_KEPT));
-    }
-
-    /// The time from `start` to `now` without the spans in which nobody answered.
-    pub fn lit_since(&self, start: Timestamp, now: Timestamp) -> Duration {
-        now.since(start).saturating_sub(overlap(&self.dark, start, now))
-    }
-
-    /// Notes whether the mode at `now` changes nothing.
-    pub fn remember_halt(&mut self, now: Timestamp, halted: bool) {
-        match self.halted.last_mut().filter(|span| span.lasts) {
-            Some(span) => (span.until, span.lasts) = (now, halted),
-            None if halted => self.halted.push(Darkness { since: now, until: now, lasts: true }),
-            None => {}
-        }
-        self.halted.drain(..self.halted.len().saturating_sub(DARK_SPANS_KEPT));
-    }
-
-    /// The time that a mode which changes nothing took between `start` and `now`.
-    pub fn halted_since(&self, start: Timestamp, now: Timestamp) -> Duration {
-        overlap(&self.halted, start, now)
-    }
-
-    /// Adds what the rule asked for at `at`, and forgets what is older than `keep`.
-    pub fn remember_recommendation(&mut self, at: Timestamp, desired: u32, keep: Duration) {
-        self.recommendations.retain(|seen| at.since(seen.at) <= keep);
-        match self.recommendations.last_mut() {
-            Some(last) if (last.highest, last.lowest) == (desired, desired) => last.at = at,
-            Some(last) if same_slice(last.at, at, keep) => last.widen(at, desired, desired),
-            Some(_) | None => self.recommendations.push(Recommendation { at, highest: desired, lowest: desired }),
-        }
-        if self.recommendations.len() > HISTORY_KEPT {
-            let oldest = self.recommendations.remove(0);
-            let next = &mut self.recommendations[0];
-            next.widen(next.at, oldest.highest, oldest.lowest);
-        }
-    }
 }
 
 /// The way from *actual* to a desired that the load asked for. One claim may be too small for it: what the next ones do
@@ -315,130 +260,6 @@ pub enum Heading {
     Out,
     /// Members are still to be let go.
     In,
-}
-
-/// A span in which nobody who had ever answered did, or in which the mode changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Darkness {
-    /// The first decision that saw it.
-    pub since: Timestamp,
-    /// The last one.
-    pub until: Timestamp,
-    /// Whether it was still so at the last decision.
-    pub lasts: bool,
-}
-
-/// Reads the spans of darkness, or the one span that earlier versions kept.
-fn read_dark<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Darkness>, D::Error> {
-    struct Spans;
-    impl<'de> Visitor<'de> for Spans {
-        type Value = Vec<Darkness>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of spans")
-        }
-
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Ok(Vec::new())
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            Darkness::deserialize(MapAccessDeserializer::new(map)).map(|span| vec![span])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-            Vec::deserialize(SeqAccessDeserializer::new(list))
-        }
-    }
-    deserializer.deserialize_any(Spans)
-}
-
-/// What the rule asked for at a time. Merged entries hold a range, so that each direction keeps its safe end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recommendation {
-    /// When it was last asked for.
-    pub at: Timestamp,
-    /// The highest size asked for.
-    pub highest: u32,
-    /// The lowest size asked for.
-    pub lowest: u32,
-}
-
-impl Recommendation {
-    fn widen(&mut self, at: Timestamp, highest: u32, lowest: u32) {
-        *self = Self { at, highest: self.highest.max(highest), lowest: self.lowest.min(lowest) };
-    }
-}
-
-/// Actions claimed lately, for the rate limits (F8). It is stored, never in memory alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RateLog(pub Vec<RateEntry>);
-
-/// A number of actions claimed together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateEntry {
-    /// When they were claimed.
-    pub at: Timestamp,
-    /// How many.
-    pub count: u32,
-    /// The group's *actual* just before.
-    pub actual: u32,
-}
-
-impl RateLog {
-    /// How many more actions fit into the window that ends at `now`. The limit is a share of *actual* at the window's
-    /// start: before its first action, or now when it holds none.
-    pub fn room(&self, now: Timestamp, window: Duration, limit: crate::policy::Limit, actual: u32) -> u32 {
-        let mut inside = self.0.iter().filter(|entry| now.since(entry.at) < window).peekable();
-        let base = inside.peek().map_or(actual, |first| first.actual);
-        let used = inside.fold(0_u32, |sum, entry| sum.saturating_add(entry.count));
-        limit.of(base).saturating_sub(used)
-    }
-
-    /// Adds `count` actions at `now` and forgets entries older than `keep`.
-    pub fn record(&mut self, now: Timestamp, count: u32, actual: u32, keep: Duration) {
-        self.0.retain(|entry| now.since(entry.at) < keep);
-        if count == 0 {
-            return;
-        }
-        match self.0.last_mut() {
-            // The merged entry keeps the later time, so it is never forgotten too early, and the base at its start.
-            Some(last) if same_slice(last.at, now, keep) => {
-                *last = RateEntry { at: now, count: last.count.saturating_add(count), ..*last };
-            }
-            Some(_) | None => self.0.push(RateEntry { at: now, count, actual }),
-        }
-        if self.0.len() > HISTORY_KEPT {
-            let oldest = self.0.remove(0);
-            self.0[0].count = self.0[0].count.saturating_add(oldest.count);
-            self.0[0].actual = oldest.actual;
-        }
-    }
-}
-
-/// How much of the time from `start` to `now` lies in `spans`.
-fn overlap(spans: &[Darkness], start: Timestamp, now: Timestamp) -> Duration {
-    let inside = |span: &Darkness| {
-        let until = if span.lasts { now } else { span.until };
-        until.min(now).since(span.since.max(start))
-    };
-    spans.iter().map(inside).fold(Duration::ZERO, Duration::saturating_add)
-}
-
-/// Whether two instants lie so close together in a history of `keep` that they share an entry.
-fn same_slice(a: Timestamp, b: Timestamp, keep: Duration) -> bool {
-    let slice = keep / HISTORY_SLICES;
-    a.round_down(slice) == b.round_down(slice)
-}
-
-/// How often in a row something was seen, and since when: a member missing from EC2's listing (H7), an orphan in it (V3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sightings {
-    /// When it was first seen.
-    pub first: Timestamp,
-    /// How often in a row.
-    pub count: u32,
 }
 
 /// How a call to EC2 has ended, as its settlement writes it down.
@@ -573,24 +394,5 @@ mod tests {
     fn the_numbers_of_a_group_are_written_as_numbers() {
         let written = [Shard(3).to_string(), RosterNumber(4).to_string(), PolicyVersion(5).to_string()];
         assert_eq!(written, ["3", "4", "5"]);
-    }
-
-    #[test]
-    fn darkness_is_read_from_a_list_and_from_the_one_span_that_was_kept_before() {
-        let span =
-            |since| Darkness { since: Timestamp::from_millis(since), until: Timestamp::from_millis(9), lasts: true };
-        for (text, dark) in [
-            (
-                r#"[{"since": 1, "until": 9, "lasts": true}, {"since": 2, "until": 9, "lasts": true}]"#,
-                vec![span(1), span(2)],
-            ),
-            (r#"{"since": 1, "until": 9, "lasts": true}"#, vec![span(1)]),
-            ("null", vec![]),
-        ] {
-            let head: Head = serde_json::from_str(&format!(r#"{{"dark": {text}}}"#)).expect(text);
-            assert_eq!(head.dark, dark, "{text}");
-        }
-        let error = serde_json::from_str::<Head>(r#"{"dark": 1}"#).expect_err("a number is no span").to_string();
-        assert!(error.contains("expected a list of spans"), "{error}");
     }
 }

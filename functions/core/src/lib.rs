@@ -12,6 +12,7 @@
 pub mod decide;
 pub mod group;
 pub mod health;
+pub mod history;
 pub mod intent;
 pub mod member;
 pub mod plan;

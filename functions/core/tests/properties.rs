@@ -10,10 +10,10 @@ use std::time::Duration;
 use common::*;
 use muster_core::decide::{Decision, decide};
 use muster_core::group::{
-    Breaker, Darkness, Head, Heading, LaunchRefusal, Outcome, Place, PolicyVersion, RateEntry, RateLog, Recommendation,
-    Scarcity, Sightings, TemplateRecord,
+    Breaker, Head, Heading, LaunchRefusal, Outcome, Place, PolicyVersion, Scarcity, TemplateRecord,
 };
 use muster_core::health::{AgentState, Health, Load, Seen};
+use muster_core::history::{Lapse, RateEntry, RateLog, Recommendation, Sightings};
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
@@ -244,7 +244,7 @@ prop_compose! {
             zone_breakers: zone_breakers.into_iter().map(|(zone, breaker)| (zone.to_owned(), breaker)).collect(),
             orphans: orphans.into_iter().map(|(id, (first, count))| (id, Sightings { first, count })).collect(),
             orphan_swept_at,
-            dark: dark.into_iter().map(|(since, until)| Darkness { since, until, lasts: false }).collect(),
+            dark: dark.into_iter().map(|(since, until)| Lapse { since, until, lasts: false }).collect(),
             policy,
             ..Head::default()
         }

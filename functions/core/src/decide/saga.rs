@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::group::{Head, Sightings};
+use crate::group::Head;
 use crate::health::Health;
+use crate::history::Sightings;
 use crate::intent::Cause;
 use crate::member::{Leaving, MemberState, Phase};
 use crate::plan::{Departure, Step};

@@ -2,6 +2,7 @@
 //! [`Policy::parse`] is the only way from one to the other. A policy that is not valid is refused whole (Z9).
 
 mod document;
+mod problem;
 mod read;
 mod span;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub use document::{
     DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument, ScalingKind,
 };
-pub use read::{PolicyError, Problem};
+pub use problem::{PolicyError, Problem};
 pub use span::Span;
 
 /// A valid policy.

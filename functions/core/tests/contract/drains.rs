@@ -3,8 +3,9 @@
 
 use crate::common::*;
 use muster_core::decide::{ACTIONS_PER_CLAIM, decide};
-use muster_core::group::{Darkness, Head};
+use muster_core::group::Head;
 use muster_core::health::{AgentState, Health};
+use muster_core::history::Lapse;
 use muster_core::intent::Cause;
 use muster_core::member::MemberState;
 use muster_core::plan::Step;
@@ -173,7 +174,7 @@ fn d3_a_clock_stands_still_in_every_darkness() {
     assert_eq!(head.lit_since(ago(400), NOW), seconds_of(400 - 100 - 40));
     let drained = |since| {
         let dark = [(190, 140), (100, 20)];
-        let dark = dark.map(|(since, until)| Darkness { since: ago(since), until: ago(until), lasts: false }).to_vec();
+        let dark = dark.map(|(since, until)| Lapse { since: ago(since), until: ago(until), lasts: false }).to_vec();
         let group = Group::example().and([drains("i-9", since, Cause::Load, AgentState::Draining, None)]);
         group.but(|s| s.head.dark = dark).decide().terminates().len()
     };

@@ -2,7 +2,8 @@
 
 use crate::common::*;
 use muster_core::decide::decide;
-use muster_core::group::{Head, Heading, RateEntry, RateLog};
+use muster_core::group::{Head, Heading};
+use muster_core::history::{RateEntry, RateLog};
 use muster_core::intent::Cause;
 use muster_core::plan::Step;
 use muster_core::policy::Limit;

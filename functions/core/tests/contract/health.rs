@@ -2,8 +2,9 @@
 
 use crate::common::*;
 use muster_core::decide::decide;
-use muster_core::group::{Breaker, RateLog, Sightings};
+use muster_core::group::Breaker;
 use muster_core::health::{Health, Seen};
+use muster_core::history::{RateLog, Sightings};
 use muster_core::intent::{Call, Cause};
 use muster_core::plan::{Departure, Step};
 use muster_core::policy::Limit;
@@ -210,7 +211,7 @@ fn h4_at_most_max_replacing_at_a_time() {
 
 #[test]
 fn h4_replacements_stay_inside_the_rate_limits() {
-    let full = RateLog(vec![muster_core::group::RateEntry { at: ago(5), count: 1000, actual: 4 }]);
+    let full = RateLog(vec![muster_core::history::RateEntry { at: ago(5), count: 1000, actual: 4 }]);
     let launch = half_dead(4, 1).but(|s| s.head.launches = full.clone()).decide();
     let at_max = half_dead(4, 1).bounds(1, 4).but(|s| s.head.terminations = full.clone()).decide();
     let pair = half_dead(4, 1).and([serving("i-9", 50.0)]).whose("i-9", |m| m.replaces = Some(id("i-1")));

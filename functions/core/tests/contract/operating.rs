@@ -2,8 +2,9 @@
 
 use crate::common::*;
 use muster_core::decide::{Decision, decide};
-use muster_core::group::{PolicyVersion, RateLog};
+use muster_core::group::PolicyVersion;
 use muster_core::health::AgentState;
+use muster_core::history::RateLog;
 use muster_core::intent::Cause;
 use muster_core::plan::Step;
 use muster_core::policy::Mode;

@@ -3,7 +3,7 @@
 
 use crate::common::*;
 use muster_core::decide::{Decision, decide};
-use muster_core::group::Sightings;
+use muster_core::history::Sightings;
 use muster_core::intent::{Call, Cause, IntentId};
 use muster_core::member::InstanceId;
 use muster_core::plan::{Departure, Step};
