@@ -34,9 +34,7 @@ pub(super) struct Seat<'a> {
     pub(super) impaired: bool,
     /// Whether somebody has stopped it, by EC2's word (O5).
     pub(super) stopped: bool,
-    /// Whether its tag says that it may not be a scale-in victim (D2), or said so when EC2 could last be asked.
-    pub(super) tagged: bool,
-    /// The same, or its agent says so.
+    /// Whether it may not be a scale-in victim (D2): by its tag as EC2 says it or last said it, or by its agent's word.
     pub(super) protected: bool,
 }
 
@@ -202,10 +200,8 @@ impl<'a> Census<'a> {
                 Some(Some(_)) | None => {}
             }
             let mut seat = self.seat(member, facts.flatten(), policy, slot);
-            if facts.flatten().is_none() {
-                seat.tagged = snapshot.head.protected.contains(&member.id);
-            }
-            seat.protected |= seat.tagged;
+            let remembered = || snapshot.head.protected.contains(&member.id);
+            seat.protected |= facts.flatten().map_or_else(remembered, |facts| facts.protected);
             self.seats.insert(&member.id, seat);
         }
         self.gone.sort_by(|a, b| a.id.cmp(&b.id));
@@ -276,7 +272,6 @@ impl<'a> Census<'a> {
             excused: health.is_some_and(|health| self.excused(health, policy)),
             impaired: facts.is_some_and(|facts| facts.impaired),
             stopped: facts.is_some_and(|facts| facts.state.is_stopped()),
-            tagged: facts.is_some_and(|facts| facts.protected),
             protected: health.is_some_and(|health| health.protected),
         }
     }
