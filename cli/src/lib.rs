@@ -1,11 +1,14 @@
 //! `muster`: the operator's command, and the local world of `muster up`.
 //!
 //! [`local`] runs the whole loop on one machine, over the same use cases as the Lambdas; [`decide`] and [`policy`] are the
-//! pure decision and the policy's text as commands; [`simulate`] plays faulty schedules over the use cases. What must never be in here: a decision, or an AWS SDK crate outside
-//! of a cargo feature.
+//! pure decision and the policy's text as commands; [`simulate`] plays faulty schedules over the use cases; `stack`, behind
+//! the feature `aws`, is a stack in the operator's own account. What must never be in here: a decision, or an AWS SDK crate outside of
+//! that feature.
 
 pub mod decide;
 pub mod failure;
 pub mod local;
 pub mod policy;
 pub mod simulate;
+#[cfg(feature = "aws")]
+pub mod stack;

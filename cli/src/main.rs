@@ -3,12 +3,17 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "aws")]
+use muster::stack;
 use muster::{decide, failure::Failure, local, policy, simulate};
 
 /// Muster keeps a group of EC2 instances at the size its load needs, and says why.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 struct Cli {
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    stack: stack::StackArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -23,16 +28,31 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Simulate(simulate::SimulateArgs),
+    /// Show the groups of a stack: their size, and why it is what it is.
+    #[cfg(feature = "aws")]
+    Status(stack::StatusArgs),
+    /// Sweep the agents of a group once from here, as MonitorS would.
+    #[cfg(feature = "aws")]
+    Sweep(stack::SweepArgs),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]
     Local(local::LocalCommand),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
         Command::Up(args) => local::up::run(&args),
         Command::Decide(args) => decide::run(&args),
-        Command::Policy(command) => policy::run(command),
+        #[cfg(feature = "aws")]
+        Command::Status(args) => stack::status(&cli.stack, &args),
+        #[cfg(feature = "aws")]
+        Command::Sweep(args) => stack::sweep(&cli.stack, &args),
+        Command::Policy(command) => policy::run(
+            command,
+            #[cfg(feature = "aws")]
+            &cli.stack,
+        ),
         Command::Simulate(args) => simulate::run(&args),
         Command::Local(command) => local::run(&command),
     };

@@ -1,4 +1,4 @@
-//! `muster policy validate|schema|show-defaults`.
+//! `muster policy validate|schema|show-defaults`, and with the feature `aws` `get|set` of a stack.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,14 +27,24 @@ pub enum PolicyCommand {
     Schema,
     /// Print the policy that a document without any key is.
     ShowDefaults,
+    /// Print a group's policy as it stands in the parameter store.
+    #[cfg(feature = "aws")]
+    Get(crate::stack::GetArgs),
+    /// Write a group's policy, if it is valid; the next decision follows it.
+    #[cfg(feature = "aws")]
+    Set(crate::stack::SetArgs),
 }
 
 /// Runs the command.
-pub fn run(command: PolicyCommand) -> Result<(), Failure> {
+pub fn run(command: PolicyCommand, #[cfg(feature = "aws")] stack: &crate::stack::StackArgs) -> Result<(), Failure> {
     match command {
         PolicyCommand::Validate { file, json } => validate(&file, json),
         PolicyCommand::Schema => print(&schema()),
         PolicyCommand::ShowDefaults => print(&PolicyDocument::default()),
+        #[cfg(feature = "aws")]
+        PolicyCommand::Get(args) => crate::stack::get(stack, &args),
+        #[cfg(feature = "aws")]
+        PolicyCommand::Set(args) => crate::stack::set(stack, &args),
     }
 }
 

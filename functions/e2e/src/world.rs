@@ -1,0 +1,378 @@
+//! Everything together: the schedule that invokes MonitorS, the stream that invokes ControllerASG, and what stands around them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dynoxide::Database;
+use muster_aws::clients::{Connection, Deadlines};
+use muster_aws::tables::{Tables, schema};
+use muster_control::activity::Event;
+use muster_control::ports::{ActivityLog, GroupState, GroupStore};
+use muster_core::group::GroupName;
+use muster_core::intent::Call;
+use muster_core::member::{InstanceId, MemberState};
+use muster_core::time::Timestamp;
+use muster_fake_ec2::FakeEc2;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::function::{Environment, Function, InvokeError};
+use crate::parameters::Parameters;
+use crate::processes::binary;
+use crate::stream::{Delivery, Stream};
+
+/// The stack of every world; each has tables of its own.
+const STACK: &str = "e2e";
+/// How often the stream is read.
+const POLL: Duration = Duration::from_millis(50);
+/// Deliveries of one batch, as the mapping's retries allow.
+const DELIVERIES: u32 = 6;
+/// How long a test waits for what must come. Far more than it takes: nothing is measured here.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// Activities that a check reads.
+const ACTIVITIES: usize = 10_000;
+
+/// What a world begins with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The policy's text.
+    pub policy: String,
+    /// The lease, in seconds; at least the controller's time-out and a minute.
+    pub lease_seconds: u64,
+    /// The controller's time-out.
+    pub deciding: Duration,
+    /// MonitorS' time-out: it sweeps again and again until then.
+    pub sweeping: Duration,
+    /// Between two events of the schedule. Shorter than `sweeping`, so that invocations overlap as they do on AWS.
+    pub schedule: Duration,
+    /// What befalls the stream's records.
+    pub delivery: Delivery,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            policy: quick_policy(2, 5),
+            lease_seconds: 65,
+            deciding: Duration::from_secs(5),
+            sweeping: Duration::from_secs(8),
+            schedule: Duration::from_secs(5),
+            delivery: Delivery::default(),
+        }
+    }
+}
+
+/// A policy that lets a test see in seconds what takes minutes elsewhere.
+pub fn quick_policy(min: u32, max: u32) -> String {
+    json!({
+        "min_instances": min, "max_instances": max,
+        "sweep_interval": "1s", "warm_up": "0s", "cooldown_in": "0s", "stabilization_in": "3s",
+        "in_window": "1s", "max_in_per_window": {"percent": 100, "at_least": 2},
+        "launch": {"template": "lt-0123456789abcdef0", "zones": ["zone-a", "zone-b"], "instance_types": ["small"]},
+        "health": {"grace_period": "3s", "unhealthy_after": "3s", "boot_timeout": "30s", "repair_interval": "2s"},
+        "drain": {"timeout": "10s"},
+    })
+    .to_string()
+}
+
+/// The two functions and all that they need, on loopback. Everything ends when it is dropped.
+#[derive(Debug)]
+pub struct World {
+    /// EC2.
+    pub ec2: FakeEc2,
+    /// SSM.
+    pub parameters: Parameters,
+    /// The tables, as the functions see them.
+    pub tables: Tables,
+    /// The group.
+    pub group: GroupName,
+    shared: Arc<Shared>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    setup: Setup,
+    environment: Environment,
+    delivery: Mutex<Delivery>,
+    controller: Mutex<Option<Arc<Function>>>,
+    monitors: Mutex<Vec<Arc<Function>>>,
+    /// Controllers that have died.
+    deaths: AtomicU32,
+    /// Most members that counted at a time, with open launches.
+    peak: AtomicU32,
+    /// What went wrong in an invocation.
+    failures: Mutex<Vec<String>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// Puts everything up, and lets the schedule and the stream run.
+    pub async fn start(setup: Setup) -> Self {
+        Self::started(setup, |_| {}).await
+    }
+
+    /// The same, with EC2 `prepared` before anybody calls it.
+    pub async fn started(setup: Setup, prepared: impl FnOnce(&FakeEc2)) -> Self {
+        let database = Database::memory().expect("a database in memory");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of loopback");
+        let dynamodb = format!("http://{}", listener.local_addr().expect("an address"));
+        let serving = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        let connection = Connection::local(&dynamodb, Deadlines::default());
+        schema::create(&connection.dynamodb(), STACK).await.expect("the tables");
+        let tables = Tables::new(connection.dynamodb(), STACK);
+        let group: GroupName = "web".parse().expect("a name");
+        let ec2 = start_ec2().await;
+        prepared(&ec2);
+        let parameters = Parameters::start().await.expect("a stub of SSM");
+        parameters.set(&muster_aws::parameters::Parameters::name(&group), Some(&setup.policy));
+        let environment = environment(&setup, &dynamodb, &ec2, &parameters);
+        let shared = Arc::new(Shared {
+            delivery: Mutex::new(setup.delivery),
+            setup,
+            environment,
+            controller: Mutex::default(),
+            monitors: Mutex::default(),
+            deaths: AtomicU32::new(0),
+            peak: AtomicU32::new(0),
+            failures: Mutex::default(),
+        });
+        let stream = Stream::of(&database, &format!("{STACK}-sweeps"));
+        let tasks = vec![
+            serving,
+            tokio::spawn(deliver(Arc::clone(&shared), stream)),
+            tokio::spawn(schedule(Arc::clone(&shared), group.clone())),
+            tokio::spawn(watch(Arc::clone(&shared), tables.clone(), group.clone())),
+        ];
+        Self { ec2, parameters, tables, group, shared, tasks }
+    }
+
+    /// Changes what befalls the stream's records from now on.
+    pub fn deliver(&self, delivery: Delivery) {
+        *lock(&self.shared.delivery) = delivery;
+    }
+
+    /// Kills the controller's process; the next batch gets a new one.
+    pub fn kill_controller(&self) {
+        lock(&self.shared.controller).iter().for_each(|controller| controller.kill());
+    }
+
+    /// Controllers that have died so far.
+    pub fn deaths(&self) -> u32 {
+        self.shared.deaths.load(Ordering::Relaxed)
+    }
+
+    /// The group as it is stored; none before its first decision.
+    pub async fn state(&self) -> Option<GroupState> {
+        self.tables.read(&self.group).await.expect("the tables can be read")
+    }
+
+    /// Waits until the group is as `wanted`.
+    ///
+    /// # Panics
+    /// When that does not come about in good time; it says what there is instead.
+    pub async fn until(&self, what: &str, wanted: impl Fn(&GroupState) -> bool) -> GroupState {
+        let come = async {
+            loop {
+                if let Some(state) = self.state().await.filter(|state| wanted(state)) {
+                    return state;
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, come).await {
+            Ok(state) => state,
+            Err(_) => panic!("{what} has not come about.\n{}", self.story().await),
+        }
+    }
+
+    /// Waits until something is true of EC2.
+    pub async fn until_ec2(&self, what: &str, wanted: impl Fn(&FakeEc2) -> bool) {
+        let come = async {
+            while !wanted(&self.ec2) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, come).await.is_err() {
+            panic!("{what} has not come about.\n{}", self.story().await);
+        }
+    }
+
+    /// What has happened, for a failed test.
+    pub async fn story(&self) -> String {
+        let state = self.state().await;
+        let mut logs = Vec::new();
+        for function in lock(&self.shared.monitors).iter().chain(lock(&self.shared.controller).iter()) {
+            let lines = function.lines();
+            logs.extend(lines.into_iter().rev().filter(|line| !line.contains("_aws")).take(25));
+        }
+        let failures = lock(&self.shared.failures).join("\n");
+        format!("state: {state:#?}\nfailures: {failures}\nlogs:\n{}", logs.join("\n"))
+    }
+
+    /// Every line that the functions in place have written as JSON.
+    pub fn lines(&self) -> Vec<Value> {
+        let monitors = lock(&self.shared.monitors).clone();
+        let controller = lock(&self.shared.controller).clone();
+        monitors.iter().chain(controller.iter()).flat_map(|function| function.json_lines()).collect()
+    }
+
+    /// Invocations that reported an error, ran out of time or died.
+    pub fn failures(&self) -> Vec<String> {
+        lock(&self.shared.failures).clone()
+    }
+
+    /// Checks what must hold of the ledger whatever happened (S1-S3): every instance was launched for an intent, no intent has
+    /// two, and the members that count were never more than `max`.
+    pub async fn check_ledger(&self, max: u32) {
+        let mut instances: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for instance in self.ec2.instances() {
+            let intent = instance.tags.get("muster:intent").cloned();
+            let intent = intent.unwrap_or_else(|| panic!("{} has no intent (S3)", instance.id));
+            instances.entry(intent).or_default().push(instance.id.clone());
+        }
+        let twice: Vec<_> = instances.iter().filter(|(_, ids)| ids.len() > 1).collect();
+        assert!(twice.is_empty(), "intents with two instances (S2): {twice:?}");
+        let known = self.known_intents().await;
+        let unknown: Vec<_> = instances.keys().filter(|intent| !known.contains(*intent)).collect();
+        assert!(unknown.is_empty(), "instances without a committed intent (S3): {unknown:?}");
+        let peak = self.shared.peak.load(Ordering::Relaxed);
+        assert!(peak <= max, "{peak} members counted at a time, above {max} (S1)");
+    }
+
+    /// Every intent that is open or has ended.
+    async fn known_intents(&self) -> BTreeSet<String> {
+        let open = self.state().await.map(|state| state.intents).unwrap_or_default();
+        let open = open.into_iter().map(|intent| intent.id.0);
+        let log = self.tables.since(&self.group, Timestamp::EPOCH, ACTIVITIES).await.expect("the activities");
+        let ended = log.into_iter().filter_map(|activity| match activity.event {
+            Event::Launched { intent, .. } | Event::Terminated { intent, .. } | Event::Abandoned { intent, .. } => {
+                Some(intent.0)
+            }
+            _ => None,
+        });
+        open.chain(ended).collect()
+    }
+
+    /// What happened to the group, in order.
+    pub async fn events(&self) -> Vec<Event> {
+        let log = self.tables.since(&self.group, Timestamp::EPOCH, ACTIVITIES).await.expect("the activities");
+        log.into_iter().map(|activity| activity.event).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Members whose agents have answered and that are to stay.
+pub fn serving(state: &GroupState) -> Vec<InstanceId> {
+    let active = state.members.iter().filter(|member| member.state == MemberState::Active);
+    active.map(|member| member.id.clone()).collect()
+}
+
+/// Members that count in *actual*, with open launches (C2, C3).
+fn actual(state: &GroupState) -> u32 {
+    let counts = |state: &MemberState| matches!(state, MemberState::Pending | MemberState::Active);
+    let members = state.members.iter().filter(|member| counts(&member.state)).count();
+    let launches = state.intents.iter().filter(|intent| matches!(intent.call, Call::Launch(_))).count();
+    u32::try_from(members + launches).unwrap_or(u32::MAX)
+}
+
+async fn start_ec2() -> FakeEc2 {
+    todo!("start it")
+}
+
+fn environment(setup: &Setup, dynamodb: &str, ec2: &FakeEc2, parameters: &Parameters) -> Environment {
+    let own = [
+        ("MUSTER_STACK", STACK.to_owned()),
+        ("MUSTER_AGENT_PORT", ec2.agent_port().to_string()),
+        ("MUSTER_LEASE_SECONDS", setup.lease_seconds.to_string()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.to_owned()),
+        ("AWS_ENDPOINT_URL_EC2", ec2.url()),
+        ("AWS_ENDPOINT_URL_SSM", parameters.url()),
+    ];
+    own.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// The schedule: an event for MonitorS again and again, each to the next of three execution environments.
+async fn schedule(shared: Arc<Shared>, group: GroupName) {
+    let monitor = binary("monitor-s");
+    for _ in 0..3 {
+        let function = Function::start(&monitor, &shared.environment).await.expect("monitor-s starts");
+        lock(&shared.monitors).push(Arc::new(function));
+    }
+    let monitors = lock(&shared.monitors).clone();
+    for monitor in monitors.iter().cycle() {
+        let (monitor, shared_too) = (Arc::clone(monitor), Arc::clone(&shared));
+        let event = json!({ "group": group });
+        tokio::spawn(async move {
+            let outcome = monitor.invoke(&event, shared_too.setup.sweeping).await;
+            note(&shared_too, "monitor-s", outcome.err());
+        });
+        tokio::time::sleep(shared.setup.schedule).await;
+    }
+}
+
+/// The mapping: reads the stream and hands each batch to the controller, again when that fails.
+async fn deliver(shared: Arc<Shared>, mut stream: Stream) {
+    loop {
+        let delivery = *lock(&shared.delivery);
+        for event in stream.events(delivery) {
+            for _ in 0..DELIVERIES {
+                let controller = controller(&shared).await;
+                match controller.invoke(&event, shared.setup.deciding).await {
+                    Ok(answer) => {
+                        let failed = answer["batchItemFailures"].as_array().map_or(0, Vec::len);
+                        assert_eq!(failed, 0, "no batch fails for one group: {answer}");
+                        break;
+                    }
+                    Err(error) => {
+                        if !matches!(error, InvokeError::Reported(_)) {
+                            // Lambda ends an environment that ran out of time; a dead one has ended.
+                            controller.kill();
+                            *lock(&shared.controller) = None;
+                            shared.deaths.fetch_add(1, Ordering::Relaxed);
+                        }
+                        note(&shared, "controller-asg", Some(error));
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The controller in place, or a new one.
+async fn controller(shared: &Arc<Shared>) -> Arc<Function> {
+    let present = lock(&shared.controller).clone();
+    if let Some(controller) = present {
+        return controller;
+    }
+    let started = Function::start(&binary("controller-asg"), &shared.environment).await;
+    let started = Arc::new(started.expect("controller-asg starts"));
+    *lock(&shared.controller) = Some(Arc::clone(&started));
+    started
+}
+
+fn note(shared: &Shared, function: &str, error: Option<InvokeError>) {
+    lock(&shared.failures).extend(error.map(|error| format!("{function}: {error:?}")));
+}
+
+/// Looks at the group again and again, and remembers how many members counted at most.
+async fn watch(shared: Arc<Shared>, tables: Tables, group: GroupName) {
+    loop {
+        if let Ok(Some(state)) = tables.read(&group).await {
+            shared.peak.fetch_max(actual(&state), Ordering::Relaxed);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
