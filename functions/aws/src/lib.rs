@@ -1,1 +1,4 @@
 //! To come.
+
+#[cfg(feature = "tables")]
+pub mod tables;
