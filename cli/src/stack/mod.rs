@@ -48,7 +48,7 @@ impl Cloud {
         let stack = stack.name()?.to_owned();
         let connection =
             Connection::open().await.map_err(|error| Failure::run("the AWS account cannot be reached", &error))?;
-        let tables = Tables::new(&connection, &stack);
+        let tables = Tables::new(connection.dynamodb(), &stack);
         Ok(Self { stack, tables, policies: Parameters::new(&connection) })
     }
 

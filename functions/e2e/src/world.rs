@@ -124,7 +124,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of loopback");
         let dynamodb = format!("http://{}", listener.local_addr().expect("an address"));
         let serving = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
-        let connection = Connection::local(&dynamodb, Deadlines::default());
+        let connection = Connection::local(&dynamodb, Deadlines::default()).await;
         schema::create(&connection.dynamodb(), STACK).await.expect("the tables");
         let tables = Tables::new(connection.dynamodb(), STACK);
         let group: GroupName = "web".parse().expect("a name");
