@@ -5,6 +5,8 @@ CARGO ?= cargo
 # Tests that run a local world mostly wait: more of them than cores run side by side.
 TEST_THREADS ?= 4
 ARGS ?=
+# With what needs an AWS SDK.
+EVERYTHING = --workspace --features muster/aws
 
 .PHONY: help up simulate test check deny fuzz bench
 
@@ -19,16 +21,17 @@ simulate: ## Play faulty schedules in virtual time: make simulate ARGS="--schedu
 	@$(CARGO) build --locked --package muster
 	@$${CARGO_TARGET_DIR:-target}/debug/muster simulate $(ARGS)
 
-test: ## Pass all tests: rules, ports, the agent, the whole loop with real processes
-	$(CARGO) build --locked --workspace
-	$(CARGO) test --locked --workspace --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
+# `--tests` beside `--bins`: binaries with the very features that the tests have, or the AWS SDK would be compiled twice.
+test: ## Pass all tests: rules, ports, the agent, the whole loop with real processes, the Lambdas
+	$(CARGO) build --locked $(EVERYTHING) --bins --tests
+	$(CARGO) test --locked $(EVERYTHING) --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
 
 check: ## Formatting, lints, documentation: every commit passes it
 	$(CARGO) fmt --all -- --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml -- --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked $(EVERYTHING) --all-targets -- -D warnings
 	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked $(EVERYTHING) --no-deps --document-private-items --quiet
 
 deny: ## Dependencies: licences, sources, and crates that must stay out
 	@PATH="$$(.ci/tools):$$PATH" && \

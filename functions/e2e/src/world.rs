@@ -1,7 +1,8 @@
 //! Everything together: the schedule that invokes MonitorS, the stream that invokes ControllerASG, and what stands around them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use muster_core::group::GroupName;
 use muster_core::intent::Call;
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::time::Timestamp;
-use muster_fake_ec2::FakeEc2;
+use muster_fake_ec2::{AgentSettings, Config, FakeEc2, InstanceRecord, Running, TemplateSeed, Zone};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,6 +25,8 @@ use crate::parameters::Parameters;
 use crate::processes::binary;
 use crate::stream::{Delivery, Stream};
 
+/// The launch template that there is.
+const TEMPLATE: &str = "lt-0123456789abcdef0";
 /// The stack of every world; each has tables of its own.
 const STACK: &str = "e2e";
 /// How often the stream is read.
@@ -71,7 +74,7 @@ pub fn quick_policy(min: u32, max: u32) -> String {
         "min_instances": min, "max_instances": max,
         "sweep_interval": "1s", "warm_up": "0s", "cooldown_in": "0s", "stabilization_in": "3s",
         "in_window": "1s", "max_in_per_window": {"percent": 100, "at_least": 2},
-        "launch": {"template": "lt-0123456789abcdef0", "zones": ["zone-a", "zone-b"], "instance_types": ["small"]},
+        "launch": {"template": TEMPLATE, "zones": ["zone-a", "zone-b"], "instance_types": ["small"]},
         "health": {"grace_period": "3s", "unhealthy_after": "3s", "boot_timeout": "30s", "repair_interval": "2s"},
         "drain": {"timeout": "10s"},
     })
@@ -83,6 +86,7 @@ pub fn quick_policy(min: u32, max: u32) -> String {
 pub struct World {
     /// EC2.
     pub ec2: FakeEc2,
+    _running: Running,
     /// SSM.
     pub parameters: Parameters,
     /// The tables, as the functions see them.
@@ -128,11 +132,12 @@ impl World {
         schema::create(&connection.dynamodb(), STACK).await.expect("the tables");
         let tables = Tables::new(connection.dynamodb(), STACK);
         let group: GroupName = "web".parse().expect("a name");
-        let ec2 = start_ec2().await;
-        prepared(&ec2);
+        let agents = agents().await;
+        let agent_port = agents.1.port;
+        let ec2 = start_ec2(agents, prepared).await;
         let parameters = Parameters::start().await.expect("a stub of SSM");
         parameters.set(&muster_aws::parameters::Parameters::name(&group), Some(&setup.policy));
-        let environment = environment(&setup, &dynamodb, &ec2, &parameters);
+        let environment = environment(&setup, &dynamodb, &ec2.url(), agent_port, &parameters);
         let shared = Arc::new(Shared {
             delivery: Mutex::new(setup.delivery),
             setup,
@@ -150,7 +155,7 @@ impl World {
             tokio::spawn(schedule(Arc::clone(&shared), group.clone())),
             tokio::spawn(watch(Arc::clone(&shared), tables.clone(), group.clone())),
         ];
-        Self { ec2, parameters, tables, group, shared, tasks }
+        Self { ec2: ec2.ec2.clone(), _running: ec2, parameters, tables, group, shared, tasks }
     }
 
     /// Changes what befalls the stream's records from now on.
@@ -228,14 +233,24 @@ impl World {
         lock(&self.shared.failures).clone()
     }
 
+    /// Every instance that this stack has ever launched.
+    pub fn instances(&self) -> Vec<InstanceRecord> {
+        let ours = |instance: &InstanceRecord| instance.tags.get("muster:stack").is_some_and(|stack| stack == STACK);
+        self.ec2.ledger().instances.into_iter().filter(ours).collect()
+    }
+
+    /// What this machine's user would see of everything, for a command: endpoints, region, credentials, stack.
+    pub fn environment(&self) -> Environment {
+        self.shared.environment.clone()
+    }
+
     /// Checks what must hold of the ledger whatever happened (S1-S3): every instance was launched for an intent, no intent has
     /// two, and the members that count were never more than `max`.
     pub async fn check_ledger(&self, max: u32) {
         let mut instances: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for instance in self.ec2.instances() {
-            let intent = instance.tags.get("muster:intent").cloned();
-            let intent = intent.unwrap_or_else(|| panic!("{} has no intent (S3)", instance.id));
-            instances.entry(intent).or_default().push(instance.id.clone());
+        for instance in self.instances() {
+            let intent = instance.intent.unwrap_or_else(|| panic!("{} has no intent (S3)", instance.id));
+            instances.entry(intent).or_default().push(instance.id);
         }
         let twice: Vec<_> = instances.iter().filter(|(_, ids)| ids.len() > 1).collect();
         assert!(twice.is_empty(), "intents with two instances (S2): {twice:?}");
@@ -287,17 +302,41 @@ fn actual(state: &GroupState) -> u32 {
     u32::try_from(members + launches).unwrap_or(u32::MAX)
 }
 
-async fn start_ec2() -> FakeEc2 {
-    todo!("start it")
+/// A net of loopback for one world, and a port that is free there: worlds of one process stand side by side.
+async fn agents() -> (Ipv4Addr, AgentSettings) {
+    static NETS: AtomicU8 = AtomicU8::new(0);
+    let network = Ipv4Addr::new(127, 100 + NETS.fetch_add(1, Ordering::Relaxed) % 100, 0, 0);
+    let free = TcpListener::bind((Ipv4Addr::from(u32::from(network) + 1), 0)).await.expect("a port of loopback");
+    let port = free.local_addr().expect("an address").port();
+    (network, AgentSettings { port, ..AgentSettings::new(binary("monitor-c")) })
 }
 
-fn environment(setup: &Setup, dynamodb: &str, ec2: &FakeEc2, parameters: &Parameters) -> Environment {
+async fn start_ec2((network, agents): (Ipv4Addr, AgentSettings), prepared: impl FnOnce(&FakeEc2)) -> Running {
+    let template = TemplateSeed {
+        name: "web".into(),
+        id: Some(TEMPLATE.into()),
+        image: "ami-0123456789abcdef0".into(),
+        instance_type: "small".into(),
+    };
+    let ec2 = FakeEc2::new(Config {
+        zones: vec![Zone::named("zone-a"), Zone::named("zone-b")],
+        network,
+        templates: vec![template],
+        agents: Some(agents),
+        ..Config::default()
+    });
+    prepared(&ec2);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of loopback");
+    ec2.serve(listener).expect("an EC2")
+}
+
+fn environment(setup: &Setup, dynamodb: &str, ec2: &str, agent_port: u16, parameters: &Parameters) -> Environment {
     let own = [
         ("MUSTER_STACK", STACK.to_owned()),
-        ("MUSTER_AGENT_PORT", ec2.agent_port().to_string()),
+        ("MUSTER_AGENT_PORT", agent_port.to_string()),
         ("MUSTER_LEASE_SECONDS", setup.lease_seconds.to_string()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.to_owned()),
-        ("AWS_ENDPOINT_URL_EC2", ec2.url()),
+        ("AWS_ENDPOINT_URL_EC2", ec2.to_owned()),
         ("AWS_ENDPOINT_URL_SSM", parameters.url()),
     ];
     own.map(|(key, value)| (key.to_owned(), value)).into()

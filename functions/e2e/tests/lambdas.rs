@@ -6,7 +6,7 @@ use muster_control::activity::Event;
 use muster_core::group::Outcome;
 use muster_core::intent::Cause;
 use muster_e2e::{Delivery, Setup, World, quick_policy, serving};
-use muster_fake_ec2::{Rule, When};
+use muster_fake_ec2::{AgentDeed, FakeEc2, Rule, When};
 use serde_json::Value;
 
 fn rule(action: &str, code: &str) -> Rule {
@@ -33,7 +33,7 @@ async fn a_group_grows_with_its_load_shrinks_by_draining_and_heals() {
     assert!(drained >= 2 && ended >= 2, "{drained} were drained, {ended} terminated: a scale-in drains first (D3)");
 
     let victim = state.members[0].id.clone();
-    world.ec2.kill_agent(&victim.0).expect("its agent");
+    world.ec2.agent(&victim.0, AgentDeed::Kill).expect("its agent");
     world.until("a successor (H4)", |state| serving(state).len() == 2 && !serving(state).contains(&victim)).await;
     let events = world.events().await;
     let successor = |event: &Event| matches!(event, Event::Launched { replaces: Some(of), .. } if *of == victim);
@@ -90,9 +90,7 @@ async fn l4_without_capacity_in_a_zone_the_other_is_tried_and_throttles_are_wait
         };
         let throttled = Rule { times: Some(3), ..rule("RunInstances", "RequestLimitExceeded") };
         let blind = Rule { times: Some(2), skip: 4, ..rule("DescribeInstances", "InternalError") };
-        for rule in [nothing_in_a, throttled, blind] {
-            ec2.add_rule(rule).expect("a rule");
-        }
+        ec2.add_rules(vec![nothing_in_a, throttled, blind]).expect("rules");
     })
     .await;
     let state = world.until("three, none of them in zone-a", |state| serving(state).len() == 3).await;
@@ -105,7 +103,7 @@ async fn l4_without_capacity_in_a_zone_the_other_is_tried_and_throttles_are_wait
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l5_what_ec2_refuses_stops_launching_until_somebody_has_looked() {
     let world = World::started(Setup::default(), |ec2| {
-        ec2.add_rule(Rule { times: Some(2), ..rule("RunInstances", "UnauthorizedOperation") }).expect("a rule");
+        ec2.add_rules(vec![Rule { times: Some(2), ..rule("RunInstances", "UnauthorizedOperation") }]).expect("a rule");
     })
     .await;
     let told = |state: &muster_control::ports::GroupState| {
@@ -124,11 +122,11 @@ async fn s2_lost_answers_and_repeated_reordered_and_poisoned_batches_launch_noth
     let world = World::started(Setup { delivery, ..Setup::default() }, |ec2| {
         // EC2 has done it, and the answer is lost: the next lease repeats the call with the same token.
         let lost = Rule { after: true, times: Some(1), ..Rule::default() };
-        ec2.add_rule(Rule { action: Some("RunInstances".into()), ..lost }).expect("a rule");
+        ec2.add_rules(vec![Rule { action: Some("RunInstances".into()), ..lost }]).expect("a rule");
     })
     .await;
     world.until("two that serve", |state| serving(state).len() == 2 && state.intents.is_empty()).await;
-    assert_eq!(world.ec2.instances().len(), 2, "one instance for one intent");
+    assert_eq!(world.instances().len(), 2, "one instance for one intent");
     world.check_ledger(5).await;
     assert_eq!(world.failures(), Vec::<String>::new(), "a poison record fails no batch (V5)");
 }
@@ -138,29 +136,38 @@ async fn s2_a_controller_killed_between_the_launch_and_its_settlement_leaks_and_
     let world = World::started(Setup::default(), |ec2| {
         // Two launches are settled together: the second is held up, so the first is launched and not settled meanwhile.
         let held = Rule { skip: 1, times: Some(1), latency_ms: 2_000, ..Rule::default() };
-        ec2.add_rule(Rule { action: Some("RunInstances".into()), ..held }).expect("a rule");
+        ec2.add_rules(vec![Rule { action: Some("RunInstances".into()), ..held }]).expect("a rule");
     })
     .await;
-    world.until_ec2("a launch", |ec2| !ec2.instances().is_empty()).await;
+    world.until_ec2("a launch", |ec2| !ec2.ledger().instances.is_empty()).await;
     let state = world.state().await.expect("a HEAD");
     assert_eq!((state.members.len(), state.intents.len()), (0, 2), "nothing is settled");
     world.kill_controller();
     world.until("two that serve", |state| serving(state).len() == 2 && state.intents.is_empty()).await;
     assert_eq!(world.deaths(), 1);
-    assert_eq!(world.ec2.instances().len(), 2, "one instance for one intent");
+    assert_eq!(world.instances().len(), 2, "one instance for one intent");
     world.check_ledger(5).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c1_a_foreign_instance_is_never_touched() {
-    let world = World::start(Setup::default()).await;
-    let tags = [("muster:group", "web"), ("muster:stack", "another"), ("Name", "precious")];
-    let foreign = world.ec2.launch_outside("zone-a", &tags).expect("an instance that somebody has launched");
+    let world = World::started(Setup::default(), launch_outside).await;
     let state = world.until("a group of two", |state| serving(state).len() == 2).await;
     let slot = state.head.last_slot;
     world.until("a later sweep", |state| state.head.last_slot > slot).await;
-    let known = world.ec2.instances().into_iter().find(|instance| instance.id == foreign).expect("it is there");
-    assert!(known.is_live(), "{known:?}");
-    let named = world.ec2.calls().into_iter().filter(|call| call.action == "TerminateInstances").count();
-    assert_eq!(named, 0);
+    let ledger = world.ec2.ledger();
+    let foreign = &ledger.instances[0];
+    assert!(foreign.tags.contains_key("precious") && !foreign.state.has_ended(), "{foreign:?}");
+    assert!(ledger.calls.iter().all(|call| call.action != "TerminateInstances"));
+}
+
+/// Somebody else's instance under the same group's name: another stack's.
+fn launch_outside(ec2: &FakeEc2) {
+    let form = "Action=RunInstances&Version=2016-11-15&MinCount=1&MaxCount=1&ImageId=ami-0123456789abcdef0&InstanceType=small\
+                &TagSpecification.1.ResourceType=instance\
+                &TagSpecification.1.Tag.1.Key=muster%3Agroup&TagSpecification.1.Tag.1.Value=web\
+                &TagSpecification.1.Tag.2.Key=muster%3Astack&TagSpecification.1.Tag.2.Value=another\
+                &TagSpecification.1.Tag.3.Key=precious&TagSpecification.1.Tag.3.Value=yes";
+    let _launched = ec2.call(form.as_bytes());
+    assert_eq!(ec2.ledger().instances.len(), 1);
 }
