@@ -23,6 +23,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("muster-aws", &["muster-control", "muster-core"]),
     ("muster-web", &["muster-control", "muster-core"]),
     ("muster-sim", &["muster-control", "muster-core"]),
+    ("muster-fake-ec2", &[]),
     ("monitor-s", &["muster-aws", "muster-control", "muster-core", "muster-probe"]),
     ("controller-asg", &["muster-aws", "muster-control", "muster-core"]),
     ("dashboard", &["muster-aws", "muster-control", "muster-core", "muster-web"]),
