@@ -1,0 +1,96 @@
+//! The policy in SSM.
+
+use std::error::Error;
+
+use muster_aws::clients::Deadlines;
+use muster_aws::parameters::{Parameters, PutError};
+use muster_control::ports::{PolicySource, PolicyText};
+use muster_core::group::PolicyVersion;
+
+use super::stub::{Answer, Stub, group};
+
+const POLICY: &str = r#"{"min_instances": 2, "max_instances": 5}"#;
+
+async fn parameters(stub: &Stub) -> Parameters {
+    Parameters::new(&stub.connection(Deadlines::default()).await)
+}
+
+/// An error as SSM gives it.
+fn refusal(code: &str) -> Answer {
+    Answer::Whole(400, format!(r#"{{"__type":"{code}","message":"Because of that."}}"#))
+}
+
+#[tokio::test]
+async fn the_text_comes_with_ssms_version() {
+    let parameter = serde_json::json!({"Parameter": {
+        "Name": "/muster/web/policy", "Type": "String", "Value": POLICY, "Version": 12, "DataType": "text",
+        "LastModifiedDate": 1_795_341_600.5, "ARN": "arn:aws:ssm:us-east-1:123456789012:parameter/muster/web/policy"
+    }});
+    let stub = Stub::giving([Answer::Whole(200, parameter.to_string())]).await;
+    let fetched = parameters(&stub).await.fetch(&group()).await.expect("an answer");
+    assert_eq!(fetched, Some(PolicyText { text: POLICY.into(), version: Some(PolicyVersion(12)) }));
+    let asked: serde_json::Value = serde_json::from_str(&stub.asked()[0].body).expect("JSON");
+    assert_eq!(asked["Name"], "/muster/web/policy");
+}
+
+#[tokio::test]
+async fn o7_a_parameter_that_is_not_there_is_none_and_everything_else_an_error() {
+    let stub = Stub::giving([refusal("ParameterNotFound")]).await;
+    assert_eq!(parameters(&stub).await.fetch(&group()).await.expect("an answer"), None);
+    for answer in [
+        refusal("AccessDeniedException"),
+        refusal("ParameterVersionNotFound"),
+        refusal("InvalidKeyId"),
+        Answer::Whole(200, "{}".into()),
+        Answer::Whole(200, r#"{"Parameter":{"Name":"/muster/web/policy"}}"#.into()),
+        Answer::Whole(404, "<html>Not found</html>".into()),
+        Answer::Torn(200, r#"{"Parameter":{"#.into()),
+    ] {
+        let kept = format!("{answer:?}");
+        let stub = Stub::giving([answer]).await;
+        let failed = parameters(&stub).await.fetch(&group()).await;
+        assert!(failed.is_err(), "{kept}: {failed:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_tells_the_call_and_the_code() {
+    let stub = Stub::giving([refusal("AccessDeniedException")]).await;
+    let failed = parameters(&stub).await.fetch(&group()).await.expect_err("a refusal");
+    let source = failed.source().expect("a cause").to_string();
+    assert!(source.contains("GetParameter failed with AccessDeniedException: Because of that."), "{source}");
+}
+
+#[tokio::test]
+async fn a_policy_is_put_whole_over_the_last_one() {
+    let stub = Stub::giving([Answer::Whole(200, r#"{"Version":13,"Tier":"Standard"}"#.into())]).await;
+    assert_eq!(parameters(&stub).await.put(&group(), POLICY).await.expect("a version"), PolicyVersion(13));
+    let asked: serde_json::Value = serde_json::from_str(&stub.asked()[0].body).expect("JSON");
+    let expected = serde_json::json!({
+        "Name": "/muster/web/policy", "Value": POLICY, "Type": "String", "Overwrite": true, "Tier": "Standard"
+    });
+    assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn z9_what_a_standard_parameter_cannot_hold_is_refused_before_any_call() {
+    let stub = Stub::giving([Answer::Whole(200, r#"{"Version":1}"#.into())]).await;
+    let policy = parameters(&stub).await;
+    assert!(matches!(policy.put(&group(), "").await, Err(PutError::Empty)));
+    let long = "ä".repeat(2_049);
+    assert!(matches!(policy.put(&group(), &long).await, Err(PutError::TooLong { bytes: 4_098 })));
+    assert!(stub.asked().is_empty());
+    policy.put(&group(), &"x".repeat(4_096)).await.expect("the longest that fits");
+}
+
+#[tokio::test]
+async fn a_refused_policy_was_not_written_and_a_lost_answer_may_have_been() {
+    for code in ["ParameterMaxVersionLimitExceeded", "AccessDeniedException", "ValidationException"] {
+        let stub = Stub::giving([refusal(code)]).await;
+        let put = parameters(&stub).await.put(&group(), POLICY).await;
+        assert!(matches!(put, Err(PutError::Refused(_))), "{code}: {put:?}");
+    }
+    let stub = Stub::giving([Answer::Whole(200, "{}".into())]).await;
+    let put = parameters(&stub).await.put(&group(), POLICY).await;
+    assert!(matches!(put, Err(PutError::Unavailable(_))), "{put:?}");
+}
