@@ -126,23 +126,26 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     shared.asked.send_modify(|asked| *asked += 1);
     loop {
         let rung = shared.rung.notified();
-        let mut queue = shared.queue();
-        if let Some(Invocation { id, event, deadline_ms, answer }) = queue.waiting.pop_front() {
-            queue.running.insert(id.clone(), answer);
-            let headers = [
-                ("lambda-runtime-aws-request-id", id),
-                ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
-                (
-                    "lambda-runtime-invoked-function-arn",
-                    "arn:aws:lambda:eu-central-1:123456789012:function:f:live".into(),
-                ),
-                ("content-type", "application/json".into()),
-            ];
-            return (headers, event).into_response();
+        if let Some(invocation) = take(&shared) {
+            return invocation;
         }
-        drop(queue);
         rung.await;
     }
+}
+
+/// The oldest invocation that nobody has, as the answer that hands it over.
+fn take(shared: &Shared) -> Option<Response> {
+    let mut queue = shared.queue();
+    let Invocation { id, event, deadline_ms, answer } = queue.waiting.pop_front()?;
+    queue.running.insert(id.clone(), answer);
+    let arn = "arn:aws:lambda:eu-central-1:123456789012:function:f:live";
+    let headers = [
+        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-deadline-ms", deadline_ms.to_string()),
+        ("lambda-runtime-invoked-function-arn", arn.to_owned()),
+        ("content-type", "application/json".to_owned()),
+    ];
+    Some((headers, event).into_response())
 }
 
 fn end(shared: &Shared, id: &str, outcome: Outcome) -> StatusCode {

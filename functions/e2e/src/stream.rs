@@ -21,7 +21,6 @@ pub struct Delivery {
 }
 
 /// A position in the stream of one table.
-#[derive(Debug)]
 pub struct Stream {
     database: Database,
     arn: String,
