@@ -143,7 +143,7 @@ async fn last_decision<S: ActivityLog>(store: &S, head: &Head) -> Result<Option<
 
 fn table(groups: &[GroupStatus]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["group", "mode", "desired", "members", "min-max", "last sweep", "why"]);
     for group in groups {
         let counts = group.decision.as_ref().map(|report| report.counts);

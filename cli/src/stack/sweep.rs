@@ -73,7 +73,7 @@ where
 
 fn say_sweep(sweep: &Sweep) -> Result<(), Failure> {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["member", "seen", "load", "state", "detail"]);
     for (id, health) in &sweep.members {
         table.add_row([id.to_string(), seen(health).to_owned(), load(health), state(health), health.detail.clone()]);

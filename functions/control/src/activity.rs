@@ -18,7 +18,7 @@ pub struct Activity {
     pub group: GroupName,
     /// When.
     pub at: Timestamp,
-    /// Unique within the group; writing the same id again replaces the record.
+    /// Unique within the group; writing the same id again replaces the record, and its sort key must be the same.
     pub id: String,
     /// What.
     #[serde(flatten)]

@@ -324,7 +324,7 @@ pub struct Claim {
     pub put_rosters: Vec<Roster>,
     /// The policy, when it is new.
     pub put_policy: Option<StoredPolicy>,
-    /// What to write into the activity log; an id that is there already is overwritten (O2: folding).
+    /// What to write into the activity log; an id that is there already is overwritten (O2: folding). It keeps its sort key.
     pub activity: Vec<Activity>,
 }
 

@@ -16,6 +16,8 @@
 //! `transaction` is how they write several items, `items` what an item is, `failure` what an error means.
 
 mod activity;
+#[cfg(test)]
+mod bytes;
 mod failure;
 mod group;
 mod items;

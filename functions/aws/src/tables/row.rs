@@ -65,6 +65,8 @@ pub(super) struct Written {
     pub(super) item: Item,
     /// The base, when it is a new one.
     pub(super) base: Option<(Key, Item)>,
+    /// What the next one stands on.
+    pub(super) next: Option<(Standing, Arc<Base>)>,
 }
 
 /// What a sweep writes, given the base of the shard's latest.
@@ -73,14 +75,15 @@ pub(super) fn write(sweep: &Sweep, before: Option<(Standing, Arc<Base>)>) -> Res
     let key = Key::sweep(group, shard, slot);
     if sweep.members.len() <= READABLE {
         let item = finish(&key, &row(sweep, Some(sweep.members.clone()), None), slot)?;
-        return Ok(Written { key, item, base: None });
+        return Ok(Written { key, item, base: None, next: None });
     }
-    let before = before.as_ref().map(|(standing, base)| (*standing, base.as_ref()));
-    let packed = packed::next(before, &sweep.members, slot, sweep.finished_at).map_err(unsent)?;
+    let on = before.as_ref().map(|(standing, base)| (*standing, base.as_ref()));
+    let packed = packed::next(on, &sweep.members, slot, sweep.finished_at).map_err(unsent)?;
     let standing = StandingRow { base: packed.standing.base, excess: packed.standing.excess };
     let mut item = finish(&key, &row(sweep, None, Some(standing)), slot)?;
     item.insert(PACKED.into(), AttributeValue::B(Blob::new(packed.bytes)));
-    let base = packed.new_base.map(|base| {
+    let new_base = packed.new_base.map(Arc::new);
+    let base = new_base.as_ref().map(|base| {
         let key = Key::base(group, shard, slot);
         let mut item = key.item();
         item.insert(PACKED.into(), AttributeValue::B(Blob::new(base.as_bytes())));
@@ -88,7 +91,8 @@ pub(super) fn write(sweep: &Sweep, before: Option<(Standing, Arc<Base>)>) -> Res
         item.insert(EXPIRES_AT.into(), expiry(last_named.plus(BASES_KEPT_LONGER)));
         (key, item)
     });
-    Ok(Written { key, item, base })
+    let next = new_base.or(before.map(|(_, base)| base)).map(|base| (packed.standing, base));
+    Ok(Written { key, item, base, next })
 }
 
 fn finish(key: &Key, row: &Row, slot: Timestamp) -> Result<Item, StoreError> {

@@ -40,9 +40,13 @@ impl HealthStore for Tables {
             // In one transaction, so that there is neither a sweep without its base nor another one's base under its key.
             Some((base_key, base)) => {
                 let mut work = Transaction::default();
-                work.put(table, base_key, base);
+                work.put(table, base_key.clone(), base);
                 work.put_if(table, written.key, written.item, absent());
-                work.send(self, table).await
+                work.send(self, table).await?;
+                if let Some((_, base)) = written.next {
+                    self.bases.remember(base_key, &base);
+                }
+                Ok(())
             }
         }
     }

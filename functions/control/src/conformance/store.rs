@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use muster_core::decide::decide;
 use muster_core::group::{GroupName, Head, Outcome, Place, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Sweep, SweepCounts};
 use muster_core::intent::{Call, Cause, Intent, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
+use muster_core::policy::Policy;
+use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
+use serde_json::json;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
@@ -77,6 +81,14 @@ pub(super) fn member(id: &str) -> MemberRecord {
 
 pub(super) fn activity(id: &str, ms: u64) -> Activity {
     Activity { group: group(), at: at(ms), id: id.into(), event: Event::PolicyAccepted { version: PolicyVersion(ms) } }
+}
+
+/// The record of equal decisions, the first of them taken at `since`, the last at `ms`.
+pub(super) fn decision(id: &str, since: u64, ms: u64) -> Activity {
+    let snapshot: Snapshot = serde_json::from_value(json!({"now": ms, "head": {}})).expect("a snapshot");
+    let report = Box::new(decide(&snapshot, &Policy::default()).report);
+    let event = Event::Decision { report, version: 1, since: at(since), count: 1, snapshot: None };
+    Activity { group: group(), at: at(ms), id: id.into(), event }
 }
 
 pub(super) fn accepted(ms: u64) -> Outcome {
@@ -180,10 +192,13 @@ pub async fn of_many_claims_at_once_one_wins<S: Store>(store: &S) {
 }
 
 pub async fn a_claim_overwrites_the_record_of_an_equal_decision<S: Store>(store: &S) {
-    store.claim(&Claim { activity: vec![activity("a", 1), activity("b", 2)], ..first() }).await.expect("a claim");
-    store.claim(&Claim { activity: vec![activity("b", 3)], ..next(1) }).await.expect("a claim");
+    // An equal decision's record says when it was last taken, and keeps the place of the first time.
+    let (once, again) = (decision("b", 2, 2), decision("b", 2, 9));
+    let before = vec![activity("a", 1), once, activity("c", 3)];
+    store.claim(&Claim { activity: before, ..first() }).await.expect("a claim");
+    store.claim(&Claim { activity: vec![again.clone()], ..next(1) }).await.expect("a claim");
     let found = store.since(&group(), at(0), 10).await.expect("a read");
-    assert_eq!(found, vec![activity("a", 1), activity("b", 3)]);
+    assert_eq!(found, vec![activity("a", 1), again, activity("c", 3)]);
 }
 
 pub async fn members_are_put_replaced_and_deleted<S: Store>(store: &S) {

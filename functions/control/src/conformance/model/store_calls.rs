@@ -189,11 +189,12 @@ impl Draw<'_> {
     }
 
     fn activity(&self, dice: &mut Dice) -> Vec<Activity> {
-        let mut ids = dice.some(&["a", "b", "c", "d", "e"], 2);
+        // What is written again under its id keeps its place.
+        let mut ids = dice.some(&[("a", 90), ("b", 10), ("c", 110), ("d", 10), ("e", 230)], 2);
         ids.dedup();
-        let own = |id: &str, time: Timestamp| Activity {
+        let own = |(id, since): (&str, u64), time: Timestamp| Activity {
             group: self.group.clone(),
-            ..examples::activity(id, time.as_millis())
+            ..examples::decision(id, since, time.as_millis())
         };
         ids.into_iter().map(|id| own(id, draw_time(dice))).collect()
     }
