@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use muster::local::fleet_client::FleetClient;
 use muster_control::ports::Fleet;
-use muster_control::{fleet_conformance, fleet_model};
+use muster_control::{fleet_conformance, fleet_fencing_conformance, fleet_fencing_model};
 use muster_core::group::GroupName;
 use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::snapshot::InstanceState;
@@ -56,8 +56,9 @@ async fn fleet() -> (FleetClient, FleetProcess) {
 }
 
 fleet_conformance!(fleet());
+fleet_fencing_conformance!(fleet());
 // Each case has a process of its own.
-fleet_model!(24, "tests/model.regressions", fleet());
+fleet_fencing_model!(24, "tests/model.regressions", fleet());
 
 #[tokio::test]
 async fn a_killed_fleet_remembers_what_it_has_said() {

@@ -2,7 +2,9 @@
 
 use muster_control::faulty::{Call, Fate, Faulty};
 use muster_control::memory::{ManualClock, MemoryFleet, MemoryStore};
-use muster_control::{fleet_conformance, fleet_model, store_conformance, store_model};
+use muster_control::{
+    fleet_conformance, fleet_fencing_conformance, fleet_fencing_model, store_conformance, store_model,
+};
 use muster_core::time::Timestamp;
 
 /// A port on which nothing is injected.
@@ -19,7 +21,8 @@ mod store {
 mod fleet {
     use super::*;
     fleet_conformance!(async { (MemoryFleet::default(), ()) });
-    fleet_model!(256, "tests/model.regressions", async { (MemoryFleet::default(), ()) });
+    fleet_fencing_conformance!(async { (MemoryFleet::default(), ()) });
+    fleet_fencing_model!(256, "tests/model.regressions", async { (MemoryFleet::default(), ()) });
 }
 
 mod spared_store {
@@ -30,4 +33,5 @@ mod spared_store {
 mod spared_fleet {
     use super::*;
     fleet_conformance!(async { (spared(MemoryFleet::default()), ()) });
+    fleet_fencing_conformance!(async { (spared(MemoryFleet::default()), ()) });
 }

@@ -275,58 +275,45 @@ impl Ec2 {
 
 /// The model behind a port without latency and faults: for the suite that every fleet must pass.
 #[derive(Debug, Default)]
-pub struct CalmFleet(Mutex<(Ec2, BTreeMap<String, u32>)>);
+pub struct CalmFleet(Mutex<Ec2>);
 
 impl CalmFleet {
     const NOW: Timestamp = crate::schedule::START;
 
-    fn model(&self) -> MutexGuard<'_, (Ec2, BTreeMap<String, u32>)> {
+    fn model(&self) -> MutexGuard<'_, Ec2> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Real EC2 knows no attempts; the suite asks for the fence that a port may put before it.
-    fn admit(&self, what: &str, attempt: u32) -> Result<(), FleetError> {
-        let mut model = self.model();
-        let seen = model.1.entry(what.to_owned()).or_insert(attempt);
-        if attempt < *seen {
-            return Err(FleetError::Superseded);
-        }
-        *seen = attempt;
-        Ok(())
     }
 }
 
 impl Fleet for CalmFleet {
     async fn list(&self, group: &GroupName) -> Result<Vec<FleetInstance>, FleetError> {
-        Ok(self.model().0.list(group, Self::NOW, |_| Duration::ZERO))
+        Ok(self.model().list(group, Self::NOW, |_| Duration::ZERO))
     }
 
     async fn describe(&self, group: &GroupName, ids: &[InstanceId]) -> Result<Vec<FleetInstance>, FleetError> {
-        Ok(self.model().0.describe(group, ids, Self::NOW, |_| Duration::ZERO))
+        Ok(self.model().describe(group, ids, Self::NOW, |_| Duration::ZERO))
     }
 
     async fn template_version(&self, _: &str) -> Result<u64, FleetError> {
         Ok(1)
     }
 
-    async fn launch(&self, spec: &LaunchSpec, attempt: u32) -> Result<Launched, FleetError> {
-        self.admit(&spec.token.0, attempt)?;
-        let made = self.model().0.launch(spec, Self::NOW, Duration::ZERO, Duration::MAX)?;
+    async fn launch(&self, spec: &LaunchSpec, _: u32) -> Result<Launched, FleetError> {
+        let made = self.model().launch(spec, Self::NOW, Duration::ZERO, Duration::MAX)?;
         Ok(made.launched)
     }
 
     async fn find(&self, spec: &LaunchSpec) -> Result<Found, FleetError> {
-        Ok(self.model().0.find(spec, Self::NOW, |_| Duration::ZERO))
+        Ok(self.model().find(spec, Self::NOW, |_| Duration::ZERO))
     }
 
     async fn terminate(
         &self,
         group: &GroupName,
         instance: &InstanceId,
-        intent: &IntentId,
-        attempt: u32,
+        _: &IntentId,
+        _: u32,
     ) -> Result<(), FleetError> {
-        self.admit(&intent.0, attempt)?;
-        self.model().0.terminate(group, instance, Self::NOW)
+        self.model().terminate(group, instance, Self::NOW)
     }
 }

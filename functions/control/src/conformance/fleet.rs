@@ -1,22 +1,34 @@
-//! What every [`Fleet`] must do.
+//! What every [`Fleet`] must do: what the port promises, and EC2 holds. Another zone with the same token is not among it: to EC2
+//! that is another launch, and nobody here ever asks for it, since a token belongs to one spec.
 #![expect(missing_docs, reason = "each case's name is its sentence")]
 
 use std::collections::BTreeSet;
 
+use futures_util::future::join;
 use muster_core::group::{GroupName, Shard};
 use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::member::InstanceId;
 
 use crate::ports::{Fleet, FleetError, Found};
 
+/// The template of every launch. A fleet that knows its templates knows this one, with one version.
+const TEMPLATE: &str = "lt-0123456789abcdef0";
+/// Another instance type than [`spec`]'s.
+pub(super) const OTHER_TYPE: &str = "t3.large";
+
+/// An id that no instance has.
+pub(super) fn unknown() -> InstanceId {
+    InstanceId::from("i-0123456789abcdef0")
+}
+
 pub(super) fn spec(token: &str) -> LaunchSpec {
     LaunchSpec {
         group: GroupName::default(),
         shard: Shard(0),
-        zone: "zone-a".into(),
-        instance_type: "small".into(),
-        template: String::new(),
-        template_version: 0,
+        zone: "us-east-1a".into(),
+        instance_type: "t3.small".into(),
+        template: TEMPLATE.into(),
+        template_version: 1,
         intent: IntentId(format!("intent-{token}")),
         token: Token(token.into()),
         replaces: None,
@@ -38,9 +50,26 @@ pub async fn a_token_launches_once<F: Fleet>(fleet: &F) {
     assert_eq!(ids, BTreeSet::from([first.id, other.id]));
 }
 
+pub async fn a_token_launches_once_also_for_two_at_once<F: Fleet>(fleet: &F) {
+    let (one, same) = (spec("one"), spec("one"));
+    let (first, second) = join(fleet.launch(&one, 1), fleet.launch(&same, 1)).await;
+    let made = fleet.launch(&spec("one"), 1).await.expect("what was launched");
+    for answer in [first, second].into_iter().flatten() {
+        assert_eq!(answer, made);
+    }
+    let listed = fleet.list(&GroupName::default()).await.expect("a listing");
+    assert_eq!(listed.iter().map(|i| &i.id).collect::<Vec<_>>(), vec![&made.id]);
+}
+
+pub async fn a_launch_tells_where_the_agent_listens<F: Fleet>(fleet: &F) {
+    let made = fleet.launch(&spec("one"), 1).await.expect("a launch");
+    let address: Result<std::net::SocketAddr, _> = made.endpoint.parse();
+    assert!(address.is_ok_and(|address| address.port() != 0), "{made:?}");
+}
+
 pub async fn a_token_with_other_parameters_is_refused<F: Fleet>(fleet: &F) {
     fleet.launch(&spec("one"), 1).await.expect("a launch");
-    let other = LaunchSpec { instance_type: "large".into(), ..spec("one") };
+    let other = LaunchSpec { instance_type: OTHER_TYPE.into(), ..spec("one") };
     assert!(matches!(fleet.launch(&other, 2).await, Err(FleetError::Refused(_))));
 }
 
@@ -69,7 +98,7 @@ pub async fn an_ended_instance_is_listed_as_gone_and_may_be_ended_again<F: Fleet
 }
 
 pub async fn ending_what_is_unknown_is_success<F: Fleet>(fleet: &F) {
-    fleet.terminate(&GroupName::default(), &InstanceId::from("i-unknown"), &ending(), 1).await.expect("it has ended");
+    fleet.terminate(&GroupName::default(), &unknown(), &ending(), 1).await.expect("it has ended");
 }
 
 pub async fn groups_are_listed_apart<F: Fleet>(fleet: &F) {
@@ -86,13 +115,35 @@ pub async fn groups_are_listed_apart<F: Fleet>(fleet: &F) {
 
 pub async fn an_instance_is_described_by_its_id_whatever_its_group<F: Fleet>(fleet: &F) {
     let made = fleet.launch(&spec("one"), 1).await.expect("a launch");
-    let ids = [made.id.clone(), InstanceId::from("i-unknown")];
+    let ids = [made.id.clone(), unknown()];
     let own = fleet.describe(&GroupName::default(), &ids).await.expect("a description");
     assert_eq!(own.iter().map(|i| (&i.id, i.ours)).collect::<Vec<_>>(), vec![(&made.id, true)]);
     assert_eq!(own[0].intent, Some(spec("one").intent), "the tags travel with the launch (L7)");
     let other: GroupName = "other".parse().expect("a name");
     let foreign = fleet.describe(&other, &ids).await.expect("a description");
     assert_eq!(foreign.iter().map(|i| (&i.id, i.ours)).collect::<Vec<_>>(), vec![(&made.id, false)]);
+}
+
+pub async fn all_of_many_are_listed_and_described<F: Fleet>(fleet: &F) {
+    let mut made = BTreeSet::new();
+    for n in 0..12 {
+        made.insert(fleet.launch(&spec(&format!("launch-{n}")), 1).await.expect("a launch").id);
+    }
+    assert_eq!(made.len(), 12);
+    let listed = fleet.list(&GroupName::default()).await.expect("a listing");
+    assert_eq!(listed.into_iter().map(|i| i.id).collect::<BTreeSet<_>>(), made);
+    let ids: Vec<InstanceId> = made.iter().cloned().collect();
+    let described = fleet.describe(&GroupName::default(), &ids).await.expect("a description");
+    assert_eq!(described.into_iter().map(|i| i.id).collect::<BTreeSet<_>>(), made);
+}
+
+pub async fn of_nobody_nothing_is_described<F: Fleet>(fleet: &F) {
+    fleet.launch(&spec("one"), 1).await.expect("a launch");
+    assert_eq!(fleet.describe(&GroupName::default(), &[]).await.expect("a description"), Vec::new());
+}
+
+pub async fn a_template_has_a_default_version<F: Fleet>(fleet: &F) {
+    assert_eq!(fleet.template_version(TEMPLATE).await.expect("a version"), 1);
 }
 
 pub async fn a_launch_is_found_by_its_token<F: Fleet>(fleet: &F) {

@@ -2,7 +2,9 @@
 //!
 //! `store_conformance!(make)` and `fleet_conformance!(make)` write out one `#[tokio::test]` a case; `make` is an async
 //! expression that gives a fresh port and something that is dropped after it. The cases are examples, to be read; beside
-//! them `store_model!(cases, failures, make)` and `fleet_model!` run random calls against a reference model ([`model`]).
+//! them `store_model!(cases, failures, make)` and `fleet_model!` run random calls against a reference model ([`model`]). A
+//! fleet that refuses an attempt lower than one it has seen has `fleet_fencing_conformance!`, and its model is
+//! `fleet_fencing_model!`: EC2 knows no attempts.
 
 pub mod fleet;
 pub mod model;
@@ -52,13 +54,17 @@ macro_rules! fleet_conformance {
     ($make:expr) => {
         $crate::fleet_conformance!(@ $make;
             a_token_launches_once,
+            a_token_launches_once_also_for_two_at_once,
+            a_launch_tells_where_the_agent_listens,
             a_token_with_other_parameters_is_refused,
             a_token_of_an_ended_instance_launches_nothing,
-            a_lower_attempt_than_seen_is_refused,
             an_ended_instance_is_listed_as_gone_and_may_be_ended_again,
             ending_what_is_unknown_is_success,
             groups_are_listed_apart,
             an_instance_is_described_by_its_id_whatever_its_group,
+            all_of_many_are_listed_and_described,
+            of_nobody_nothing_is_described,
+            a_template_has_a_default_version,
             a_launch_is_found_by_its_token,
         );
     };
@@ -70,6 +76,14 @@ macro_rules! fleet_conformance {
                 $crate::conformance::fleet::$case(&fleet).await;
             }
         )*
+    };
+}
+
+/// Writes out what a fleet must do that refuses attempts lower than it has seen, as tests.
+#[macro_export]
+macro_rules! fleet_fencing_conformance {
+    ($make:expr) => {
+        $crate::fleet_conformance!(@ $make; a_lower_attempt_than_seen_is_refused,);
     };
 }
 
@@ -86,14 +100,30 @@ macro_rules! store_model {
     };
 }
 
-/// The same for a fleet.
+/// The same for a fleet that knows no attempts, as EC2.
 #[macro_export]
 macro_rules! fleet_model {
     ($cases:expr, $failures:expr, $make:expr) => {
+        $crate::fleet_model!(@ false, $cases, $failures, $make);
+    };
+    (@ $fencing:literal, $cases:expr, $failures:expr, $make:expr) => {
         #[test]
         fn whatever_is_called_it_does_as_the_model_says() {
             let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            $crate::conformance::model::fleet::check($cases, $failures, || $make, |case| runtime.block_on(case));
+            $crate::conformance::model::fleet::check::<$fencing, _, _, _>(
+                $cases,
+                $failures,
+                || $make,
+                |case| runtime.block_on(case),
+            );
         }
+    };
+}
+
+/// The same for a fleet that refuses attempts lower than it has seen.
+#[macro_export]
+macro_rules! fleet_fencing_model {
+    ($cases:expr, $failures:expr, $make:expr) => {
+        $crate::fleet_model!(@ true, $cases, $failures, $make);
     };
 }

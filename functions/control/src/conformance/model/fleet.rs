@@ -41,15 +41,16 @@ pub(super) struct Instance {
     pub(super) gone: bool,
 }
 
-/// The tables, and the answer to the last call.
+/// The tables, and the answer to the last call. `FENCING`: attempts lower than one that has been seen are refused; a fleet that
+/// knows no attempts answers by the token and the tags alone.
 #[derive(Clone, Debug, Default)]
-pub struct FleetModel {
+pub struct FleetModel<const FENCING: bool> {
     pub(super) instances: Vec<Instance>,
     attempts: BTreeMap<String, u32>,
     pub(super) answer: Answer<Done, Not>,
 }
 
-impl FleetModel {
+impl<const FENCING: bool> FleetModel<FENCING> {
     fn make(&mut self, made: &Made) -> Result<Done, Not> {
         match made {
             Made::Launch { spec, attempt } => {
@@ -82,7 +83,7 @@ impl FleetModel {
     fn admit(&mut self, what: &str, attempt: u32) -> Result<(), Not> {
         let seen = self.attempts.entry(what.to_owned()).or_default();
         *seen = attempt.max(*seen);
-        if attempt < *seen { Err(Not::Superseded) } else { Ok(()) }
+        if FENCING && attempt < *seen { Err(Not::Superseded) } else { Ok(()) }
     }
 
     /// Where the instance of the launch's token is.
@@ -96,7 +97,7 @@ impl FleetModel {
     }
 }
 
-impl ReferenceStateMachine for FleetModel {
+impl<const FENCING: bool> ReferenceStateMachine for FleetModel<FENCING> {
     type State = Self;
     type Transition = FleetCall;
 
@@ -124,13 +125,13 @@ impl ReferenceStateMachine for FleetModel {
 }
 
 /// Runs random calls against the fleet that `make` gives for each case. `block_on` runs a future to its end.
-pub fn check<F: Fleet, G, M: Future<Output = (F, G)>>(
+pub fn check<const FENCING: bool, F: Fleet, G, M: Future<Output = (F, G)>>(
     cases: u32,
     failures: &'static str,
     make: impl Fn() -> M,
     block_on: impl Fn(std::pin::Pin<Box<dyn Future<Output = ()> + '_>>),
 ) {
-    super::run::<FleetModel>(cases, failures, |case: Case<FleetModel>| {
+    super::run::<FleetModel<FENCING>>(cases, failures, |case: Case<FleetModel<FENCING>>| {
         block_on(Box::pin(async {
             let (fleet, _guard) = make().await;
             play(fleet, case).await;

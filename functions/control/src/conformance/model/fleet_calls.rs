@@ -10,7 +10,7 @@ use muster_core::time::Timestamp;
 
 use super::fleet::{Done, FleetModel, Not};
 use super::{Answer, Case, Dice, NextFate, Tested};
-use crate::conformance::fleet::spec;
+use crate::conformance::fleet::{OTHER_TYPE, spec, unknown};
 use crate::faulty::{Fate, Faulty};
 use crate::memory::ManualClock;
 use crate::ports::{Fleet, FleetError, Found};
@@ -45,17 +45,13 @@ fn groups() -> [GroupName; 2] {
     [GroupName::default(), "other".parse().expect("a name")]
 }
 
-fn unknown() -> InstanceId {
-    InstanceId::from("i-unknown")
-}
-
 /// Draws a call of a fleet that has launched so many.
 pub(super) fn draw(launched: usize, dice: &mut Dice) -> Made {
     let attempt = u32::try_from(1 + dice.below(3)).expect("small");
     let group = if dice.once_in(4) { groups()[1].clone() } else { GroupName::default() };
     if launched == 0 || dice.below(2) == 0 {
         let spec = LaunchSpec { group, ..spec(dice.one(&TOKENS)) };
-        let other = LaunchSpec { instance_type: "large".into(), ..spec.clone() };
+        let other = LaunchSpec { instance_type: OTHER_TYPE.into(), ..spec.clone() };
         return Made::Launch { spec: if dice.once_in(8) { other } else { spec }, attempt };
     }
     let instance = (!dice.once_in(8)).then(|| dice.below(launched));
@@ -64,7 +60,7 @@ pub(super) fn draw(launched: usize, dice: &mut Dice) -> Made {
 }
 
 /// Makes the calls of a case, and compares every answer and all that can be read.
-pub(super) async fn play<F: Fleet>(fleet: F, case: Case<FleetModel>) {
+pub(super) async fn play<const FENCING: bool, F: Fleet>(fleet: F, case: Case<FleetModel<FENCING>>) {
     let (next, clock) = (NextFate::default(), ManualClock::at(Timestamp::EPOCH));
     let tested: Tested<'_, F> = Faulty { inner: fleet, schedule: &next, clock: &clock };
     // The ids, by the places of the model's instances.
@@ -105,7 +101,11 @@ pub(super) async fn play<F: Fleet>(fleet: F, case: Case<FleetModel>) {
 }
 
 /// Every launch is found by its token, also the one whose answer was lost, and no other.
-async fn find_all<F: Fleet>(fleet: &Tested<'_, F>, model: &FleetModel, ids: &mut Vec<InstanceId>) {
+async fn find_all<const FENCING: bool, F: Fleet>(
+    fleet: &Tested<'_, F>,
+    model: &FleetModel<FENCING>,
+    ids: &mut Vec<InstanceId>,
+) {
     for (n, instance) in model.instances.iter().enumerate() {
         let found = fleet.find(&instance.spec).await.expect("an answer");
         let id: &InstanceId = match &found {
@@ -124,7 +124,11 @@ async fn find_all<F: Fleet>(fleet: &Tested<'_, F>, model: &FleetModel, ids: &mut
 }
 
 /// What is listed and described of each group: everything ever launched, with what its launch has tagged it with.
-async fn compare<F: Fleet>(fleet: &Tested<'_, F>, model: &FleetModel, ids: &[InstanceId]) {
+async fn compare<const FENCING: bool, F: Fleet>(
+    fleet: &Tested<'_, F>,
+    model: &FleetModel<FENCING>,
+    ids: &[InstanceId],
+) {
     let distinct: BTreeSet<&InstanceId> = ids.iter().collect();
     assert_eq!(distinct.len(), model.instances.len(), "S2: one instance a token");
     let asked: Vec<InstanceId> = ids.iter().cloned().chain([unknown()]).collect();

@@ -168,7 +168,7 @@ mod tests {
                 assert!(times >= 20, "{call} came to {answer} {times} times: {store:?}");
             }
         }
-        let fleet = drawn::<FleetModel>(|state| format!("{:?}", state.answer), |call| format!("{:?}", call.made));
+        let fleet = drawn::<FleetModel<true>>(|state| format!("{:?}", state.answer), |call| format!("{:?}", call.made));
         for call in ["Launch", "Terminate"] {
             for answer in ["Ok", "Err", "Throttled", "Unavailable"] {
                 let times = fleet.get(&format!("{call} {answer}")).copied().unwrap_or_default();

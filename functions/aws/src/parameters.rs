@@ -1,0 +1,98 @@
+//! The policy in SSM: one parameter a group, so that an edit in the console is whole or not at all and has a number.
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::{ParameterTier, ParameterType};
+use muster_control::ports::{Cause, PolicySource, PolicySourceError, PolicyText};
+use muster_core::group::{GroupName, PolicyVersion};
+
+use crate::clients::Connection;
+use crate::failure::Failure;
+
+/// Bytes of a standard parameter's value. <https://docs.aws.amazon.com/general/latest/gr/ssm.html#limits_ssm>
+const LONGEST: usize = 4_096;
+
+/// The policies of all groups.
+#[derive(Clone, Debug)]
+pub struct Parameters(Client);
+
+/// A policy that has not been written, or perhaps not.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// SSM keeps no empty value.
+    #[error("the policy is empty")]
+    Empty,
+    /// More than a standard parameter holds.
+    #[error("the policy has {bytes} bytes, and a standard parameter holds {LONGEST}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// SSM refuses it as it is: nothing was written.
+    #[error("SSM refuses the policy")]
+    Refused(#[source] Cause),
+    /// No answer of use: it may or may not have been written.
+    #[error("SSM did not answer")]
+    Unavailable(#[source] Cause),
+}
+
+impl Parameters {
+    /// Over `connection`.
+    pub fn new(connection: &Connection) -> Self {
+        Self(connection.ssm())
+    }
+
+    /// The name of the parameter that holds a group's policy.
+    pub fn name(group: &GroupName) -> String {
+        format!("/muster/{group}/policy")
+    }
+
+    /// Writes the policy of `group`, and gives the version that it became. When the answer to a try is lost it is written
+    /// again, as one version more with the same text.
+    pub async fn put(&self, group: &GroupName, text: &str) -> Result<PolicyVersion, PutError> {
+        const CALL: &str = "PutParameter";
+        if text.is_empty() {
+            return Err(PutError::Empty);
+        }
+        if text.len() > LONGEST {
+            return Err(PutError::TooLong { bytes: text.len() });
+        }
+        let request = self.0.put_parameter().name(Self::name(group)).value(text);
+        let request = request.r#type(ParameterType::String).tier(ParameterTier::Standard).overwrite(true);
+        let answer = request.send().await.map_err(|error| {
+            let failure = Failure::new(CALL, error);
+            let passing = failure.is_theirs() || failure.code().is_some_and(is_throttled);
+            if passing { PutError::Unavailable(Box::new(failure)) } else { PutError::Refused(Box::new(failure)) }
+        })?;
+        let version = version(answer.version());
+        version.ok_or_else(|| PutError::Unavailable(Box::new(Failure::odd(CALL, "there is no version in it"))))
+    }
+}
+
+impl PolicySource for Parameters {
+    async fn fetch(&self, group: &GroupName) -> Result<Option<PolicyText>, PolicySourceError> {
+        const CALL: &str = "GetParameter";
+        let failed = |failure: Failure| PolicySourceError(Box::new(failure));
+        // Decryption is for whoever has made the parameter a SecureString; of any other it says nothing.
+        let answer = match self.0.get_parameter().name(Self::name(group)).with_decryption(true).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_parameter_not_found()) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(Failure::new(CALL, error))),
+        };
+        let parameter = answer.parameter.ok_or_else(|| failed(Failure::odd(CALL, "there is no parameter in it")))?;
+        let version = version(parameter.version());
+        let text = parameter.value.ok_or_else(|| failed(Failure::odd(CALL, "there is no value in it")))?;
+        Ok(Some(PolicyText { text, version }))
+    }
+}
+
+/// SSM's versions count from 1.
+fn version(number: i64) -> Option<PolicyVersion> {
+    u64::try_from(number).ok().filter(|number| *number > 0).map(PolicyVersion)
+}
+
+/// Refused for now, and not for what it is.
+fn is_throttled(code: &str) -> bool {
+    matches!(code, "ThrottlingException" | "TooManyUpdates" | "RequestLimitExceeded")
+}
