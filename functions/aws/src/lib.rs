@@ -12,3 +12,5 @@ mod failure;
 pub mod fleet;
 #[cfg(feature = "parameters")]
 pub mod parameters;
+#[cfg(feature = "tables")]
+pub mod tables;

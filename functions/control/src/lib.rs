@@ -15,6 +15,7 @@ pub mod conformance;
 pub mod execute;
 pub mod faulty;
 pub mod memory;
+pub mod packed;
 pub mod policy;
 pub mod ports;
 pub mod reconcile;

@@ -32,6 +32,11 @@ impl Load {
     pub const fn percent(self) -> f64 {
         self.0
     }
+
+    /// The nearest hundredth of a percent: no rule looks closer, and a large group's sweep is stored in whole hundredths.
+    pub fn rounded(self) -> Self {
+        Self((self.0 * 100.0).round() / 100.0)
+    }
 }
 
 impl TryFrom<f64> for Load {
@@ -153,7 +158,7 @@ pub struct Health {
     pub failing_since: Option<Timestamp>,
     /// Sweeps in a row in which the application failed.
     pub failing_sweeps: u32,
-    /// The latest load, in percent; what is none is a missing sample (M6).
+    /// The latest load, in percent, rounded to hundredths; what is none is a missing sample (M6).
     #[serde(deserialize_with = "read_load")]
     pub load: Option<Load>,
     /// When it was received. None with a load means: in the snapshot's own sweep.
@@ -205,7 +210,7 @@ pub fn fold(before: Option<&Health>, observation: &Observation, now: Timestamp) 
 
 fn fold_answer(before: &Health, answer: &Answer) -> Health {
     let at = answer.received_at;
-    let load = answer.load.and_then(Load::new);
+    let load = answer.load.and_then(Load::new).map(Load::rounded);
     let (failing_since, failing_sweeps, detail) = match &answer.application {
         Application::Failing { detail } => {
             (before.failing_since.or(Some(at)), before.failing_sweeps.saturating_add(1), shortened(detail))
@@ -376,6 +381,14 @@ mod tests {
         }
         assert_eq!(Load::new(0.0).map(Load::percent), Some(0.0));
         assert_eq!(Load::new(100.0).map(Load::percent), Some(100.0));
+    }
+
+    #[test]
+    fn a_load_is_taken_to_the_hundredth() {
+        for (sent, taken) in [(70.0 / 3.0, 23.33), (0.004, 0.0), (0.005, 0.01), (99.996, 100.0), (0.29, 0.29)] {
+            let health = fold(None, &Observation::Answered(answer(1, sent)), at(1));
+            assert_eq!(health.load.map(Load::percent), Some(taken), "{sent}");
+        }
     }
 
     #[test]

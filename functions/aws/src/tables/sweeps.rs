@@ -1,0 +1,129 @@
+//! The sweeps, and the slots that they need. Appending one rings the doorbell: the table has a stream of keys.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use muster_control::packed::{Base, Standing};
+use muster_control::ports::{HealthStore, StoreError};
+use muster_core::group::{GroupName, Shard};
+use muster_core::health::Sweep;
+use muster_core::time::Timestamp;
+
+use super::failure::failure;
+use super::items::{Item, Key, SWEEPS, checked, number, partition, text};
+use super::row::{self, READABLE};
+use super::schema::SORT_KEY;
+use super::transaction::{Expression, Transaction, absent};
+use super::{Tables, once};
+
+/// Sweeps of all shards that are looked through for one shard's latest, page by page; the last pages are as long as DynamoDB
+/// makes them, 1 MB. A shard whose latest lies further back, hours for a group of some thousands, begins anew.
+const PAGES: [i32; 7] = [4, 16, 64, 256, i32::MAX, i32::MAX, i32::MAX];
+
+impl HealthStore for Tables {
+    async fn take_slot(&self, group: &GroupName, shard: Shard, slot: Timestamp, owner: &str) -> Result<(), StoreError> {
+        let update = Expression::new("SET #slot = :slot, #owner = :owner")
+            .name("#slot", "slot")
+            .name("#owner", "owner")
+            .value(":slot", number(slot.as_millis()))
+            .value(":owner", text(owner));
+        let later = "attribute_not_exists(#slot) OR #slot < :slot";
+        self.update_once(&Key::lock(group, shard), update, later).await
+    }
+
+    async fn append(&self, sweep: &Sweep) -> Result<(), StoreError> {
+        let table = self.names.sweeps.as_str();
+        let before = if sweep.members.len() > READABLE { self.before(sweep).await? } else { None };
+        let written = row::write(sweep, before)?;
+        match written.base {
+            None => self.put_once(table, written.item).await,
+            // In one transaction, so that there is neither a sweep without its base nor another one's base under its key.
+            Some((base_key, base)) => {
+                let mut work = Transaction::default();
+                work.put(table, base_key, base);
+                work.put_if(table, written.key, written.item, absent());
+                work.send(self, table).await
+            }
+        }
+    }
+
+    async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
+        let table = &self.names.sweeps;
+        let Some(item) = self.newest(group, shard, |query| query).await? else { return Ok(None) };
+        let read = row::read(table, group, item)?;
+        let base = match read.standing() {
+            Some(standing) => self.base(group, shard, standing.base).await?,
+            None => None,
+        };
+        read.whole(table, base).map(Some)
+    }
+}
+
+impl Tables {
+    /// What the next sweep of a large shard stands on: the base of the latest one in the table, whoever wrote it.
+    async fn before(&self, sweep: &Sweep) -> Result<Option<(Standing, Arc<Base>)>, StoreError> {
+        let (group, shard) = (&sweep.group, sweep.shard);
+        let part = |query: QueryFluentBuilder| {
+            let query = query.projection_expression("#pk, #sk, #base, #excess");
+            query.expression_attribute_names("#base", "base").expression_attribute_names("#excess", "excess")
+        };
+        let Some(item) = self.newest(group, shard, part).await? else { return Ok(None) };
+        let Some(standing) = row::read_standing(&self.names.sweeps, item)? else { return Ok(None) };
+        let base = self.base(group, shard, standing.base).await?;
+        Ok(base.map(|base| (standing, base)))
+    }
+
+    /// The base made of the sweep at `slot`.
+    async fn base(&self, group: &GroupName, shard: Shard, slot: Timestamp) -> Result<Option<Arc<Base>>, StoreError> {
+        let (table, key) = (&self.names.sweeps, Key::base(group, shard, slot));
+        if let Some(base) = self.bases.get(&key) {
+            return Ok(Some(base));
+        }
+        let Some(item) = self.item(table, &key).await? else { return Ok(None) };
+        let base = Arc::new(row::read_base(table, item)?);
+        self.bases.remember(key, &base);
+        Ok(Some(base))
+    }
+
+    /// The shard's item with the latest slot. The shards of a group lie beside each other, so those between are skipped.
+    async fn newest(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        part: impl Fn(QueryFluentBuilder) -> QueryFluentBuilder + Send,
+    ) -> Result<Option<Item>, StoreError> {
+        let table = &self.names.sweeps;
+        let query = self.query(table, &partition(group)).scan_index_forward(false);
+        let query = query.key_condition_expression("#pk = :pk AND begins_with(#sk, :sweeps)");
+        let query = query.expression_attribute_names("#sk", SORT_KEY);
+        let query = query.expression_attribute_values(":sweeps", text(SWEEPS));
+        let query = query.filter_expression("#shard = :shard").expression_attribute_names("#shard", "shard");
+        let query = part(query.expression_attribute_values(":shard", number(shard.0)));
+        let mut start = None;
+        for limit in PAGES {
+            let (items, next) = self.page(table, query.clone().limit(limit), start).await?;
+            if let Some(item) = items.into_iter().next() {
+                return Ok(Some(item));
+            }
+            if next.is_none() {
+                break;
+            }
+            start = next;
+        }
+        Ok(None)
+    }
+
+    async fn put_once(&self, table: &str, item: Item) -> Result<(), StoreError> {
+        let absent = absent();
+        let request = self
+            .client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(checked(item)?))
+            .condition_expression(&absent.text)
+            .set_expression_attribute_names(absent.names());
+        let answer = request.customize().config_override(once()).send().await;
+        answer.map_err(|error| failure("PutItem", table, error))?;
+        Ok(())
+    }
+}
