@@ -73,6 +73,13 @@ impl Environment {
         Self { variables: ours.collect(), problems: Vec::new() }
     }
 
+    /// Of this process. What is no text cannot be a setting.
+    pub fn of_process() -> Self {
+        Self::of(
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    }
+
     /// Variables that look like ours and are none.
     pub fn unknown(&self) -> BTreeSet<&str> {
         self.variables.keys().map(String::as_str).filter(|name| !KNOWN.contains(name)).collect()
