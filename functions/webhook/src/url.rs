@@ -19,6 +19,13 @@ pub struct Target(Url);
 #[error("{0} is neither an https address nor an http address on loopback")]
 pub struct TargetError(String);
 
+impl TargetError {
+    /// The text as it may be shown.
+    pub fn shown(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Target {
     pub(crate) fn url(&self) -> Url {
         self.0.clone()
