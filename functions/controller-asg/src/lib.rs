@@ -1,0 +1,152 @@
+//! ControllerASG: what a doorbell comes to. Each group that it rings for is one `reconcile` of `muster-control`, within a share of
+//! the invocation's time; this crate shares it out, and tells what was done.
+//!
+//! What must never be in here: an AWS SDK type, a decision, a call to an agent (ControllerASG has no way to one), state that
+//! outlives an invocation, a batch that fails for one group's sake (V5).
+//!
+//! **Where to start reading.** [`handle`], then [`budget`]. [`counted`] counts the calls to EC2 for the metrics, [`told`] writes down
+//! what was done, [`settings`] is what the operator may set.
+
+pub mod budget;
+pub mod counted;
+pub mod settings;
+pub mod told;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use aws_lambda_events::streams::DynamoDbEventResponse;
+use muster_control::activity::Activity;
+use muster_control::ports::{Clock, Fleet, GroupStore, HealthStore, PolicySource, StoreError};
+use muster_control::reconcile::{Controller, Reconciled, reconcile};
+use muster_core::group::GroupName;
+use muster_core::time::Timestamp;
+use muster_lambda::Failure;
+use muster_lambda::clock::within;
+use muster_lambda::emf::{Metric, Metrics};
+use muster_lambda::events::{Batch, Doorbell};
+use muster_lambda::settings::check_lease;
+use serde::Serialize;
+use tracing::{info, warn};
+
+use crate::budget::Budget;
+use crate::counted::Counted;
+use crate::told::Summary;
+
+/// What an invocation answers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To the stream's mapping: no record has failed, ever.
+    Batch(DynamoDbEventResponse),
+    /// To a direct call: what became of each group.
+    Groups {
+        /// By their names.
+        groups: BTreeMap<GroupName, Summary>,
+    },
+}
+
+/// What an invocation has done.
+#[derive(Debug)]
+pub struct Handled {
+    /// What it answers.
+    pub answer: Answer,
+    /// What has happened to each group, for the webhook.
+    pub happened: Vec<(GroupName, Vec<Activity>)>,
+}
+
+/// Looks at every group that `doorbell` rings for. `groups` lists those of the stack, `jitter` gives random shares in 0..=1, metrics
+/// go to `out`; the controller's budget is set for each group. `deadline` is the invocation's own.
+///
+/// It is an error when the lease is too short for the invocation, when all groups are asked for and cannot be listed, and when
+/// of the groups that were named directly every single one failed. A batch of the stream never fails for what a group does.
+pub async fn handle<S, F, P, C>(
+    controller: &mut Controller<S, Counted<F>, P, C>,
+    doorbell: Doorbell,
+    deadline: Timestamp,
+    groups: impl AsyncFnOnce() -> Result<Vec<GroupName>, StoreError>,
+    mut jitter: impl FnMut() -> f64,
+    out: &mut impl Write,
+) -> Result<Handled, Failure>
+where
+    S: GroupStore + HealthStore,
+    F: Fleet,
+    P: PolicySource,
+    C: Clock,
+{
+    let began = controller.clock.now();
+    check_lease(controller.settings.lease, began, deadline).map_err(|error| Failure::from(&error))?;
+    let budget = Budget::of(began, deadline);
+    let (wanted, is_batch) = match doorbell {
+        Doorbell::Batch(batch) => {
+            tell_ignored(&controller.settings.stack, &batch, began, out);
+            (batch.groups, true)
+        }
+        Doorbell::Groups(groups) => (groups, false),
+        Doorbell::All => {
+            let listed = groups().await.map_err(|error| Failure::from(&error))?;
+            (listed.into_iter().collect::<BTreeSet<_>>(), false)
+        }
+    };
+    let mut left = wanted.len();
+    let mut summaries = BTreeMap::new();
+    let mut happened = Vec::new();
+    let mut failures = Vec::new();
+    for group in wanted {
+        let looked = look(controller, &group, &budget, left, jitter()).await;
+        left -= 1;
+        let summary = told::tell(controller, &group, &looked, out);
+        summaries.insert(group.clone(), summary);
+        match looked {
+            Ok(done) => happened.push((group, done.activity)),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if is_batch {
+        return Ok(Handled { answer: Answer::Batch(DynamoDbEventResponse::default()), happened });
+    }
+    match failures.into_iter().next() {
+        Some(failure) if happened.is_empty() => Err(failure),
+        Some(_) | None => Ok(Handled { answer: Answer::Groups { groups: summaries }, happened }),
+    }
+}
+
+/// One group, within its share of the time.
+async fn look<S, F, P, C>(
+    controller: &mut Controller<S, Counted<F>, P, C>,
+    group: &GroupName,
+    budget: &Budget,
+    left: usize,
+    jitter: f64,
+) -> Result<Reconciled, Failure>
+where
+    S: GroupStore + HealthStore,
+    F: Fleet,
+    P: PolicySource,
+    C: Clock,
+{
+    let share = budget.share(controller.clock.now(), left);
+    if share.is_zero() {
+        return Err(Failure { name: "Timeout", text: "no time was left for it: the next sweep is the retry".into() });
+    }
+    controller.settings.budget = share;
+    let limit = budget.limit(controller.clock.now(), share);
+    match within(&controller.clock, limit, reconcile(controller, group, jitter)).await {
+        Some(done) => done.map_err(|error| Failure::from(&error)),
+        // A call that was under way is one that was never answered: its lease and its token make that harmless.
+        None => Err(Failure { name: "Timeout", text: "it took longer than its share of the time".into() }),
+    }
+}
+
+/// Says which records rang for nobody.
+fn tell_ignored(stack: &str, batch: &Batch, now: Timestamp, out: &mut impl Write) {
+    let all: u32 = batch.ignored.values().sum();
+    if all == 0 {
+        return;
+    }
+    for (reason, records) in &batch.ignored {
+        warn!(%reason, records, "Records ignored.");
+    }
+    info!(groups = batch.groups.len(), "Batch.");
+    Metrics::of_stack(stack).with(Metric::IgnoredRecords, all).write(now, out);
+}
