@@ -5,6 +5,7 @@
 //! without a zone and the same token with one are a mismatch; a launch that failed leaves its token unused; an instance counts
 //! as terminated from the moment that it is shutting down; and only when all instances of a token have ended is the call refused.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -84,6 +85,12 @@ struct Order {
     template: Option<(String, u64)>,
     spot: bool,
     token: Option<String>,
+}
+
+/// How far a rule's refusal of a place goes: one that names no zone speaks once, for all.
+enum Reach {
+    Here,
+    Everywhere,
 }
 
 /// The error of a token that was used with other parameters.
@@ -276,9 +283,13 @@ impl Cloud {
         let places = order.place.map_or_else(|| (0..self.places.len()).collect(), |place| vec![place]);
         let mut refused = None;
         for at in places {
-            if let Some(fault) = self.judge_place(context, order, at) {
-                refused = refused.or(Some(fault));
-                continue;
+            match self.judge_place(context, order, at) {
+                None => {}
+                Some((fault, Reach::Everywhere)) => return Err(fault),
+                Some((fault, Reach::Here)) => {
+                    refused = refused.or(Some(fault));
+                    continue;
+                }
             }
             let free = self.free_in(context.now, at, &order.instance_type).min(room);
             if free >= order.least {
@@ -295,7 +306,7 @@ impl Cloud {
     }
 
     /// What a rule says to a launch in this place.
-    fn judge_place(&mut self, context: &mut Context, order: &Order, at: usize) -> Option<Fault> {
+    fn judge_place(&mut self, context: &mut Context, order: &Order, at: usize) -> Option<(Fault, Reach)> {
         let subject = Subject {
             places: self.place_names(at),
             instance_type: order.instance_type.clone(),
@@ -307,7 +318,8 @@ impl Cloud {
         context.latency += verdict.latency;
         let (id, rule) = verdict.rule?;
         context.rule = Some(id);
-        rule.fault()
+        let reach = if rule.when.zone.is_some() { Reach::Here } else { Reach::Everywhere };
+        rule.fault().map(|fault| (fault, reach))
     }
 
     /// How many instances of the type the place still has room for.
@@ -328,12 +340,15 @@ impl Cloud {
     }
 
     fn launch(&mut self, now: Timestamp, order: &Order, at: usize, count: u32) -> Result<Vec<usize>, Fault> {
-        let taken: std::collections::BTreeSet<_> =
+        let mut taken: BTreeSet<_> =
             self.instances.iter().filter(|instance| instance.is_live(now)).map(|instance| instance.address).collect();
         let mut addresses = Vec::new();
         for _ in 0..count {
-            match self.places[at].address(|address| taken.contains(&address) || addresses.contains(&address)) {
-                Some(address) => addresses.push(address),
+            match self.places[at].address(|address| taken.contains(&address)) {
+                Some(address) => {
+                    taken.insert(address);
+                    addresses.push(address);
+                }
                 None => break,
             }
         }
