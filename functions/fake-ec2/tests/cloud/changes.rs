@@ -55,7 +55,7 @@ fn a_terminated_instance_is_shown_for_an_hour() {
     let id = world.launch(&[]);
     world.terminate(&id);
     world.pass(5 + 3599);
-    assert_eq!(world.shown(&[]), [id.clone()]);
+    assert_eq!(world.shown(&[]), [id.as_str()]);
     world.pass(1);
     assert!(world.shown(&[]).is_empty());
     for action in ["DescribeInstances", "TerminateInstances"] {

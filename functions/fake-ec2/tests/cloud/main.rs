@@ -21,6 +21,9 @@ use support::Tree;
 const IMAGE: &str = "ami-0aaaaaaaaaaaaaaa1";
 const INSTANCES: &str = "reservationSet/item/instancesSet/item";
 
+/// A parameter of a request.
+type Pair<'a> = (&'a str, &'a str);
+
 /// An EC2, and the time there.
 struct World {
     cloud: Cloud,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_fake_ec2::{Reply, Rule, When};
 
-use super::World;
+use super::{Pair, World};
 
 fn rule(code: &str) -> Rule {
     Rule { code: Some(code.into()), ..Rule::default() }
@@ -52,7 +52,7 @@ fn a_rule_fits_what_it_names() {
     let fits = |when: When, action: &str| Rule { action: Some(action.into()), when, ..rule("InternalError") };
     let launch = |when| fits(when, "RunInstances");
     let a = ("Placement.AvailabilityZone", "zone-a");
-    let cases: Vec<(Rule, Vec<(&str, &str)>, bool)> = vec![
+    let cases: Vec<(Rule, Vec<Pair<'_>>, bool)> = vec![
         (launch(When::default()), vec![], true),
         (fits(When::default(), "*"), vec![], true),
         (fits(When::default(), "StopInstances"), vec![], false),
@@ -175,4 +175,20 @@ fn a_rule_without_a_code_only_delays() {
     assert_eq!((first.latency, first.answer.map(|answer| answer.status)), (Duration::from_millis(250), Some(503)));
     let second = world.reply("DescribeInstances", &[]);
     assert_eq!((second.latency, second.answer.map(|answer| answer.status)), (Duration::from_millis(200), Some(200)));
+}
+
+/// A call that is held up on its way is done when it arrives, not when it was sent.
+#[test]
+fn a_call_that_was_held_up_is_done_late() {
+    let mut world = World::new();
+    world.rule(Rule { latency_ms: 30_000, ..Rule::default() });
+    let request = [("ImageId", super::IMAGE), ("MinCount", "1"), ("MaxCount", "1"), ("ClientToken", "one")];
+    let held = world.cloud.hold(world.now, World::form("RunInstances", &request).as_bytes());
+    assert_eq!(held.latency(), Duration::from_secs(30));
+    assert_eq!(world.ever(), 0);
+    world.pass(30);
+    let reply = world.cloud.carry_out(world.now, held);
+    assert_eq!((reply.latency, reply.answer.map(|answer| answer.status)), (Duration::ZERO, Some(200)));
+    let ledger = world.cloud.ledger(world.now);
+    assert_eq!((ledger.instances[0].launched, ledger.calls[0].time), (world.now, world.now));
 }

@@ -1,6 +1,6 @@
 //! Launch templates. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/manage-launch-template-versions.html>
 
-use super::{IMAGE, INSTANCES, World};
+use super::{IMAGE, INSTANCES, Pair, World};
 
 const OTHER_IMAGE: &str = "ami-0bbbbbbbbbbbbbbb2";
 
@@ -52,7 +52,7 @@ fn versions_are_counted_and_one_is_the_default() {
 
 #[test]
 fn a_launch_takes_the_version_that_it_names_and_what_it_says_itself_outranks_it() {
-    let cases: [(&[(&str, &str)], &str, &str, &str); 5] = [
+    let cases: [(&[Pair<'_>], &str, &str, &str); 5] = [
         (&[], IMAGE, "t3.micro", "1"),
         (&[("LaunchTemplate.Version", "$Default")], IMAGE, "t3.micro", "1"),
         (&[("LaunchTemplate.Version", "$Latest")], OTHER_IMAGE, "t3.micro", "2"),
@@ -97,7 +97,7 @@ fn refusals_have_ec2s_codes() {
     let id = two_versions(&mut world);
     let image = ("LaunchTemplateData.ImageId", IMAGE);
     let named = ("LaunchTemplateId", id.as_str());
-    let cases: Vec<(&str, Vec<(&str, &str)>, &str)> = vec![
+    let cases: Vec<(&str, Vec<Pair<'_>>, &str)> = vec![
         (
             "CreateLaunchTemplate",
             vec![("LaunchTemplateName", "web"), image],

@@ -6,6 +6,9 @@ use muster_fake_ec2::{Deed, Settings};
 
 use super::{INSTANCES, World};
 
+/// A filter's name and values.
+type Named<'a> = (&'a str, Vec<&'a str>);
+
 fn lagging() -> World {
     World::with(Settings { lag: Duration::from_secs(3), ..Settings::default() })
 }
@@ -77,7 +80,7 @@ fn filters_choose() {
     world.pass(60);
     world.terminate(&app);
     let all = [web.as_str(), &app, &bare];
-    let cases: Vec<(Vec<(&str, Vec<&str>)>, Vec<&str>)> = vec![
+    let cases: Vec<(Vec<Named<'_>>, Vec<&str>)> = vec![
         (vec![("tag:muster:group", vec!["web"])], vec![&web]),
         (vec![("tag:muster:group", vec!["web", "app"])], vec![&web, &app]),
         (vec![("tag:muster:group", vec!["w*"])], vec![&web]),

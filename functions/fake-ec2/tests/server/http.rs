@@ -1,9 +1,11 @@
 //! Calls and the control API over the wire.
 
+use std::time::{Duration, Instant};
+
 use muster_fake_ec2::Config;
 use serde_json::json;
 
-use super::{Outcome, fake, form, launch, post, prompt, start};
+use super::{Outcome, PATIENCE, fake, form, launch, post, prompt, start};
 
 #[tokio::test]
 async fn a_call_is_answered_in_ec2s_way() -> Outcome {
@@ -67,6 +69,21 @@ async fn a_lost_answer_closes_the_connection() -> Outcome {
         assert_eq!(ledger.instances.len(), usize::from(after));
         assert_eq!(ledger.calls_total, 2, "nobody has sent it again");
         assert_eq!(post(&client, &running.url(), launch()).await?.0, 200);
+    }
+    Ok(())
+}
+
+/// The caller gives up while its call is on its way; the deed is done all the same.
+#[tokio::test]
+async fn a_late_call_is_done_though_nobody_waits_for_it() -> Outcome {
+    let (running, client) = start(Config { settings: prompt(), ..Config::default() }).await?;
+    fake(&client, &running, "rules", json!({ "action": "RunInstances", "latency_ms": 300 })).await?;
+    let hasty = client.post(running.url()).timeout(Duration::from_millis(10)).body(launch()).send().await;
+    assert!(hasty.is_err_and(|error| error.is_timeout()));
+    let began = Instant::now();
+    while running.ec2.ledger().instances.is_empty() {
+        assert!(began.elapsed() < PATIENCE, "it is never done");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
 }
