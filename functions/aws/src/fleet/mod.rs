@@ -128,7 +128,8 @@ impl Ec2Fleet {
         if let Some(instance) = known.first() {
             let ended = is_gone(instance);
             // EC2 takes the tags off what has ended: without any, it is nobody's any more.
-            if !self.is_ours(instance, group) && !(ended && Tags(instance).are_none()) {
+            let nobodys = ended && Tags(instance).are_none();
+            if !self.is_ours(instance, group) && !nobodys {
                 return Err(FleetError::Refused(format!("{id} does not carry the tags of group {group}").into()));
             }
             if ended {

@@ -234,7 +234,7 @@ async fn d6_what_ec2_does_not_list_yet_is_terminated_all_the_same() {
     let (fleet, ec2) = fleet().await;
     ec2.ec2.set_settings(Settings { lag: LONG, ..ec2.ec2.settings() });
     let made = fleet.launch(&spec(), 1).await.expect("a launch");
-    assert_eq!(fleet.describe(&group(), &[made.id.clone()]).await.expect("a description"), []);
+    assert_eq!(fleet.describe(&group(), std::slice::from_ref(&made.id)).await.expect("a description"), []);
     fleet.terminate(&group(), &made.id, &ending(), 1).await.expect("a termination");
     assert_eq!(alive(&ec2), 0);
 }
