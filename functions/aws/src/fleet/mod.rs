@@ -10,6 +10,7 @@ mod verdict;
 pub(crate) mod whole;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
@@ -62,48 +63,36 @@ impl Ec2Fleet {
     }
 }
 
+/// What a call does. On the heap: the SDK's futures are large, and would lie on the stack of whatever use case they are in.
+type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T, FleetError>> + Send + 'a>>;
+
 /// The port's promise: every call ends within a deadline, whatever it is made of.
-async fn within<T>(
-    deadline: Duration,
-    call: impl Future<Output = Result<T, FleetError>> + Send,
-) -> Result<T, FleetError> {
+async fn within<T>(deadline: Duration, call: Call<'_, T>) -> Result<T, FleetError> {
     let late = |_| Err(FleetError::Unavailable(format!("no answer within {} ms", deadline.as_millis()).into()));
     tokio::time::timeout(deadline, call).await.unwrap_or_else(late)
 }
 
 impl Fleet for Ec2Fleet {
     async fn list(&self, group: &GroupName) -> Result<Vec<FleetInstance>, FleetError> {
-        within(self.deadline * LISTING, self.facts(group, pages::of_group(&self.stack, group))).await
+        let filters = pages::of_group(&self.stack, group);
+        within(self.deadline * LISTING, Box::pin(self.facts(group, filters))).await
     }
 
     async fn describe(&self, group: &GroupName, ids: &[InstanceId]) -> Result<Vec<FleetInstance>, FleetError> {
-        within(self.deadline * LISTING, self.facts(group, pages::of_ids(ids))).await
+        within(self.deadline * LISTING, Box::pin(self.facts(group, pages::of_ids(ids)))).await
     }
 
     async fn template_version(&self, template: &str) -> Result<u64, FleetError> {
-        const CALL: &str = "DescribeLaunchTemplates";
-        let asked = self.reads.describe_launch_templates();
-        let asked = match launch::is_template_id(template) {
-            true => asked.launch_template_ids(template),
-            false => asked.launch_template_names(template),
-        };
-        within(self.deadline, async {
-            let answer = asked.send().await.map_err(|error| verdict(CALL, error))?;
-            let found = answer.launch_templates().first().and_then(|template| template.default_version_number());
-            found
-                .and_then(|version| u64::try_from(version).ok())
-                .ok_or_else(|| broken(CALL, "there is no default version in it"))
-        })
-        .await
+        within(self.deadline, Box::pin(self.default_version(template))).await
     }
 
     /// EC2 knows no attempts: it fences by the token alone.
     async fn launch(&self, spec: &LaunchSpec, _attempt: u32) -> Result<Launched, FleetError> {
-        within(self.deadline, self.run_one(spec)).await
+        within(self.deadline, Box::pin(self.run_one(spec))).await
     }
 
     async fn find(&self, spec: &LaunchSpec) -> Result<Found, FleetError> {
-        within(self.deadline, self.launched_by(spec)).await
+        within(self.deadline, Box::pin(self.launched_by(spec))).await
     }
 
     async fn terminate(
@@ -113,11 +102,24 @@ impl Fleet for Ec2Fleet {
         _intent: &IntentId,
         _attempt: u32,
     ) -> Result<(), FleetError> {
-        within(self.deadline, self.end_one(group, instance)).await
+        within(self.deadline, Box::pin(self.end_one(group, instance))).await
     }
 }
 
 impl Ec2Fleet {
+    async fn default_version(&self, template: &str) -> Result<u64, FleetError> {
+        const CALL: &str = "DescribeLaunchTemplates";
+        let asked = self.reads.describe_launch_templates();
+        let asked = match launch::is_template_id(template) {
+            true => asked.launch_template_ids(template),
+            false => asked.launch_template_names(template),
+        };
+        let answer = asked.send().await.map_err(|error| verdict(CALL, error))?;
+        let found = answer.launch_templates().first().and_then(|template| template.default_version_number());
+        let version = found.and_then(|version| u64::try_from(version).ok());
+        version.ok_or_else(|| broken(CALL, "there is no default version in it"))
+    }
+
     /// Looks first, so that a foreign instance is never named in a call that ends something (C1). That EC2 does not list it
     /// yet proves nothing: then the call is made, and it is IAM's condition on the group's tag that spares a foreign one.
     async fn end_one(&self, group: &GroupName, id: &InstanceId) -> Result<(), FleetError> {
@@ -126,7 +128,8 @@ impl Ec2Fleet {
         if let Some(instance) = known.first() {
             let ended = is_gone(instance);
             // EC2 takes the tags off what has ended: without any, it is nobody's any more.
-            if !self.is_ours(instance, group) && !(ended && Tags(instance).are_none()) {
+            let nobodys = ended && Tags(instance).are_none();
+            if !self.is_ours(instance, group) && !nobodys {
                 return Err(FleetError::Refused(format!("{id} does not carry the tags of group {group}").into()));
             }
             if ended {

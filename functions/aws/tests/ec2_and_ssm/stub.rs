@@ -17,23 +17,23 @@ const LONGEST: usize = 1 << 20;
 
 /// A request: its form, or its body as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The fields of the form.
-    pub form: BTreeMap<String, String>,
+    pub(crate) form: BTreeMap<String, String>,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Request {
     /// EC2's action.
-    pub fn action(&self) -> &str {
+    pub(crate) fn action(&self) -> &str {
         self.form.get("Action").map_or("", String::as_str)
     }
 }
 
 /// What the stub does with a request.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Answers.
     Whole(u16, String),
     /// Promises more than comes, and closes.
@@ -47,7 +47,7 @@ pub enum Answer {
 }
 
 /// The stub. It ends with this value.
-pub struct Stub {
+pub(crate) struct Stub {
     address: std::net::SocketAddr,
     asked: Arc<Mutex<Vec<Request>>>,
     _server: JoinSet<()>,
@@ -55,7 +55,7 @@ pub struct Stub {
 
 impl Stub {
     /// Answers by `answer`.
-    pub async fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked: Arc<Mutex<Vec<Request>>> = Arc::default();
@@ -74,7 +74,7 @@ impl Stub {
     }
 
     /// Gives these answers, each to one request, and the last one to all that follow.
-    pub async fn giving(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn giving(answers: impl IntoIterator<Item = Answer>) -> Self {
         let mut answers: Vec<Answer> = answers.into_iter().collect();
         answers.reverse();
         let answers = Mutex::new(answers);
@@ -86,32 +86,32 @@ impl Stub {
     }
 
     /// A fleet that asks it.
-    pub async fn fleet(&self) -> Ec2Fleet {
+    pub(crate) async fn fleet(&self) -> Ec2Fleet {
         self.fleet_within(Deadlines::default()).await
     }
 
     /// The same, with other deadlines.
-    pub async fn fleet_within(&self, deadlines: Deadlines) -> Ec2Fleet {
+    pub(crate) async fn fleet_within(&self, deadlines: Deadlines) -> Ec2Fleet {
         Ec2Fleet::new(&self.connection(deadlines).await, "test", 7717)
     }
 
     /// A connection to it.
-    pub async fn connection(&self, deadlines: Deadlines) -> Connection {
+    pub(crate) async fn connection(&self, deadlines: Deadlines) -> Connection {
         Connection::local(&format!("http://{}", self.address), deadlines).await
     }
 
     /// What it was asked.
-    pub fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The actions that it was asked for.
-    pub fn actions(&self) -> Vec<String> {
+    pub(crate) fn actions(&self) -> Vec<String> {
         self.asked().iter().map(|request| request.action().to_owned()).collect()
     }
 
     /// The only request of an action.
-    pub fn only(&self, action: &str) -> Request {
+    pub(crate) fn only(&self, action: &str) -> Request {
         let mut asked = self.asked();
         asked.retain(|request| request.action() == action);
         assert_eq!(asked.len(), 1, "{action}");
@@ -178,12 +178,12 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<O
 }
 
 /// EC2's answer to `action`, with this in it. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-query-api.html>
-pub fn ec2(action: &str, inner: &str) -> Answer {
+pub(crate) fn ec2(action: &str, inner: &str) -> Answer {
     Answer::Whole(200, xml(action, inner))
 }
 
 /// The text of such an answer.
-pub fn xml(action: &str, inner: &str) -> String {
+pub(crate) fn xml(action: &str, inner: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <{action}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
@@ -194,7 +194,7 @@ pub fn xml(action: &str, inner: &str) -> String {
 }
 
 /// EC2's error, with this code. <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
-pub fn error(status: u16, code: &str, message: &str) -> Answer {
+pub(crate) fn error(status: u16, code: &str, message: &str) -> Answer {
     Answer::Whole(
         status,
         format!(
@@ -205,7 +205,7 @@ pub fn error(status: u16, code: &str, message: &str) -> Answer {
 }
 
 /// An instance as EC2 writes it, in this state and with these tags; without an address when `address` is empty.
-pub fn instance(id: &str, state: &str, address: &str, tags: &[(&str, &str)]) -> String {
+pub(crate) fn instance(id: &str, state: &str, address: &str, tags: &[(&str, &str)]) -> String {
     let tags: String =
         tags.iter().map(|(key, value)| format!("<item><key>{key}</key><value>{value}</value></item>")).collect();
     let address = match address {
@@ -220,12 +220,12 @@ pub fn instance(id: &str, state: &str, address: &str, tags: &[(&str, &str)]) -> 
 }
 
 /// EC2's list of instances.
-pub fn described(instances: &[String]) -> Answer {
+pub(crate) fn described(instances: &[String]) -> Answer {
     ec2("DescribeInstances", &reservations(instances))
 }
 
 /// What such a list holds.
-pub fn reservations(instances: &[String]) -> String {
+pub(crate) fn reservations(instances: &[String]) -> String {
     let each = instances.iter().map(|instance| {
         format!(
             "<item><reservationId>r-1234567890abcdef0</reservationId><instancesSet>{instance}</instancesSet></item>"
@@ -235,7 +235,7 @@ pub fn reservations(instances: &[String]) -> String {
 }
 
 /// EC2's answer to a launch.
-pub fn ran(instance: &str) -> Answer {
+pub(crate) fn ran(instance: &str) -> Answer {
     let inner = format!(
         "<reservationId>r-1234567890abcdef0</reservationId><ownerId>123456789012</ownerId>\
          <instancesSet>{instance}</instancesSet>"
@@ -244,16 +244,16 @@ pub fn ran(instance: &str) -> Answer {
 }
 
 /// The tags of an instance of [`group`], launched for [`spec`].
-pub const OURS: &[(&str, &str)] =
+pub(crate) const OURS: &[(&str, &str)] =
     &[("muster:stack", "test"), ("muster:group", "web"), ("muster:intent", "18f-0000000007-000")];
 
 /// The group of these tests.
-pub fn group() -> GroupName {
+pub(crate) fn group() -> GroupName {
     "web".parse().expect("a name")
 }
 
 /// A launch.
-pub fn spec() -> LaunchSpec {
+pub(crate) fn spec() -> LaunchSpec {
     LaunchSpec {
         group: group(),
         shard: Shard(0),
