@@ -47,7 +47,7 @@ async fn a_group_grows_with_its_load_shrinks_by_draining_and_heals() {
 /// One line a decision, one an action, and the metrics.
 fn logs_say_what_was_done(lines: &[Value]) {
     let said = |what: &str| lines.iter().any(|line| line.to_string().contains(what));
-    for what in ["Decided.", "launched", "terminated", "draining"] {
+    for what in ["Decided.", "Launched.", "Joined.", "Draining.", "Terminated."] {
         assert!(said(what), "no line says {what:?}");
     }
     let metrics: Vec<&Value> = lines.iter().filter(|line| line.get("_aws").is_some()).collect();
