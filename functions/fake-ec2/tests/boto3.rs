@@ -65,6 +65,6 @@ async fn boto3_finds_an_ec2() -> Result<(), Box<dyn Error>> {
     }
     let said = tokio::task::spawn_blocking(move || run(&mut client)).await??;
     let checked: Vec<String> = serde_json::from_str(&said)?;
-    assert_eq!(checked.len(), 12, "{checked:?}");
+    assert_eq!(checked.len(), 13, "{checked:?}");
     Ok(())
 }

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from xml.etree import ElementTree
 
 import boto3
 from botocore.config import Config
@@ -358,6 +359,67 @@ def every_name_of_the_service_model_is_known():
         unknown += [f"{action} {name}" for name in names if is_unknown(action, name)]
         asked += len(names)
     assert asked > 250 and not unknown, (asked, unknown)
+
+
+def strangers(element, shape, path):
+    """The elements of an answer that the service model does not have there."""
+    if shape.type_name == "list":
+        for item in element:
+            own = shape.member.serialization.get("name", "item")
+            yield from strangers(item, shape.member, f"{path}/{own}") if local(item) == own else [f"{path}/{local(item)}"]
+    elif shape.type_name == "structure":
+        known = {member.serialization.get("name", name): member for name, member in shape.members.items()}
+        for child in element:
+            here = f"{path}/{local(child)}"
+            yield from strangers(child, known[local(child)], here) if local(child) in known else [here]
+
+
+def local(element):
+    return element.tag.rpartition("}")[2]
+
+
+@check
+def every_element_is_in_the_service_model():
+    """boto3 passes over what it does not know: a misspelt element would only be missing."""
+    instance = one(TagSpecifications=tagged(a="b"), InstanceMarketOptions={"MarketType": "spot"})
+    wait("instance_running", InstanceIds=[instance])
+    fake(f"instances/{instance}", {"deed": "impair"})
+    ended = one()
+    EC2.terminate_instances(InstanceIds=[ended])
+    data = {"ImageId": IMAGE, "KeyName": "k", "SecurityGroupIds": ["sg-0"], "TagSpecifications": tagged(a="b")}
+    data |= {"IamInstanceProfile": {"Arn": "arn:x"}, "Placement": {"AvailabilityZone": "us-east-1a"}, "UserData": "eA=="}
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]
+    made = EC2.create_launch_template(LaunchTemplateName="all", LaunchTemplateData=data, TagSpecifications=tags)
+    template = {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"]}
+    own = {
+        "TerminateInstances": {"InstanceId.1": ended},
+        "StopInstances": {"InstanceId.1": instance},
+        "StartInstances": {"InstanceId.1": instance},
+        "CreateTags": {"ResourceId.1": instance, "Tag.1.Key": "k"},
+        "DeleteTags": {"ResourceId.1": instance, "Tag.1.Key": "k"},
+        "CreateLaunchTemplate": {"LaunchTemplateName": "another"} | DATA,
+        "CreateLaunchTemplateVersion": template | {"SourceVersion": "1"} | DATA,
+        "ModifyLaunchTemplate": template | {"SetDefaultVersion": "1"},
+        "DescribeLaunchTemplateVersions": template,
+        "DescribeInstances": {"MaxResults": "5"},
+    }
+    found = []
+    for action in sorted(ACTIONS):
+        if action == "StartInstances":
+            fake(f"instances/{instance}", {"deed": "stop"})
+            wait("instance_stopped", InstanceIds=[instance])
+        if action == "StopInstances":
+            wait("instance_running", InstanceIds=[instance])
+        form = urllib.parse.urlencode(own.get(action, ACTIONS[action]) | {"Action": action, "Version": "2016-11-15"})
+        with urllib.request.urlopen(urllib.request.Request(URL, data=form.encode())) as response:
+            root = ElementTree.fromstring(response.read())
+        assert root.tag == f"{{http://ec2.amazonaws.com/doc/2016-11-15/}}{action}Response", root.tag
+        shape = EC2.meta.service_model.operation_model(action).output_shape
+        expected = {"requestId", "return"} if shape is None else {"requestId"}
+        for child in [child for child in root if local(child) in expected]:
+            root.remove(child)
+        found += [f"{action}{path}" for path in (strangers(root, shape, "") if shape else map(local, root))]
+    assert not found, found
 
 
 def main():
