@@ -54,6 +54,10 @@ const NOT_HERE: &[&str] = &[
     "SecondaryInterface",
 ];
 
+/// The same of `Placement`.
+const PLACEMENT_NOT_HERE: &[&str] =
+    &["Affinity", "AvailabilityZoneId", "GroupId", "HostId", "HostResourceGroupArn", "PartitionNumber", "SpreadDomain"];
+
 /// EC2's default type when neither request nor template names one.
 const DEFAULT_TYPE: &str = "m1.small";
 /// What to launch, once request and template are read.
@@ -366,6 +370,7 @@ fn take_place(params: &mut Params) -> Result<Option<Explicit>, Fault> {
         return Err(Fault::new("UnsupportedOperation", "This EC2 has shared tenancy only."));
     }
     placement.take("GroupName");
+    placement.refuse(PLACEMENT_NOT_HERE)?;
     placement.finish()?;
     let subnet = params.take("SubnetId").filter(|subnet| !subnet.is_empty());
     Ok((zone.is_some() || subnet.is_some()).then_some(Explicit { zone, subnet }))

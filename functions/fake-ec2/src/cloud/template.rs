@@ -44,6 +44,15 @@ const DATA: &[&str] = &[
     "UserData",
 ];
 
+/// What it may hold at EC2, and would change what is launched.
+const DATA_NOT_HERE: &[&str] = &[
+    "ElasticGpuSpecification",
+    "ElasticInferenceAccelerator",
+    "InstanceRequirements",
+    "Operator",
+    "SecondaryInterface",
+];
+
 /// A launch template.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
@@ -169,6 +178,7 @@ pub(super) fn take_data(params: &mut Params) -> Result<Texts, Fault> {
     }
     rest.list("SecurityGroupId")?;
     rest.ignore(DATA);
+    rest.refuse(DATA_NOT_HERE)?;
     rest.finish()?;
     Ok(data.all().clone())
 }

@@ -77,6 +77,7 @@ impl Cloud {
         let description = params.take("VersionDescription");
         let tags = tags_for(super::take_tag_specifications(&mut params)?, "launch-template", &["launch-template"])?;
         let data = take_data(&mut params)?;
+        params.refuse(&["Operator"])?;
         params.finish_request()?;
         if data.is_empty() {
             return Err(Fault::missing("LaunchTemplateData"));
@@ -170,6 +171,7 @@ impl Cloud {
         let names = params.list("LaunchTemplateName")?;
         let filters = Filter::take(&mut params, &["launch-template-name", "tag-key"])?;
         let page = Page::take(&mut params, false, "", 1, 200)?;
+        params.ignore(&["IncludeManagedResources"]);
         params.finish_request()?;
         let mut wanted = Vec::new();
         for named in ids.into_iter().map(Named::Id).chain(names.into_iter().map(Named::Name)) {
@@ -197,7 +199,7 @@ impl Cloud {
         let most = params.take("MaxVersion");
         let filters = Filter::take(&mut params, &["image-id", "instance-type", "is-default-version"])?;
         let page = Page::take(&mut params, false, "", 1, 200)?;
-        params.ignore(&["ResolveAlias"]);
+        params.ignore(&["IncludeManagedResources", "ResolveAlias"]);
         params.finish_request()?;
         let mut wanted = Vec::new();
         match &named {

@@ -5,7 +5,10 @@ Takes the endpoint's URL; prints the names of what it has checked as a JSON list
 
 import json
 import sys
+import urllib.error
+import urllib.parse
 import urllib.request
+from xml.etree import ElementTree
 
 import boto3
 from botocore.config import Config
@@ -293,6 +296,130 @@ def describing_lags():
     EC2.terminate_instances(InstanceIds=[instance])
     fake("settings", {"lag_ms": 0})
     assert shown(InstanceIds=[instance])[0]["State"]["Name"] in ("shutting-down", "terminated")
+
+
+TEMPLATE = {"LaunchTemplateId": "lt-00000000000000000"}
+DATA = {"LaunchTemplateData.ImageId": IMAGE}
+# Every action, with what it cannot do without.
+ACTIONS = {
+    "RunInstances": {"ImageId": IMAGE, "MinCount": "1", "MaxCount": "1"},
+    "DescribeInstances": {},
+    "DescribeInstanceStatus": {},
+    "TerminateInstances": {"InstanceId.1": "i-00000000000000000"},
+    "StopInstances": {"InstanceId.1": "i-00000000000000000"},
+    "StartInstances": {"InstanceId.1": "i-00000000000000000"},
+    "CreateTags": {"ResourceId.1": "i-00000000000000000", "Tag.1.Key": "k"},
+    "DeleteTags": {"ResourceId.1": "i-00000000000000000", "Tag.1.Key": "k"},
+    "DescribeTags": {},
+    "CreateLaunchTemplate": {"LaunchTemplateName": "names"} | DATA,
+    "CreateLaunchTemplateVersion": TEMPLATE | DATA,
+    "ModifyLaunchTemplate": TEMPLATE | {"SetDefaultVersion": "1"},
+    "DescribeLaunchTemplates": {},
+    "DescribeLaunchTemplateVersions": TEMPLATE,
+    "DescribeSubnets": {},
+    "DescribeAvailabilityZones": {},
+}
+
+
+def wire_name(name, member):
+    """A member's name in a request: <https://smithy.io/2.0/aws/protocols/aws-ec2-query-protocol.html>."""
+    own = member.serialization.get("name", name)
+    return member.serialization.get("queryName", own[0].upper() + own[1:])
+
+
+def leaves(shape, depth):
+    """The names of what a shape holds: everything down to `depth`, and below it the first of each."""
+    if shape.type_name == "list":
+        yield from (f".1{rest}" for rest in leaves(shape.member, depth))
+    elif shape.type_name == "structure":
+        members = list(shape.members.items())
+        for name, member in members if depth > 0 else members[:1]:
+            yield from (f".{wire_name(name, member)}{rest}" for rest in leaves(member, depth - 1))
+    else:
+        yield ""
+
+
+def is_unknown(action, name):
+    parameters = ACTIONS[action] | {"DryRun": "true"}
+    form = urllib.parse.urlencode(parameters | {"Action": action, "Version": "2016-11-15", name: "x"})
+    try:
+        urllib.request.urlopen(urllib.request.Request(URL, data=form.encode()))
+    except urllib.error.HTTPError as error:
+        return b"<Code>UnknownParameter</Code>" in error.read()
+    raise AssertionError(f"not a dry run: {action} {name}")
+
+
+@check
+def every_name_of_the_service_model_is_known():
+    """What EC2 has is refused, if at all, by another code than what it has not."""
+    unknown, asked = [], 0
+    for action in ACTIONS:
+        assert is_unknown(action, "Colour") and is_unknown(action, "Colour.1.Red"), action
+        names = [name[1:] for name in leaves(EC2.meta.service_model.operation_model(action).input_shape, 2)]
+        unknown += [f"{action} {name}" for name in names if is_unknown(action, name)]
+        asked += len(names)
+    assert asked > 250 and not unknown, (asked, unknown)
+
+
+def strangers(element, shape, path):
+    """The elements of an answer that the service model does not have there."""
+    if shape.type_name == "list":
+        for item in element:
+            own = shape.member.serialization.get("name", "item")
+            yield from strangers(item, shape.member, f"{path}/{own}") if local(item) == own else [f"{path}/{local(item)}"]
+    elif shape.type_name == "structure":
+        known = {member.serialization.get("name", name): member for name, member in shape.members.items()}
+        for child in element:
+            here = f"{path}/{local(child)}"
+            yield from strangers(child, known[local(child)], here) if local(child) in known else [here]
+
+
+def local(element):
+    return element.tag.rpartition("}")[2]
+
+
+@check
+def every_element_is_in_the_service_model():
+    """boto3 passes over what it does not know: a misspelt element would only be missing."""
+    instance = one(TagSpecifications=tagged(a="b"), InstanceMarketOptions={"MarketType": "spot"})
+    wait("instance_running", InstanceIds=[instance])
+    fake(f"instances/{instance}", {"deed": "impair"})
+    ended = one()
+    EC2.terminate_instances(InstanceIds=[ended])
+    data = {"ImageId": IMAGE, "KeyName": "k", "SecurityGroupIds": ["sg-0"], "TagSpecifications": tagged(a="b")}
+    data |= {"IamInstanceProfile": {"Arn": "arn:x"}, "Placement": {"AvailabilityZone": "us-east-1a"}, "UserData": "eA=="}
+    tags = [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]
+    made = EC2.create_launch_template(LaunchTemplateName="all", LaunchTemplateData=data, TagSpecifications=tags)
+    template = {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"]}
+    own = {
+        "TerminateInstances": {"InstanceId.1": ended},
+        "StopInstances": {"InstanceId.1": instance},
+        "StartInstances": {"InstanceId.1": instance},
+        "CreateTags": {"ResourceId.1": instance, "Tag.1.Key": "k"},
+        "DeleteTags": {"ResourceId.1": instance, "Tag.1.Key": "k"},
+        "CreateLaunchTemplate": {"LaunchTemplateName": "another"} | DATA,
+        "CreateLaunchTemplateVersion": template | {"SourceVersion": "1"} | DATA,
+        "ModifyLaunchTemplate": template | {"SetDefaultVersion": "1"},
+        "DescribeLaunchTemplateVersions": template,
+        "DescribeInstances": {"MaxResults": "5"},
+    }
+    found = []
+    for action in sorted(ACTIONS):
+        if action == "StartInstances":
+            fake(f"instances/{instance}", {"deed": "stop"})
+            wait("instance_stopped", InstanceIds=[instance])
+        if action == "StopInstances":
+            wait("instance_running", InstanceIds=[instance])
+        form = urllib.parse.urlencode(own.get(action, ACTIONS[action]) | {"Action": action, "Version": "2016-11-15"})
+        with urllib.request.urlopen(urllib.request.Request(URL, data=form.encode())) as response:
+            root = ElementTree.fromstring(response.read())
+        assert root.tag == f"{{http://ec2.amazonaws.com/doc/2016-11-15/}}{action}Response", root.tag
+        shape = EC2.meta.service_model.operation_model(action).output_shape
+        expected = {"requestId", "return"} if shape is None else {"requestId"}
+        for child in [child for child in root if local(child) in expected]:
+            root.remove(child)
+        found += [f"{action}{path}" for path in (strangers(root, shape, "") if shape else map(local, root))]
+    assert not found, found
 
 
 def main():
