@@ -201,7 +201,7 @@ async fn tell_targets(mut stdin: ChildStdin, mut targets: mpsc::Receiver<f64>) {
     }
 }
 
-/// Says that the agent listens, and then reads on, so that its end is noticed at once.
+/// Says that the agent listens, once its one line has come.
 async fn hear_listening(stdout: ChildStdout, id: String, pid: u32, listening: mpsc::Sender<(String, u32)>) {
     let mut line = String::new();
     let mut reader = BufReader::new(stdout.take(LONGEST_LINE));

@@ -29,7 +29,7 @@
 //! - Images exist when their ids are well formed (or listed); a template's data is checked for its names, not for its sense.
 //! - Parameters such as security groups, keys and user data are accepted, count for a token's sameness, and do nothing.
 //! - Volumes, network interfaces and addresses do not exist beside the private address; a zone has one subnet.
-//! - What documentation leaves open is decided in `cloud/launch.rs`, and said there.
+//! - What documentation leaves open is decided in `cloud/token.rs`, and said there.
 //! - When the client's call ends early the deed is done all the same, as at EC2.
 //!
 //! # The control API
@@ -61,7 +61,7 @@ mod xml;
 
 pub use agents::{AgentDeed, AgentRecord};
 pub use cloud::{
-    Answer, CallRecord, Cloud, Deed, Ending, InstanceRecord, Ledger, NoInstance, Reply, State, TemplateRecord,
+    Answer, CallRecord, Cloud, Deed, Ending, Held, InstanceRecord, Ledger, NoInstance, Reply, State, TemplateRecord,
 };
 pub use config::{AgentSettings, Capacity, Config, Settings, TemplateSeed, Zone};
 pub use control::{ControlError, Demand};

@@ -51,7 +51,8 @@ pub struct Rule {
     pub probability: Option<f64>,
     /// The seed of its chances.
     pub seed: u64,
-    /// How long the call waits before anything is done.
+    /// How long the call is on its way before anything is done, and is done then even when the caller has given up. Of a rule `after`, and
+    /// of one about a place's capacity: how long the answer is.
     pub latency_ms: u64,
     /// The call is done first; then comes the error, or without a code the connection is closed.
     pub after: bool,
@@ -156,6 +157,11 @@ impl Rule {
         let mut fault = Fault::new(code, self.message.clone().unwrap_or_else(|| usual_message(code)));
         fault.status = self.status.unwrap_or(fault.status);
         Some(fault)
+    }
+
+    /// The error that the caller hears; none: nothing at all.
+    pub(crate) fn answer(&self) -> Option<Fault> {
+        self.fault().filter(|_| !self.no_answer)
     }
 
     fn only_delays(&self) -> bool {

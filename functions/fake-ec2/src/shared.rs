@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::agents::{self, AgentDeed, AgentRecord};
-use crate::cloud::{Cloud, Deed, Ledger, NoInstance, Reply, State};
+use crate::cloud::{Answer, Cloud, Deed, Ledger, NoInstance, Reply, State};
 use crate::config::{Config, Settings};
 use crate::http;
 use crate::rules::{Rule, RuleError};
@@ -70,6 +70,9 @@ impl FakeEc2 {
     }
 
     /// Serves on `listener` and runs the agents, until the returned value is dropped.
+    ///
+    /// Agents die with the thread that started them: a runtime of several threads must not use `block_in_place` beside this, which
+    /// lets a thread go. Only the first server of an EC2 runs agents.
     pub fn serve(&self, listener: TcpListener) -> std::io::Result<Running> {
         let address = listener.local_addr()?;
         let mut tasks = JoinSet::new();
@@ -86,12 +89,22 @@ impl FakeEc2 {
         Self::new(config).serve(TcpListener::bind(address).await?)
     }
 
-    /// Does one call: a form, as in the body of a POST.
+    /// Does one call at once: a form, as in the body of a POST. How long it would have taken is only said.
     pub fn call(&self, form: &[u8]) -> Reply {
         let now = self.0.now();
         let reply = self.0.cloud().call(now, form);
         self.0.changed.notify_one();
         reply
+    }
+
+    /// Does one call, with the times that it is on its way.
+    pub(crate) async fn call_in_time(&self, form: &[u8]) -> Option<Answer> {
+        let held = self.0.cloud().hold(self.0.now(), form);
+        tokio::time::sleep(held.latency()).await;
+        let reply = self.0.cloud().carry_out(self.0.now(), held);
+        self.0.changed.notify_one();
+        tokio::time::sleep(reply.latency).await;
+        reply.answer
     }
 
     /// Everything that there is to know, the agents included.

@@ -1,11 +1,6 @@
-//! `RunInstances`, and what client tokens mean to it.
-//!
-//! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>: with a zone or a subnet in the request a token
-//! holds in that zone, without it in the region. What the page does not say is decided here, to the safe side of a test: a token
-//! without a zone and the same token with one are a mismatch; a launch that failed leaves its token unused; an instance counts
-//! as terminated from the moment that it is shutting down; and only when all instances of a token have ended is the call refused.
+//! `RunInstances`: what a launch is made of, where it goes, and how many come.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -14,7 +9,8 @@ use crate::query::{Params, Texts};
 use crate::rules::{Matter, Stage, Subject};
 use crate::xml::Xml;
 
-use super::instance::{History, Instance, State, earlier, later};
+use super::instance::{History, Instance, State, later};
+use super::token::{TokenUse, take_token};
 use super::{Cloud, Context, check_tags, is_id, tags_for, take_tag_specifications};
 
 /// Real parameters that are accepted, count for a token's sameness, and change nothing here.
@@ -58,20 +54,12 @@ const NOT_HERE: &[&str] = &[
     "SecondaryInterface",
 ];
 
+/// The same of `Placement`.
+const PLACEMENT_NOT_HERE: &[&str] =
+    &["Affinity", "AvailabilityZoneId", "GroupId", "HostId", "HostResourceGroupArn", "PartitionNumber", "SpreadDomain"];
+
 /// EC2's default type when neither request nor template names one.
 const DEFAULT_TYPE: &str = "m1.small";
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
-const LONGEST_TOKEN: usize = 64;
-
-/// A launch that a token has made.
-#[derive(Clone, Debug)]
-pub(crate) struct TokenUse {
-    zone: Option<String>,
-    request: Texts,
-    instances: Vec<usize>,
-    at: Timestamp,
-}
-
 /// What to launch, once request and template are read.
 struct Order {
     least: u32,
@@ -86,12 +74,10 @@ struct Order {
     token: Option<String>,
 }
 
-/// The error of a token that was used with other parameters.
-pub(crate) fn mismatch() -> Fault {
-    Fault::new(
-        "IdempotentParameterMismatch",
-        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
-    )
+/// How far a rule's refusal of a place goes: one that names no zone speaks once, for all.
+enum Reach {
+    Here,
+    Everywhere,
 }
 
 impl Cloud {
@@ -163,33 +149,6 @@ impl Cloud {
             }
             (zone, subnet) => Ok(subnet.or(zone)),
         }
-    }
-
-    /// The instances that the token has made there.
-    fn recall(
-        &mut self,
-        now: Timestamp,
-        token: &str,
-        zone: Option<&str>,
-        request: &Texts,
-    ) -> Result<Option<Vec<usize>>, Fault> {
-        if let (Some(memory), Some(uses)) = (self.config.settings.token_memory_ms, self.tokens.get_mut(token)) {
-            let oldest = earlier(now, Duration::from_millis(memory));
-            uses.retain(|used| used.at > oldest);
-        }
-        let uses = self.tokens.get(token).map(Vec::as_slice).unwrap_or_default();
-        let Some(used) = uses.iter().find(|used| used.zone.as_deref() == zone) else {
-            let other_scope = uses.iter().any(|used| used.zone.is_none() != zone.is_none());
-            return if other_scope { Err(mismatch()) } else { Ok(None) };
-        };
-        if used.request != *request {
-            return Err(mismatch());
-        }
-        if used.instances.iter().all(|at| self.instances[*at].state(now).is_some_and(State::has_ended)) {
-            let message = "The client token has been used by a request whose instances have been terminated.";
-            return Err(Fault::new("IdempotentInstanceTerminated", message));
-        }
-        Ok(Some(used.instances.clone()))
     }
 
     /// Reads the request over its template: what the request says outranks it.
@@ -276,9 +235,13 @@ impl Cloud {
         let places = order.place.map_or_else(|| (0..self.places.len()).collect(), |place| vec![place]);
         let mut refused = None;
         for at in places {
-            if let Some(fault) = self.judge_place(context, order, at) {
-                refused = refused.or(Some(fault));
-                continue;
+            match self.judge_place(context, order, at) {
+                None => {}
+                Some((fault, Reach::Everywhere)) => return Err(fault),
+                Some((fault, Reach::Here)) => {
+                    refused = refused.or(Some(fault));
+                    continue;
+                }
             }
             let free = self.free_in(context.now, at, &order.instance_type).min(room);
             if free >= order.least {
@@ -295,7 +258,7 @@ impl Cloud {
     }
 
     /// What a rule says to a launch in this place.
-    fn judge_place(&mut self, context: &mut Context, order: &Order, at: usize) -> Option<Fault> {
+    fn judge_place(&mut self, context: &mut Context, order: &Order, at: usize) -> Option<(Fault, Reach)> {
         let subject = Subject {
             places: self.place_names(at),
             instance_type: order.instance_type.clone(),
@@ -307,7 +270,8 @@ impl Cloud {
         context.latency += verdict.latency;
         let (id, rule) = verdict.rule?;
         context.rule = Some(id);
-        rule.fault()
+        let reach = if rule.when.zone.is_some() { Reach::Here } else { Reach::Everywhere };
+        rule.fault().map(|fault| (fault, reach))
     }
 
     /// How many instances of the type the place still has room for.
@@ -328,12 +292,15 @@ impl Cloud {
     }
 
     fn launch(&mut self, now: Timestamp, order: &Order, at: usize, count: u32) -> Result<Vec<usize>, Fault> {
-        let taken: std::collections::BTreeSet<_> =
+        let mut taken: BTreeSet<_> =
             self.instances.iter().filter(|instance| instance.is_live(now)).map(|instance| instance.address).collect();
         let mut addresses = Vec::new();
         for _ in 0..count {
-            match self.places[at].address(|address| taken.contains(&address) || addresses.contains(&address)) {
-                Some(address) => addresses.push(address),
+            match self.places[at].address(|address| taken.contains(&address)) {
+                Some(address) => {
+                    taken.insert(address);
+                    addresses.push(address);
+                }
                 None => break,
             }
         }
@@ -396,14 +363,6 @@ fn explicit_zone(explicit: &Option<Explicit>, zone: &str) -> Option<String> {
 /// What a launch may tag. Only instances are things here.
 const TAGGED: &[&str] = &["instance", "volume", "network-interface", "spot-instances-request"];
 
-fn take_token(params: &mut Params) -> Result<Option<String>, Fault> {
-    let token = params.take("ClientToken").filter(|token| !token.is_empty());
-    if let Some(token) = token.as_ref().filter(|token| token.len() > LONGEST_TOKEN || !token.is_ascii()) {
-        return Err(Fault::value("clientToken", token));
-    }
-    Ok(token)
-}
-
 fn take_place(params: &mut Params) -> Result<Option<Explicit>, Fault> {
     let mut placement = params.below("Placement");
     let zone = placement.take("AvailabilityZone").filter(|zone| !zone.is_empty());
@@ -411,6 +370,7 @@ fn take_place(params: &mut Params) -> Result<Option<Explicit>, Fault> {
         return Err(Fault::new("UnsupportedOperation", "This EC2 has shared tenancy only."));
     }
     placement.take("GroupName");
+    placement.refuse(PLACEMENT_NOT_HERE)?;
     placement.finish()?;
     let subnet = params.take("SubnetId").filter(|subnet| !subnet.is_empty());
     Ok((zone.is_some() || subnet.is_some()).then_some(Explicit { zone, subnet }))

@@ -10,7 +10,9 @@ mod launch;
 mod page;
 mod places;
 mod record;
+mod template;
 mod templates;
+mod token;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -21,14 +23,15 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::query::{Params, Texts};
-use crate::rules::{Matter, Rules, Stage, Subject};
+use crate::rules::{Matter, Rules, Stage, Subject, Verdict};
 use crate::xml;
 
 use instance::Instance;
-use launch::TokenUse;
 use places::Place;
 use record::Call;
-use templates::{MadeTemplate, Template};
+use template::Template;
+use templates::MadeTemplate;
+use token::TokenUse;
 
 pub use instance::{Ending, State};
 pub(crate) use record::Wanted;
@@ -57,14 +60,13 @@ pub struct Cloud {
     pub(crate) rules: Rules,
     calls: VecDeque<CallRecord>,
     calls_total: u64,
-    requests: u64,
     demand: f64,
 }
 
 /// What comes back for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// How long the caller waits for it.
+    /// How long the answer is on its way.
     pub latency: Duration,
     /// The answer; none: the connection is closed without one.
     pub answer: Option<Answer>,
@@ -79,6 +81,20 @@ pub struct Answer {
     pub request: String,
     /// XML.
     pub body: String,
+}
+
+/// A call on its way.
+#[derive(Clone, Debug)]
+pub struct Held {
+    request: Result<(String, Params), Fault>,
+    verdict: Verdict,
+}
+
+impl Held {
+    /// How long it is on its way.
+    pub const fn latency(&self) -> Duration {
+        self.verdict.latency
+    }
 }
 
 /// What an action learns and leaves beside its answer.
@@ -103,7 +119,6 @@ impl Cloud {
             rules: Rules::default(),
             calls: VecDeque::new(),
             calls_total: 0,
-            requests: 0,
             demand: 0.0,
             config,
         };
@@ -126,17 +141,43 @@ impl Cloud {
         self.seed_templates(now);
     }
 
-    /// Does one call: a form as it comes in the body of a POST.
+    /// Does one call: a form as it comes in the body of a POST. Time stands still meanwhile.
     pub fn call(&mut self, now: Timestamp, form: &[u8]) -> Reply {
-        self.requests += 1;
+        let held = self.hold(now, form);
+        let before = held.latency();
+        let reply = self.carry_out(now, held);
+        Reply { latency: before + reply.latency, ..reply }
+    }
+
+    /// The first half of a call: what the rules say before anything is done. Some of them hold it up on its way.
+    pub fn hold(&mut self, now: Timestamp, form: &[u8]) -> Held {
+        let request = Params::read(form);
+        let verdict = request.as_ref().map_or_else(
+            |_| Verdict::default(),
+            |(action, params)| {
+                let subjects = self.subjects(action, params, now);
+                self.rules.judge(Stage::Before, &Matter { action, token: params.peek("ClientToken"), subjects })
+            },
+        );
+        Held { request, verdict }
+    }
+
+    /// The second half, at the same time or later.
+    pub fn carry_out(&mut self, now: Timestamp, held: Held) -> Reply {
         let request = self.request_id();
         let mut context = Context { now, latency: Duration::ZERO, rule: None, instances: Vec::new() };
         let mut call = Call::default();
-        let result = match Params::read(form) {
+        let result = match held.request {
             Err(fault) => Some(Err(fault)),
             Ok((action, params)) => {
                 call = Call::of(&action, &params);
-                self.judged(&action, params, &mut context)
+                match held.verdict.rule {
+                    Some((id, rule)) => {
+                        context.rule = Some(id);
+                        rule.answer().map(Err)
+                    }
+                    None => self.judged(&action, params, &mut context),
+                }
             }
         };
         let answer = result.map(|result| match result {
@@ -150,25 +191,18 @@ impl Cloud {
         Reply { latency: context.latency, answer }
     }
 
-    /// The action with the rules around it; none: no answer.
+    /// The action, and the rules that speak when it is done; none: no answer.
     fn judged(&mut self, action: &str, params: Params, context: &mut Context) -> Option<Result<xml::Xml, Fault>> {
         let token = params.peek("ClientToken").map(str::to_owned);
         let subjects = self.subjects(action, &params, context.now);
-        let matter = Matter { action, token: token.as_deref(), subjects };
-        let before = self.rules.judge(Stage::Before, &matter);
-        context.latency += before.latency;
-        if let Some((id, rule)) = before.rule {
-            context.rule = Some(id);
-            return rule.fault().filter(|_| !rule.no_answer).map(Err);
-        }
         let result = self.act(action, params, context);
-        let after = self.rules.judge(Stage::After, &matter);
+        let after = self.rules.judge(Stage::After, &Matter { action, token: token.as_deref(), subjects });
         context.latency += after.latency;
         match after.rule {
             None => Some(result),
             Some((id, rule)) => {
                 context.rule = Some(id);
-                rule.fault().filter(|_| !rule.no_answer).map(Err)
+                rule.answer().map(Err)
             }
         }
     }

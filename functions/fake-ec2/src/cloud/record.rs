@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::Settings;
 use crate::query::{Params, Texts};
-use crate::rules::RuleState;
+use crate::rules::{Rule, RuleError, RuleState};
 
 use super::instance::{Ending, State};
 use super::{Cloud, MOST_CALLS, running};
@@ -253,6 +253,11 @@ impl Cloud {
             Deed::Heal => instance.impaired.set(now, false),
         }
         Ok(())
+    }
+
+    /// Adds a rule and says its id.
+    pub fn add_rule(&mut self, rule: Rule) -> Result<u32, RuleError> {
+        self.rules.add(rule)
     }
 
     /// Sets the load that the running instances share.

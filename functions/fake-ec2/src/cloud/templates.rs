@@ -1,73 +1,21 @@
-//! Launch templates: numbered versions that never change, and one of them the default.
+//! The calls on launch templates.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::config::TemplateSeed;
 use crate::fault::Fault;
 use crate::filter::Filter;
 use crate::query::{Params, Texts};
 use crate::xml::Xml;
 
 use super::page::Page;
-use super::{Cloud, check_tags, tags_for};
+use super::template::{Template, Version, take_data};
+use super::{Cloud, tags_for};
 
 /// The most templates, and versions of one: EC2's own limits.
 const MOST_TEMPLATES: usize = 5000;
 const MOST_VERSIONS: usize = 10_000;
-
-/// What `LaunchTemplateData` may hold. What is not read here is kept, and means nothing.
-const DATA: &[&str] = &[
-    "BlockDeviceMapping",
-    "CapacityReservationSpecification",
-    "CpuOptions",
-    "CreditSpecification",
-    "DisableApiStop",
-    "DisableApiTermination",
-    "EbsOptimized",
-    "EnclaveOptions",
-    "HibernationOptions",
-    "IamInstanceProfile",
-    "ImageId",
-    "InstanceInitiatedShutdownBehavior",
-    "InstanceMarketOptions",
-    "InstanceType",
-    "KernelId",
-    "KeyName",
-    "LicenseSpecification",
-    "MaintenanceOptions",
-    "MetadataOptions",
-    "Monitoring",
-    "NetworkInterface",
-    "NetworkPerformanceOptions",
-    "Placement",
-    "PrivateDnsNameOptions",
-    "RamDiskId",
-    "SecurityGroup",
-    "SecurityGroupId",
-    "TagSpecification",
-    "UserData",
-];
-
-/// A launch template.
-#[derive(Clone, Debug)]
-pub(crate) struct Template {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    created: Timestamp,
-    pub(crate) default: u64,
-    versions: BTreeMap<u64, Version>,
-    pub(crate) tags: Texts,
-}
-
-/// One version.
-#[derive(Clone, Debug)]
-struct Version {
-    created: Timestamp,
-    description: Option<String>,
-    data: Texts,
-}
 
 /// What a request with a token has made.
 #[derive(Clone, Debug)]
@@ -81,116 +29,6 @@ pub(crate) struct MadeTemplate {
 enum Named {
     Id(String),
     Name(String),
-}
-
-impl Template {
-    pub(crate) fn seeded(seed: &TemplateSeed, id: String, now: Timestamp) -> Self {
-        let data =
-            [("ImageId", &seed.image), ("InstanceType", &seed.instance_type)].map(|(k, v)| (k.to_owned(), v.clone()));
-        let first = Version { created: now, description: None, data: data.into() };
-        Self {
-            id,
-            name: seed.name.clone(),
-            created: now,
-            default: 1,
-            versions: BTreeMap::from([(1, first)]),
-            tags: Texts::new(),
-        }
-    }
-
-    pub(crate) fn latest(&self) -> u64 {
-        self.versions.keys().next_back().copied().unwrap_or(0)
-    }
-
-    /// The number that `$Default`, `$Latest` or a number names; none is `$Default`.
-    fn number(&self, version: Option<&str>) -> Result<u64, Fault> {
-        let number = match version {
-            None | Some("" | "$Default") => self.default,
-            Some("$Latest") => self.latest(),
-            Some(number) => number.parse().map_err(|_| {
-                let message = format!("Could not parse {number} as a launch template version");
-                Fault::new("InvalidParameterValue", message)
-            })?,
-        };
-        if self.versions.contains_key(&number) {
-            return Ok(number);
-        }
-        let message =
-            format!("Could not find the specified version {number} for the launch template with ID {}.", self.id);
-        Err(Fault::new("InvalidLaunchTemplateId.VersionNotFound", message))
-    }
-
-    fn write(&self, xml: &mut Xml, creator: &str) {
-        xml.text("launchTemplateId", &self.id);
-        xml.text("launchTemplateName", &self.name);
-        xml.time("createTime", self.created);
-        xml.text("createdBy", creator);
-        xml.text("defaultVersionNumber", self.default);
-        xml.text("latestVersionNumber", self.latest());
-        xml.tags(&self.tags);
-    }
-
-    fn write_version(&self, number: u64, xml: &mut Xml, creator: &str) {
-        let Some(version) = self.versions.get(&number) else { return };
-        xml.text("launchTemplateId", &self.id);
-        xml.text("launchTemplateName", &self.name);
-        xml.text("versionNumber", number);
-        xml.maybe("versionDescription", version.description.as_ref());
-        xml.time("createTime", version.created);
-        xml.text("createdBy", creator);
-        xml.text("defaultVersion", number == self.default);
-        xml.node("launchTemplateData", |node| write_data(&version.data, node));
-    }
-}
-
-/// The parts of the data that clients ask about.
-fn write_data(data: &Texts, xml: &mut Xml) {
-    let names = [
-        ("ImageId", "imageId"),
-        ("InstanceType", "instanceType"),
-        ("KeyName", "keyName"),
-        ("UserData", "userData"),
-        ("EbsOptimized", "ebsOptimized"),
-    ];
-    for (from, to) in names {
-        xml.maybe(to, data.get(from));
-    }
-    if let Some(zone) = data.get("Placement.AvailabilityZone") {
-        xml.node("placement", |placement| placement.text("availabilityZone", zone));
-    }
-    let (arn, name) = (data.get("IamInstanceProfile.Arn"), data.get("IamInstanceProfile.Name"));
-    if arn.is_some() || name.is_some() {
-        xml.node("iamInstanceProfile", |profile| {
-            profile.maybe("arn", arn);
-            profile.maybe("name", name);
-        });
-    }
-    let mut params = Params::of(data.clone());
-    // Data is checked when it comes: what cannot be read is not there.
-    let groups = params.list("SecurityGroupId").unwrap_or_default();
-    if !groups.is_empty() {
-        xml.node("securityGroupIdSet", |set| groups.iter().for_each(|group| set.text("item", group)));
-    }
-    let tagged: Vec<(String, Texts)> = super::take_tag_specifications(&mut params).unwrap_or_default();
-    if !tagged.is_empty() {
-        xml.items("tagSpecificationSet", tagged, |item, (kind, tags)| {
-            item.text("resourceType", kind);
-            item.tags(&tags);
-        });
-    }
-}
-
-/// Takes and checks `LaunchTemplateData`.
-fn take_data(params: &mut Params) -> Result<Texts, Fault> {
-    let data = params.below("LaunchTemplateData");
-    let mut rest = data.clone();
-    for (_, tags) in super::take_tag_specifications(&mut rest)? {
-        check_tags(&tags)?;
-    }
-    rest.list("SecurityGroupId")?;
-    rest.ignore(DATA);
-    rest.finish()?;
-    Ok(data.all().clone())
 }
 
 impl Cloud {
@@ -239,6 +77,7 @@ impl Cloud {
         let description = params.take("VersionDescription");
         let tags = tags_for(super::take_tag_specifications(&mut params)?, "launch-template", &["launch-template"])?;
         let data = take_data(&mut params)?;
+        params.refuse(&["Operator"])?;
         params.finish_request()?;
         if data.is_empty() {
             return Err(Fault::missing("LaunchTemplateData"));
@@ -332,6 +171,7 @@ impl Cloud {
         let names = params.list("LaunchTemplateName")?;
         let filters = Filter::take(&mut params, &["launch-template-name", "tag-key"])?;
         let page = Page::take(&mut params, false, "", 1, 200)?;
+        params.ignore(&["IncludeManagedResources"]);
         params.finish_request()?;
         let mut wanted = Vec::new();
         for named in ids.into_iter().map(Named::Id).chain(names.into_iter().map(Named::Name)) {
@@ -359,7 +199,7 @@ impl Cloud {
         let most = params.take("MaxVersion");
         let filters = Filter::take(&mut params, &["image-id", "instance-type", "is-default-version"])?;
         let page = Page::take(&mut params, false, "", 1, 200)?;
-        params.ignore(&["ResolveAlias"]);
+        params.ignore(&["IncludeManagedResources", "ResolveAlias"]);
         params.finish_request()?;
         let mut wanted = Vec::new();
         match &named {
@@ -410,7 +250,7 @@ impl Cloud {
         match token.and_then(|token| self.made_templates.get(token)) {
             None => Ok(None),
             Some(made) if made.request == *request => Ok(Some(made.clone())),
-            Some(_) => Err(super::launch::mismatch()),
+            Some(_) => Err(super::token::mismatch()),
         }
     }
 
