@@ -35,7 +35,7 @@ async fn fleet() -> (Ec2Fleet, Running) {
 mod conformance {
     use super::*;
     fleet_conformance!(fleet());
-    fleet_model!(12, "tests/ec2_and_ssm/model.regressions", fleet());
+    fleet_model!(8, "tests/ec2_and_ssm/model.regressions", fleet());
 }
 
 fn group() -> GroupName {
@@ -147,6 +147,15 @@ async fn a_throttled_launch_has_done_nothing_and_is_left_to_its_caller() {
     assert_eq!((calls(&ec2, "RunInstances"), alive(&ec2)), (1, 0));
     fleet.launch(&spec(), 2).await.expect("the same launch");
     assert_eq!(alive(&ec2), 1);
+}
+
+#[tokio::test]
+async fn a_launch_may_take_longer_than_a_reads_try() {
+    let (_, ec2) = fleet().await;
+    let hasty = Deadlines { attempt: Duration::from_millis(20), ..Deadlines::default() };
+    let fleet = Ec2Fleet::new(&Connection::local(&ec2.url(), hasty).await, "test", 7717);
+    rule(&ec2, "RunInstances", Rule { latency_ms: 100, ..Rule::default() });
+    fleet.launch(&spec(), 1).await.expect("a launch");
 }
 
 #[tokio::test]
