@@ -144,9 +144,8 @@ proptest! {
     fn whatever_is_packed_on_whatever_base_comes_out_equal(before in members(), after in members()) {
         let base = Base::of(&before).expect("a base");
         let bytes = packed::pack(&base, &after, at(START)).expect("packed members");
-        prop_assert_eq!(packed::unpack(&base, &bytes, at(START)).expect("the members"), after);
-        let read = Base::from_bytes(base.as_bytes()).expect("the base");
-        prop_assert_eq!(packed::unpack(&read, &bytes, at(START)).expect("the members, by a cold process"), before_or(&read, &bytes));
+        let cold = Base::from_bytes(base.as_bytes()).expect("the base");
+        prop_assert_eq!(packed::unpack(&cold, &bytes, at(START)).expect("the members"), after);
     }
 
     #[test]
@@ -192,10 +191,6 @@ proptest! {
         disguised.extend(deflated(&noise));
         drop(packed::unpack(&base, &disguised, at(START)));
     }
-}
-
-fn before_or(base: &Base, bytes: &[u8]) -> Members {
-    packed::unpack(base, bytes, at(START)).expect("the members")
 }
 
 fn deflated(plain: &[u8]) -> Vec<u8> {
@@ -265,5 +260,5 @@ fn a_base_serves_until_it_is_old_or_has_cost_as_much_as_a_new_one() {
         standing = packed.standing;
         packed.new_base.is_some()
     });
-    assert!(until.is_none_or(|sweeps| sweeps >= 1), "one odd sweep is no reason for a new base: {until:?}");
+    assert!(matches!(until, Some(1..)), "one odd sweep is no reason for a new base, many are: {until:?}");
 }

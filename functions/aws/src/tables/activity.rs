@@ -49,7 +49,11 @@ impl ActivityLog for Tables {
             }
             start = next;
         }
-        if found.len() == limit { oldest_first(table, found) } else { Err(unsent(Endless { table: table.clone(), pages: PAGES_MAX })) }
+        if found.len() == limit {
+            oldest_first(table, found)
+        } else {
+            Err(unsent(Endless { table: table.clone(), pages: PAGES_MAX }))
+        }
     }
 }
 

@@ -100,7 +100,9 @@ fn a_thousand_members_cost_under_eight_bytes_each_and_sweep() {
     let dark = over_all(&mut worlds, 20, true);
     let first_light = over_all(&mut worlds, 1, false);
     let after = over_all(&mut worlds, 100, false);
-    println!("bytes a member and sweep: {healthy:.2} in 100 healthy sweeps with their base, {first_dark:.1} when all fall silent,");
+    println!(
+        "bytes a member and sweep: {healthy:.2} in 100 healthy sweeps with their base, {first_dark:.1} when all fall silent,"
+    );
     println!("{dark:.2} while they are, {first_light:.1} when they are back, {after:.2} in the 100 sweeps after that");
     assert!(healthy < 8.0, "{healthy}");
     assert!(dark < 8.0, "{dark}");

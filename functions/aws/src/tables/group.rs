@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use muster_control::activity::Activity;
 use muster_control::ports::{
     Claim, GroupState, GroupStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
@@ -10,7 +11,6 @@ use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, S
 use muster_core::intent::{Intent, Lease};
 use muster_core::member::MemberRecord;
 use serde::Serialize;
-use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::failure::{failure, unsent};
 use super::items::{INTENTS, Key, LEASED_UNTIL, MEMBERS, decode, encode, expiry, number, partition, text};

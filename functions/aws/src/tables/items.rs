@@ -127,7 +127,11 @@ pub(super) fn encode<T: Serialize>(key: &Key, value: &T) -> Result<Item, StoreEr
 /// Fails for what DynamoDB would refuse, before anything is sent.
 pub(super) fn checked(item: Item) -> Result<Item, StoreError> {
     let bytes = item_size(&item);
-    if bytes <= ITEM_MAX { Ok(item) } else { Err(unsent(Unwritable::LargeItem { key: key_of(&item), bytes, max: ITEM_MAX })) }
+    if bytes <= ITEM_MAX {
+        Ok(item)
+    } else {
+        Err(unsent(Unwritable::LargeItem { key: key_of(&item), bytes, max: ITEM_MAX }))
+    }
 }
 
 /// What is stored in `table` as `item`.

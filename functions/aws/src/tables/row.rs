@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster_control::packed::{self, BASE_LIFE, Base, PackedError, Standing};
-use muster_control::ports::StoreError;
+use muster_control::packed::{self, BASE_LIFE, Base, Standing};
+use muster_control::ports::{Cause, StoreError};
 use muster_core::group::{GroupName, RosterNumber, Shard};
 use muster_core::health::{Health, Sweep, SweepCounts};
 use muster_core::member::InstanceId;
@@ -156,10 +156,10 @@ impl Read {
 
     /// The sweep, with its members unpacked on their base.
     pub(super) fn whole(self, table: &str, base: Option<Arc<Base>>) -> Result<Sweep, StoreError> {
-        let Some((_, bytes)) = self.packed else { return Ok(self.sweep) };
-        let bad = |cause: PackedError| corrupt::<Sweep>(table, self.key.clone(), cause);
-        let base = base.ok_or_else(|| bad(PackedError::OtherBase))?;
-        let members = packed::unpack(&base, &bytes, self.sweep.finished_at).map_err(bad)?;
+        let Some((standing, bytes)) = self.packed else { return Ok(self.sweep) };
+        let bad = |cause: Cause| corrupt::<Sweep>(table, self.key.clone(), cause);
+        let base = base.ok_or_else(|| bad(format!("the base of {} is not there", standing.base).into()))?;
+        let members = packed::unpack(&base, &bytes, self.sweep.finished_at).map_err(|error| bad(error.into()))?;
         Ok(Sweep { members, ..self.sweep })
     }
 }

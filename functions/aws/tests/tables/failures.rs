@@ -131,7 +131,11 @@ async fn a_condition_that_fails_is_a_conflict() {
 
 #[tokio::test]
 async fn a_cancelled_transaction_is_what_its_reasons_say() {
-    for reasons in [["None", "ConditionalCheckFailed"], ["TransactionConflict", "None"], ["ThrottlingError", "ConditionalCheckFailed"]] {
+    for reasons in [
+        ["None", "ConditionalCheckFailed"],
+        ["TransactionConflict", "None"],
+        ["ThrottlingError", "ConditionalCheckFailed"],
+    ] {
         let stand_in = StandIn::cancelling(&reasons).await;
         let claimed = stand_in.tables.claim(&claim(1)).await;
         assert!(matches!(claimed, Err(StoreError::Conflict)), "{reasons:?}: {claimed:?}");
@@ -166,9 +170,18 @@ async fn everything_else_is_unavailable_and_says_table_operation_and_cause() {
     for error in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
         let stand_in = StandIn::failing(error).await;
         for (failed, says) in [
-            (stand_in.tables.head(&group()).await.expect_err("a refusal"), r#"GetItem on the table "stack-control" failed"#),
-            (stand_in.tables.latest(&group(), Shard(0)).await.expect_err("a refusal"), r#"Query on the table "stack-sweeps" failed"#),
-            (stand_in.tables.settle(&settlement()).await.expect_err("a refusal"), r#"TransactWriteItems on the table "stack-control" failed"#),
+            (
+                stand_in.tables.head(&group()).await.expect_err("a refusal"),
+                r#"GetItem on the table "stack-control" failed"#,
+            ),
+            (
+                stand_in.tables.latest(&group(), Shard(0)).await.expect_err("a refusal"),
+                r#"Query on the table "stack-sweeps" failed"#,
+            ),
+            (
+                stand_in.tables.settle(&settlement()).await.expect_err("a refusal"),
+                r#"TransactWriteItems on the table "stack-control" failed"#,
+            ),
         ] {
             assert!(matches!(failed, StoreError::Unavailable(_)), "{error}: {failed:?}");
             let said = chain(&failed);
@@ -194,7 +207,8 @@ async fn who_does_not_answer_or_is_not_there_is_unavailable() {
 
 #[tokio::test]
 async fn a_conditional_write_is_made_once_and_a_transaction_again() {
-    let stand_in = StandIn::answering(Some((500, json!({"__type": "InternalServerError", "message": "said so"})))).await;
+    let stand_in =
+        StandIn::answering(Some((500, json!({"__type": "InternalServerError", "message": "said so"})))).await;
     let asked = || stand_in.asked.swap(0, Ordering::SeqCst);
     let tables = &stand_in.tables;
     tables.lease(&lease()).await.expect_err("an error");

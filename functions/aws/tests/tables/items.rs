@@ -216,13 +216,18 @@ async fn an_item_that_is_not_ours_is_named_and_not_overwritten() {
         let request = emulator.client.update_item().table_name(format!("{STACK}-control"));
         let request = request.key("pk", AttributeValue::S("GROUP#example".into()));
         let request = request.key("sk", AttributeValue::S(sk.into())).update_expression("SET #a = :red");
-        request.expression_attribute_names("#a", attribute).expression_attribute_values(":red", AttributeValue::S("red".into()))
+        request
+            .expression_attribute_names("#a", attribute)
+            .expression_attribute_values(":red", AttributeValue::S("red".into()))
     };
     edit("MEMBER#i-1", "shard").send().await.expect("an edit");
     let error = tables.read(&group()).await.expect_err("not a member");
     assert!(matches!(error, StoreError::Corrupt(_)), "{error:?}");
     let said = chain(&error);
-    assert!(said.contains(r#"the item "GROUP#example MEMBER#i-1" of the table "stack-control" is not a MemberRecord"#), "{said}");
+    assert!(
+        said.contains(r#"the item "GROUP#example MEMBER#i-1" of the table "stack-control" is not a MemberRecord"#),
+        "{said}"
+    );
     edit("HEAD", "desired").send().await.expect("an edit");
     assert!(matches!(tables.head(&group()).await, Err(StoreError::Corrupt(_))));
     let head = raw(&emulator, "control", "HEAD").await.expect("the item");

@@ -33,7 +33,10 @@ async fn every_page_is_read_and_none_twice() {
     let members: Vec<MemberRecord> = (0..25).map(long).collect();
     let intents: Vec<Intent> = (0..30).map(intent).collect();
     // A transaction holds 4 MB.
-    tables.claim(&Claim { put_members: members.clone(), put_intents: intents.clone(), ..claim(1) }).await.expect("a claim");
+    tables
+        .claim(&Claim { put_members: members.clone(), put_intents: intents.clone(), ..claim(1) })
+        .await
+        .expect("a claim");
     let state = tables.read(&group()).await.expect("a read").expect("a HEAD");
     assert_eq!(state.members.len(), 25);
     assert_eq!((state.members, state.intents), (members, intents));
@@ -58,7 +61,8 @@ async fn the_newest_activities_are_found_over_many_pages() {
 async fn a_transaction_of_a_hundred_items_is_written_and_a_larger_one_refused_as_a_whole() {
     let (tables, _emulator) = fresh().await;
     // HEAD and the list of groups are two of the first claim's items.
-    let of = |members: u64| Claim { put_members: (0..members).map(|n| member(&format!("i-{n}"))).collect(), ..claim(1) };
+    let of =
+        |members: u64| Claim { put_members: (0..members).map(|n| member(&format!("i-{n}"))).collect(), ..claim(1) };
     let refused = tables.claim(&of(99)).await.expect_err("101 items");
     assert!(chain(&refused).contains("a transaction of 101 items, DynamoDB takes 100"), "{}", chain(&refused));
     assert_eq!(tables.read(&group()).await.expect("a read"), None);

@@ -62,7 +62,8 @@ fn rung(emulator: &Emulator) -> Vec<(String, String)> {
         shard_iterator_type: "TRIM_HORIZON".into(),
         ..GetShardIteratorRequest::default()
     };
-    let shard_iterator = database.get_shard_iterator(request).expect("an iterator").shard_iterator.expect("an iterator");
+    let shard_iterator =
+        database.get_shard_iterator(request).expect("an iterator").shard_iterator.expect("an iterator");
     let request = GetRecordsRequest { shard_iterator, ..GetRecordsRequest::default() };
     let records = database.get_records(request).expect("the records").records;
     let sort_key = |item: &dynoxide::Item| match item.get("sk") {

@@ -8,9 +8,9 @@ use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::PackedError;
 use super::base::{Base, deflate, inflate};
 use super::kind::{Kind, Reading};
-use super::PackedError;
 
 /// The number of this format, the first byte of all.
 pub(super) const FORMAT: u8 = 1;

@@ -129,10 +129,6 @@ pub fn pack(
 ///
 /// # Errors
 /// When the bytes are not what `pack` has made of it.
-pub fn unpack(
-    base: &Base,
-    bytes: &[u8],
-    finished_at: Timestamp,
-) -> Result<BTreeMap<InstanceId, Health>, PackedError> {
+pub fn unpack(base: &Base, bytes: &[u8], finished_at: Timestamp) -> Result<BTreeMap<InstanceId, Health>, PackedError> {
     Columns::inflated(bytes, base.len())?.members(base, finished_at)
 }
