@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use lambda_runtime::Diagnostic;
 use muster_control::chain::chain;
 use muster_control::ports::StoreError;
 use muster_control::reconcile::ReconcileError;
@@ -58,7 +57,8 @@ impl From<&SettingsError> for Failure {
     }
 }
 
-impl From<Failure> for Diagnostic {
+#[cfg(feature = "runtime")]
+impl From<Failure> for lambda_runtime::Diagnostic {
     fn from(failure: Failure) -> Self {
         Self { error_type: failure.name.to_owned(), error_message: failure.text }
     }
@@ -73,8 +73,10 @@ const fn store_error_name(error: &StoreError) -> &'static str {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "runtime"))]
 mod tests {
+    use lambda_runtime::Diagnostic;
+
     use super::*;
 
     #[test]

@@ -234,7 +234,7 @@ async fn what_hangs_is_dropped_before_the_invocation_is_cut_off() {
     assert_eq!(watched.expect_err("nothing was swept").name, "Timeout");
     let took = monitor.clock.now().since(before);
     assert_eq!(took, Duration::from_millis(29_500), "with half a second for the answer");
-    assert_eq!(slots(&monitor.store), []);
+    assert!(slots(&monitor.store).is_empty());
 }
 
 #[tokio::test(start_paused = true)]

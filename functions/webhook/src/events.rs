@@ -5,7 +5,7 @@
 //! | `launched` | EC2 accepted a launch that replaces nobody |
 //! | `replaced` | EC2 accepted a launch in place of an unhealthy member |
 //! | `terminated` | EC2 accepted a termination |
-//! | `held` | a decision keeps the size although a rule would change it, or waits, or the mode withholds something: once, and again when the reason changes |
+//! | `held` | a decision does nothing for another reason than that the size suits: once, and again when the reason changes |
 //! | `refused` | an edit of the policy was refused |
 //! | `breaker-opened` | many members are silent together, and few are replaced from now on |
 //! | `breaker-closed` | that is over |
@@ -107,16 +107,20 @@ fn told(activity: &Activity) -> Vec<GroupEvent> {
     }
 }
 
-/// Why a decision changed nothing, when it would have.
+/// Why a decision kept the size and did nothing, when that is more than that the size suits (Z1) or that the sweep has had its
+/// decision (S7).
 fn held(report: &Report) -> Option<String> {
-    let Report { desired, actions, stages, waits, withheld, headline, .. } = report;
+    let Report { desired, rule, actions, stages, waits, withheld, headline, .. } = report;
     let moved = desired.before != desired.after || !actions.is_empty();
     let wished = stages.iter().any(|stage| stage.desired != desired.before);
-    if moved || !(wished || !waits.is_empty() || !withheld.is_empty()) {
+    let waits: Vec<_> = waits.iter().filter(|wait| wait.rule != Rule::S7).collect();
+    let suits = matches!(rule, Rule::Z1 | Rule::S7) && !wished && waits.is_empty() && withheld.is_empty();
+    if moved || suits {
         return None;
     }
     let why = waits.iter().map(|wait| format!("{} ({})", wait.text, wait.rule));
-    Some([format!("held at {}: {headline}", desired.after)].into_iter().chain(why).collect::<Vec<_>>().join("; "))
+    let more = withheld.iter().map(|step| format!("withheld: {step}"));
+    Some([headline.clone()].into_iter().chain(why).chain(more).collect::<Vec<_>>().join("; "))
 }
 
 /// Whether a breaker has opened or closed with this decision.

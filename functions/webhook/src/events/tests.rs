@@ -118,15 +118,19 @@ fn a_decision_is_told_when_it_holds_against_a_wish() {
     };
     // An idle group wants to shrink, and its cooldown holds it.
     let held = decided(&busy(json!({"scale_in_at": NOW - 10_000})), 1, true);
+    let again = snapshot(0, json!({"last_slot": NOW - 1_000}));
+    let unseen = json!({"now": NOW, "head": {"desired": 4}, "members": members(0)});
     let cases = [
         (decided(&calm, 1, true), vec![], "a size that suits is no news"),
+        (decided(&again, 1, true), vec![], "nor is a sweep that has had its decision"),
         (held.clone(), vec![Kind::Held], "what is held up is"),
+        (decided(&unseen, 1, true), vec![Kind::Held], "and that there is nothing to decide on"),
     ];
     for (activity, expected, why) in cases {
         assert_eq!(kinds(&activity), expected, "{why}: {activity:?}");
     }
     let text = events(&[held]).remove(0).text;
-    assert!(text.starts_with("held at 4: ") && text.contains("(F"), "{text}");
+    assert!(text.starts_with("Hold at 4: "), "{text}");
 }
 
 #[test]
