@@ -235,7 +235,6 @@ pub(crate) async fn follow(
             () = shared.changed.notified() => {}
             Some((id, pid)) = heard.recv() => agents.listens(&id, pid),
             Some((id, deed)) = deeds.recv() => agents.deed(&id, deed, &wanted),
-            else => return,
         }
     }
 }

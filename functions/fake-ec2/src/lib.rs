@@ -15,6 +15,7 @@
 //! - *States over time*, with their delays; `TerminateInstances` again and again succeeds; a terminated instance is shown for an hour.
 //! - *Describing calls lag*: with a lag a new instance is not found, an ended one still runs, new tags are not there. Changing calls see
 //!   the truth.
+//! - *Lost answers*: a caller that gives up, or whose connection is cut by a rule, has still done what it asked for.
 //! - *Wholly or not at all*: one bad id fails the call that names it, and nothing is changed.
 //! - *Codes and statuses* as documented; names of parameters as botocore's service model has them. A parameter that EC2 does not have is
 //!   `UnknownParameter`, one that it has and this does not `UnsupportedOperation`.
@@ -30,7 +31,10 @@
 //! - Parameters such as security groups, keys and user data are accepted, count for a token's sameness, and do nothing.
 //! - Volumes, network interfaces and addresses do not exist beside the private address; a zone has one subnet.
 //! - What documentation leaves open is decided in `cloud/token.rs`, and said there.
-//! - When the client's call ends early the deed is done all the same, as at EC2.
+//! - A filter that EC2 has and this has not is an invalid filter. Without `MaxResults` a page holds 1,000 things.
+//!
+//! How it is checked: `tests/cloud` goes through the rules by tables and documented requests, `tests/boto3` has AWS's own client use it,
+//! compares every parameter and every element with botocore's service model, and `tests/server` starts real agents.
 //!
 //! # The control API
 //!

@@ -1,7 +1,9 @@
 //! Agents that really run: `monitor-c`, as it was built beside this test.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use muster_fake_ec2::{AgentDeed, AgentRecord, AgentSettings, Config, Deed, InstanceRecord, Running};
@@ -68,6 +70,65 @@ async fn a_running_instance_has_an_agent_that_listens() -> Outcome {
     let began = Instant::now();
     while TcpStream::connect(endpoint).await.is_ok() {
         assert!(began.elapsed() < PATIENCE, "the agent outlives its instance");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// The demand is shared by what runs; an instance with a load of its own is told that.
+#[tokio::test]
+async fn agents_are_told_their_loads() -> Outcome {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("listener-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let binary = folder.join("agent");
+    symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server/listener.sh"), &binary)?;
+    let agents = Some(AgentSettings::new(binary));
+    let (running, client) = start(Config { agents, settings: prompt(), ..Config::default() }).await?;
+    running.ec2.set_demand(150.0);
+    for _ in 0..2 {
+        client.post(running.url()).body(launch()).send().await?;
+    }
+    let ledger = running.ec2.ledger();
+    let [first, second] = &ledger.instances[..] else { return Err("not two instances".into()) };
+    running.ec2.set_load(&second.id, Some(12.5))?;
+    for (instance, line) in [(first, "target 75.00"), (second, "target 12.50")] {
+        let file = folder.join(format!("agent.{}:7717", instance.address));
+        let began = Instant::now();
+        while fs::read_to_string(&file).unwrap_or_default().lines().last() != Some(line) {
+            assert!(began.elapsed() < PATIENCE, "{}: {:?}", instance.id, fs::read_to_string(&file));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    drop(running);
+    Ok(fs::remove_dir_all(folder)?)
+}
+
+/// Killed, the binary cannot end its agents: they see to it themselves.
+#[tokio::test]
+async fn agents_end_with_a_killed_binary() -> Outcome {
+    let port = TcpListener::bind(anywhere())?.local_addr()?.port().to_string();
+    let network = format!("127.{}.0.0", 100 + (std::process::id() + 1) % 100);
+    let path = agent()?;
+    let path = path.to_str().ok_or("the agent's path is no text")?;
+    let arguments = ["--agent", path, "--agent-port", &port, "--network", &network, "--boot", "0s"];
+    let (mut child, url) = super::binary::spawn(&arguments).await?;
+    let client = reqwest::Client::new();
+    client.post(&url).body(launch()).send().await?;
+    let began = Instant::now();
+    let endpoint: SocketAddr = loop {
+        let text = client.get(format!("{url}/_fake/ledger")).send().await?.text().await?;
+        let ledger: serde_json::Value = serde_json::from_str(&text)?;
+        let agent = &ledger["instances"][0]["agent"];
+        if agent["listening"] == true {
+            break agent["endpoint"].as_str().ok_or("no endpoint")?.parse()?;
+        }
+        assert!(began.elapsed() < PATIENCE, "{ledger}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    TcpStream::connect(endpoint).await?;
+    child.kill().await?;
+    while TcpStream::connect(endpoint).await.is_ok() {
+        assert!(began.elapsed() < PATIENCE, "the agent outlives its parent");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())

@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::{Outcome, PATIENCE, form, post};
 
-async fn spawn(arguments: &[&str]) -> Result<(Child, String), Box<dyn std::error::Error>> {
+/// Starts it with `arguments`; it, and the URL that it says.
+pub(crate) async fn spawn(arguments: &[&str]) -> Result<(Child, String), Box<dyn std::error::Error>> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_muster-fake-ec2"))
         .args(["--listen", "127.0.0.1:0"])
         .args(arguments)
