@@ -121,7 +121,9 @@ impl Ec2Fleet {
     }
 
     /// Looks first, so that a foreign instance is never named in a call that ends something (C1). That EC2 does not list it
-    /// yet proves nothing: then the call is made, and it is IAM's condition on the group's tag that spares a foreign one.
+    /// yet proves nothing: then the call is made, and it is IAM's condition on the stack's tag that spares a foreign one. Such a
+    /// condition also refuses what EC2 has forgotten, since that has no tags: there `Refused` says that there is nothing to end,
+    /// the intent is given up, and the record ends when the listings have proved the absence (H7).
     async fn end_one(&self, group: &GroupName, id: &InstanceId) -> Result<(), FleetError> {
         const CALL: &str = "TerminateInstances";
         let known = self.instances(pages::of_ids(std::slice::from_ref(id))).await?;

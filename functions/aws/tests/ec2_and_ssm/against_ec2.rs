@@ -35,7 +35,7 @@ async fn fleet() -> (Ec2Fleet, Running) {
 mod conformance {
     use super::*;
     fleet_conformance!(fleet());
-    fleet_model!(8, "tests/ec2_and_ssm/model.regressions", fleet());
+    fleet_model!(4, "tests/ec2_and_ssm/model.regressions", fleet());
 }
 
 fn group() -> GroupName {

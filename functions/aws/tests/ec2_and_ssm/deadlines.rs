@@ -41,7 +41,7 @@ async fn a_server_that_accepts_and_never_answers() {
     let stub = Stub::giving([Answer::Silence]).await;
     every_call_ends(&stub.fleet_within(short()).await).await;
     let launches = stub.actions().iter().filter(|action| *action == "RunInstances").count();
-    assert_eq!(launches, 1, "what may have happened is not repeated here");
+    assert!(launches <= 1, "what may have happened is not repeated here: {launches}");
     assert!(!stub.actions().contains(&"TerminateInstances".to_owned()), "without a look nothing is ended (C1)");
     let policy = Parameters::new(&stub.connection(short()).await);
     policy.fetch(&group()).await.expect_err("no answer");

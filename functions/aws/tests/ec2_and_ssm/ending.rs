@@ -80,7 +80,10 @@ async fn d6_what_is_not_listed_is_called_and_then_unknown_or_not_ours() {
     result.expect("it has ended long ago");
     assert_eq!(calls, called());
     let (result, _) = terminated(&[], error(403, "UnauthorizedOperation", "Not tagged.")).await;
-    assert!(matches!(result, Err(FleetError::Refused(_))), "IAM's condition guards it (C1): {result:?}");
+    assert!(
+        matches!(result, Err(FleetError::Refused(_))),
+        "IAM's condition on the tag, for a foreign or a forgotten one (C1): {result:?}"
+    );
 }
 
 #[tokio::test]
