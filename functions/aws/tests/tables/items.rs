@@ -75,7 +75,7 @@ async fn o3_maps_by_number_tagged_values_and_the_ends_of_numbers_come_back() {
         zone_breakers: BTreeMap::from(zones),
         breaker: Some(breaker),
         boot_times_ms: vec![0, u64::MAX],
-        orphans: BTreeMap::from([(InstanceId::from("i-1"), Sightings::default())]),
+        orphans: BTreeMap::from([(InstanceId::from("i-1"), Sightings { first: at(2), count: 3 })]),
         ..Head::default()
     };
     let leaving = Leaving { since: at(3), cause: Cause::Leaving, timeout_ms: u64::MAX, wait: true };
