@@ -4,19 +4,30 @@
 //! followed, no proxy asked, and at most [`MAX_BODY_BYTES`] of the body are read. One failed probe
 //! is reported as it is; how many make a member unhealthy is for the group's policy to say.
 
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::redirect::Policy;
-use reqwest::{Client, Response, Url};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{info, warn};
+use url::{Host, Position, Url};
 
 use crate::agent::Agent;
 
 /// How much of a body is searched for the expected text.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How much is read at a time, headers included.
+const MAX_READ_BYTES: usize = 64 * 1024;
 
 /// What to ask of the application, and what a good answer is.
 #[derive(Clone, Debug)]
@@ -67,30 +78,31 @@ pub enum Failure {
 
 /// A probe that cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client of the application's probe cannot be built")]
-pub struct ProbeError(#[from] reqwest::Error);
+#[error("the application's address {0} is not http:// and a literal address")]
+pub struct ProbeError(Url);
 
-/// A probe with its HTTP client.
+/// A probe with the address that it goes to.
 #[derive(Debug)]
 pub struct Prober {
     probe: Probe,
-    client: Client,
+    address: SocketAddr,
 }
 
 impl Prober {
-    /// Makes the client.
+    /// Takes the address out of the URL.
     ///
     /// # Errors
-    /// When the HTTP library cannot start.
+    /// When it has none: a name would have to be looked up.
     pub fn new(probe: Probe) -> Result<Self, ProbeError> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            // A new connection each time: an application that accepts none is not healthy.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("monitor-c/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { probe, client })
+        let port = probe.url.port_or_known_default();
+        let ip = match probe.url.host() {
+            Some(Host::Ipv4(ip)) => Some(IpAddr::from(ip)),
+            Some(Host::Ipv6(ip)) => Some(IpAddr::from(ip)),
+            Some(Host::Domain(_)) | None => None,
+        };
+        let address = ip.zip(port).filter(|_| probe.url.scheme() == "http");
+        let address = address.map(SocketAddr::from).ok_or_else(|| ProbeError(probe.url.clone()))?;
+        Ok(Self { probe, address })
     }
 
     /// Probes for ever and tells `agent` what was found.
@@ -129,12 +141,14 @@ impl Prober {
     }
 
     async fn exchange(&self) -> Result<(), Failure> {
-        let response = self
-            .client
-            .get(self.probe.url.clone())
-            .send()
-            .await
-            .map_err(|error| if error.is_connect() { Failure::Connect } else { Failure::Broken })?;
+        // A new connection each time: an application that accepts none is not healthy.
+        let stream = TcpStream::connect(self.address).await.map_err(|_| Failure::Connect)?;
+        let connecting = http1::Builder::new().max_buf_size(MAX_READ_BYTES).handshake(TokioIo::new(stream));
+        let (mut sender, connection) = connecting.await.map_err(|_| Failure::Broken)?;
+        // The connection ends with this call, however it ends.
+        let mut carried = JoinSet::new();
+        carried.spawn(connection);
+        let response = sender.send_request(self.request()?).await.map_err(|_| Failure::Broken)?;
         let status = response.status().as_u16();
         if !self.probe.status.contains(&status) {
             return Err(Failure::Status(status));
@@ -144,12 +158,22 @@ impl Prober {
             None => Ok(()),
         }
     }
+
+    fn request(&self) -> Result<Request<Empty<Bytes>>, Failure> {
+        let url = &self.probe.url;
+        let request = Request::get(&url[Position::BeforePath..Position::AfterQuery])
+            .header(HOST, &url[Position::BeforeHost..Position::AfterPort])
+            .header(USER_AGENT, concat!("monitor-c/", env!("CARGO_PKG_VERSION")))
+            .header(CONNECTION, "close");
+        request.body(Empty::new()).map_err(|_| Failure::Broken)
+    }
 }
 
 /// Reads until the text has come, the body ends, or enough has been read.
-async fn find(mut response: Response, expected: &[u8]) -> Result<(), Failure> {
+async fn find(mut response: Response<Incoming>, expected: &[u8]) -> Result<(), Failure> {
     let mut read = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| Failure::Broken)? {
+    while let Some(frame) = response.frame().await {
+        let Ok(chunk) = frame.map_err(|_| Failure::Broken)?.into_data() else { continue };
         let room = MAX_BODY_BYTES - read.len();
         // What is new can complete a text that began before it.
         let from = read.len().saturating_sub(expected.len());

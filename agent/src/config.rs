@@ -12,9 +12,9 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use jiff::SignedDuration;
-use reqwest::Url;
 use rustix::process::Pid;
 use tracing::level_filters::LevelFilter;
+use url::Url;
 
 use crate::application::Probe;
 
