@@ -96,10 +96,10 @@ impl GroupStore for Tables {
             .value(":next", number(attempt))
             .value(":lease", lease)
             .value(":until", number(request.until.as_millis()))
-            .value(":at", text(request.now))
+            .value(":at", text(request.now.to_string()))
             .value(":now", number(request.now.as_millis()));
         let free = "#attempt = :attempt AND (attribute_not_exists(#until) OR #until <= :now)";
-        self.update_once(&Key::intent(&request.group, &request.intent), update, free).await?;
+        self.update_once(&Key::intent(&request.group, &request.intent), &update, free).await?;
         Ok(attempt)
     }
 
@@ -116,9 +116,9 @@ impl GroupStore for Tables {
             .name("#end", "until")
             .name("#until", LEASED_UNTIL)
             .value(":attempt", number(release.attempt))
-            .value(":text", text(release.until))
+            .value(":text", text(release.until.to_string()))
             .value(":until", number(release.until.as_millis()));
-        self.update_once(&key, update, "#attempt = :attempt").await
+        self.update_once(&key, &update, "#attempt = :attempt").await
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
@@ -157,7 +157,7 @@ impl GroupStore for Tables {
 
 impl Tables {
     /// Changes one item of the control table, once.
-    pub(super) async fn update_once(&self, key: &Key, update: Expression, condition: &str) -> Result<(), StoreError> {
+    pub(super) async fn update_once(&self, key: &Key, update: &Expression, condition: &str) -> Result<(), StoreError> {
         let table = &self.names.control;
         let request = self
             .client

@@ -28,7 +28,7 @@ impl HealthStore for Tables {
             .value(":slot", number(slot.as_millis()))
             .value(":owner", text(owner));
         let later = "attribute_not_exists(#slot) OR #slot < :slot";
-        self.update_once(&Key::lock(group, shard), update, later).await
+        self.update_once(&Key::lock(group, shard), &update, later).await
     }
 
     async fn append(&self, sweep: &Sweep) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use muster_core::time::Timestamp;
 
 use crate::emulator::fresh;
 
-/// A few minutes of a group's life: it is created, grows under load, loses a member; a zone has no name.
+/// A few minutes of a group's life: it is created, grows under load, loses a member.
 async fn a_life<S: GroupStore + HealthStore + ActivityLog>(
     mut store: S,
     policy: &str,
@@ -66,8 +66,8 @@ async fn o3_a_groups_life_is_the_same_to_the_bit_as_in_memory() {
 
 #[tokio::test]
 async fn o3_so_is_the_life_of_a_group_whose_sweeps_are_packed() {
-    let policy = r#"{"min_instances": 60, "max_instances": 80, "max_out_per_window": 100,
-                     "launch": {"template": "lt-1", "zones": ["a", "b"], "instance_types": ["small"]}}"#;
+    let policy = r#"{"min_instances": 60, "max_instances": 80,
+                     "max_out_per_window": {"percent": 1000, "at_least": 100}}"#;
     let state = is_the_same_as_in_memory(policy).await;
     assert!(state.members.len() > 50, "{} members are too few to be packed", state.members.len());
 }
