@@ -112,7 +112,7 @@ async fn agents_end_with_a_killed_binary() -> Outcome {
     let path = path.to_str().ok_or("the agent's path is no text")?;
     let arguments = ["--agent", path, "--agent-port", &port, "--network", &network, "--boot", "0s"];
     let (mut child, url) = super::binary::spawn(&arguments).await?;
-    let client = reqwest::Client::new();
+    let client = super::client()?;
     client.post(&url).body(launch()).send().await?;
     let began = Instant::now();
     let endpoint: SocketAddr = loop {

@@ -30,7 +30,7 @@ async fn it_ends_on_sigterm() -> Outcome {
     let template = "web=ami-0123456789abcdef0:t3.micro";
     let zones = "zone-a,zone-b=subnet-0000000000000000b";
     let (mut child, url) = spawn(&["--zones", zones, "--template", template, "--boot", "1h"]).await?;
-    let client = reqwest::Client::new();
+    let client = super::client()?;
     let launch = [
         ("LaunchTemplate.LaunchTemplateName", "web"),
         ("SubnetId", "subnet-0000000000000000b"),

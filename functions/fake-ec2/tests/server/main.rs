@@ -28,7 +28,13 @@ fn prompt() -> Settings {
 
 async fn start(config: Config) -> Result<(Running, Client), Box<dyn std::error::Error>> {
     let running = FakeEc2::start(config, anywhere()).await?;
-    Ok((running, Client::builder().timeout(PATIENCE).build()?))
+    Ok((running, client()?))
+}
+
+/// Plain HTTP needs no TLS; built beside crates that do, reqwest wants to know whose all the same.
+fn client() -> reqwest::Result<Client> {
+    let _first = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().timeout(PATIENCE).build()
 }
 
 /// The form of a call.
