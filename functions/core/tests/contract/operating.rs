@@ -131,6 +131,17 @@ fn o2_a_report_of_a_large_group_stays_small() {
 }
 
 #[test]
+fn o1_o2_of_many_steps_that_the_mode_withholds_twenty_are_told() {
+    for (late, told, last) in [(20, 20, "terminate i-d19 (bounds)"), (21, 21, "and 1 more"), (50, 21, "and 30 more")] {
+        let drains = (0..late).map(|n| draining(&format!("i-d{n:02}"), 600, Cause::Bounds));
+        let decision = Group::example().and(drains).with(in_mode(Mode::OutOnly)).decide();
+        let withheld = &decision.report.withheld;
+        assert_eq!((withheld.len(), withheld.last().map(String::as_str)), (told, Some(last)), "{late}");
+        assert!(decision.plan.is_empty());
+    }
+}
+
+#[test]
 fn o2_equal_decisions_may_be_folded_and_others_not() {
     let key = |group: &Group| group.decide().report.fold_key();
     let quiet = Group::example();
