@@ -4,6 +4,7 @@
 //! replayed: every field that can have a sensible default has one.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::group::{Head, Shard};
 use crate::health::Health;
@@ -118,30 +119,42 @@ impl Snapshot {
     /// Reads a snapshot written by hand: a field that means nothing is refused at every depth, while what is stored may
     /// hold fields that only a newer version knows.
     pub fn parse_strict(text: &str) -> Result<Self, SnapshotError> {
+        let snapshot: Self = serde_json::from_str(text)?;
         let mut unknown = Vec::new();
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let snapshot = serde_ignored::deserialize(&mut reader, |path| {
-            if unknown.len() < UNKNOWN_FIELDS_TOLD {
-                unknown.push(dotted(&path));
-            }
-        })?;
-        reader.end()?;
+        without_meaning(&serde_json::from_str(text)?, &serde_json::to_value(&snapshot)?, "", &mut unknown);
         if unknown.is_empty() { Ok(snapshot) } else { Err(SnapshotError::UnknownFields(unknown)) }
     }
 }
 
-/// A path as people write it; that a value on it is optional does not show.
-fn dotted(path: &serde_ignored::Path<'_>) -> String {
-    use serde_ignored::Path;
-    let under = |parent: &Path<'_>, name: &dyn std::fmt::Display| match dotted(parent) {
-        parent if parent.is_empty() => name.to_string(),
-        parent => format!("{parent}.{name}"),
-    };
-    match path {
-        Path::Root => String::new(),
-        Path::Seq { parent, index } => under(parent, index),
-        Path::Map { parent, key } => under(parent, key),
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => dotted(parent),
+/// Collects the paths of what was written and is not in what was understood, as [`Snapshot`] writes it: every field that it
+/// knows is there. Asking serde alone is not enough: it ignores what an internally tagged enum does not have.
+fn without_meaning(written: &Value, understood: &Value, path: &str, unknown: &mut Vec<String>) {
+    let under = |key: &dyn std::fmt::Display| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    match (written, understood) {
+        (Value::Object(written), Value::Object(understood)) => {
+            for (key, inner) in written {
+                match understood.get(key) {
+                    Some(understood) => without_meaning(inner, understood, &under(key), unknown),
+                    // A path is only written for those that are told: many long ones are more than the text.
+                    None if unknown.len() < UNKNOWN_FIELDS_TOLD => unknown.push(under(key)),
+                    None => {}
+                }
+            }
+        }
+        (Value::Array(written), Value::Array(understood)) => {
+            for (nth, (inner, understood)) in written.iter().zip(understood).enumerate() {
+                without_meaning(inner, understood, &under(&nth), unknown);
+            }
+        }
+        // The one span of darkness that earlier versions kept, where there is a list now.
+        (Value::Object(_), Value::Array(list)) => {
+            if let [understood] = &list[..] {
+                without_meaning(written, understood, path, unknown);
+            }
+        }
+        // serde takes a list for a record, field by field: nobody can say what stands where.
+        (Value::Array(_), Value::Object(_)) if unknown.len() < UNKNOWN_FIELDS_TOLD => unknown.push(path.to_owned()),
+        _ => {}
     }
 }
 
@@ -244,6 +257,7 @@ impl InstanceState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::Outcome;
 
     #[test]
     fn what_is_stored_may_hold_fields_of_a_newer_version() {
@@ -254,11 +268,17 @@ mod tests {
         let text = r#"{"id": "1", "at": 1, "cause": "load", "policy": null, "tint": 1,
             "call": {"terminate": {"instance": "i-1", "shard": 0, "force": true}}}"#;
         assert!(serde_json::from_str::<Intent>(text).is_ok());
+        let text = r#"{"outcome": "refused", "at": 1, "reason": "no", "code": 403}"#;
+        assert!(serde_json::from_str::<Outcome>(text).is_ok());
     }
 
     #[test]
     fn a_snapshot_written_by_hand_may_not_at_any_depth() {
         let leaving = r#"{"id": "a", "state": {"draining": {"sinse": 1}}}"#;
+        let outcome = |field, value| {
+            let place = r#"{"zone": "a", "instance_type": "b"}"#;
+            format!(r#"{{"outcome": "no-capacity", "at": 1, "place": {place}, "{field}": {value}}}"#)
+        };
         for (text, path) in [
             (r#"{"now": 1, "head": {"desird": 3}}"#.to_owned(), "unknown field `head.desird`"),
             (
@@ -266,7 +286,17 @@ mod tests {
                 "`head.dark.0.x`",
             ),
             (r#"{"now": 1, "members": [{"id": "a", "health": {"lod": 3}}]}"#.into(), "`members.0.health.lod`"),
-            (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.sinse`"),
+            (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.draining.sinse`"),
+            (
+                r#"{"now": 1, "head": {"dark": {"since": 1, "until": 1, "lasts": true, "x": 1}}}"#.into(),
+                "`head.dark.x`",
+            ),
+            (format!(r#"{{"now": 1, "head": {{"outcomes": [{}]}}}}"#, outcome("x", "{}")), "`head.outcomes.0.x`"),
+            (
+                format!(r#"{{"now": 1, "head": {{"outcomes": [{}]}}}}"#, outcome("cause", "\"load\"")),
+                "`head.outcomes.0.cause`",
+            ),
+            (r#"{"now": 1, "head": {"recommendations": [[1, 2, 3]]}}"#.into(), "`head.recommendations.0`"),
             (r#"{"now": 1, "member": []}"#.into(), "unknown field `member`"),
             (r#"{"now": 1} x"#.into(), "trailing characters"),
         ] {
