@@ -272,6 +272,95 @@ mod tests {
         assert!(serde_json::from_str::<Outcome>(text).is_ok());
     }
 
+    /// Texts of records in a HEAD that say all that there is to say.
+    const RECORDS: [(&str, &str); 16] = [
+        ("recommendations", r#"[{"at": 1, "highest": 3, "lowest": 3}]"#),
+        ("launches", r#"[{"at": 1, "count": 1, "actual": 2}]"#),
+        ("terminations", r#"[{"at": 1, "count": 1, "actual": 2}]"#),
+        ("not_found", r#"{"i-b": {"first": 1, "count": 2}}"#),
+        ("orphans", r#"{"i-b": {"first": 1, "count": 2}}"#),
+        (
+            "outcomes",
+            r#"[{"outcome": "launched", "at": 1, "cause": "load", "place": {"zone": "", "instance_type": ""}}]"#,
+        ),
+        ("outcomes", r#"[{"outcome": "no-capacity", "at": 1, "place": {"zone": "", "instance_type": ""}}]"#),
+        ("outcomes", r#"[{"outcome": "refused", "at": 1, "reason": "no"}]"#),
+        ("capacity", r#"[{"place": {"zone": "", "instance_type": ""}, "failures": 1, "until": 1}]"#),
+        ("launch_refusal", r#"{"reason": "no", "failures": 1, "until": 1, "policy": 3}"#),
+        ("templates", r#"[{"template": "lt-1", "version": 7, "proven": true, "failures": 0, "policy": 3}]"#),
+        ("breaker", r#"{"since": 1, "width": 2, "begun": [1, 1]}"#),
+        ("zone_breakers", r#"{"a": {"since": 1, "width": 2, "begun": [1, 1]}}"#),
+        ("dark", r#"[{"since": 1, "until": 1, "lasts": false}]"#),
+        ("refusal", r#"{"digest": "d", "at": 1, "reason": "no"}"#),
+        ("last_decision", r#"{"id": "d", "fold_key": "k", "since": 1, "count": 1}"#),
+    ];
+
+    /// The copies of `value` that lack one field of a record in it, with the field's name.
+    fn with_one_left_out(value: &Value) -> Vec<(String, Value)> {
+        let within = |inner: &Value, put: &dyn Fn(Value) -> Value| {
+            let copies = with_one_left_out(inner).into_iter();
+            copies.map(|(name, inner)| (name, put(inner))).collect::<Vec<_>>()
+        };
+        match value {
+            Value::Object(fields) => {
+                let without = fields.keys().map(|key| {
+                    let mut fields = fields.clone();
+                    fields.remove(key);
+                    (key.clone(), Value::Object(fields))
+                });
+                let inside = fields.iter().flat_map(|(key, inner)| {
+                    within(inner, &|inner| {
+                        let mut fields = fields.clone();
+                        fields.insert(key.clone(), inner);
+                        Value::Object(fields)
+                    })
+                });
+                without.chain(inside).collect()
+            }
+            Value::Array(list) => {
+                list.first().map_or_else(Vec::new, |first| within(first, &|inner| Value::Array(vec![inner])))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_in_head_is_written_whole_save_for_templates_and_policies() {
+        let head = |key: &str, value: &Value| {
+            Snapshot::parse_strict(&format!(r#"{{"now": 1, "head": {{"{key}": {value}}}}}"#)).is_ok()
+        };
+        for (key, text) in RECORDS {
+            let whole: Value = serde_json::from_str(text).expect(text);
+            assert!(head(key, &whole), "{key}: {text}");
+            for (left_out, value) in with_one_left_out(&whole) {
+                // What is kept by a member's or a zone's name may lack any.
+                let optional = key == "templates" || ["policy", "i-b", "a"].contains(&left_out.as_str());
+                assert_eq!(head(key, &value), optional, "{key} without {left_out}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_intent_needs_its_call_and_may_leave_out_its_attempts() {
+        let read = |intent: &Value| Snapshot::parse_strict(&format!(r#"{{"now": 1, "intents": [{intent}]}}"#)).is_ok();
+        let optional = ["policy", "attempt", "lease", "first_leased_at", "template_version", "intent", "replaces"];
+        for call in [
+            r#"{"launch": {"group": "example", "shard": 0, "zone": "", "instance_type": "", "template": "lt-1",
+                "template_version": 1, "intent": "a", "token": "t", "replaces": "i-1"}}"#,
+            r#"{"terminate": {"instance": "i-1", "shard": 0}}"#,
+        ] {
+            let text = format!(
+                r#"{{"id": "a", "at": 1, "cause": "load", "policy": 1, "attempt": 1, "first_leased_at": 1, "call": {call},
+                "lease": {{"owner": "c", "until": 1}}}}"#
+            );
+            let whole: Value = serde_json::from_str(&text).expect(&text);
+            assert!(read(&whole), "{whole}");
+            for (left_out, intent) in with_one_left_out(&whole) {
+                assert_eq!(read(&intent), optional.contains(&left_out.as_str()), "{left_out}: {intent}");
+            }
+        }
+    }
+
     #[test]
     fn a_snapshot_written_by_hand_may_not_at_any_depth() {
         let leaving = r#"{"id": "a", "state": {"draining": {"sinse": 1}}}"#;
