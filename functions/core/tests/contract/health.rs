@@ -275,6 +275,20 @@ fn h7_not_found_is_that_word_only_three_times_over_an_hour() {
 }
 
 #[test]
+fn h7_of_more_absent_members_than_head_holds_those_that_are_counted_go_on() {
+    let name = |n: usize| id(&format!("i-a{n:03}"));
+    let members = (0..=500).map(|n| serving(&name(n).0, 50.0));
+    let absent = Group::of(&[]).and(members).desired(501).bounds(2, 600).but(|s| s.fleet = Some(Vec::new()));
+    let first = absent.decide().plan.head.not_found;
+    assert_eq!((first.len(), first.contains_key(&name(500))), (500, false), "HEAD stays small");
+    // All but the first have been counted: it waits, and they do not wait for it.
+    let counted = (1..=500).map(|n| (name(n), Sightings { first: ago(60), count: 1 })).collect();
+    let again = absent.but(|s| s.head.not_found = counted).decide().plan.head.not_found;
+    assert_eq!((again.len(), again.contains_key(&name(0))), (500, false));
+    assert!(again.values().all(|seen| (seen.first, seen.count) == (ago(60), 2)));
+}
+
+#[test]
 fn h7_who_was_told_to_end_is_not_lost() {
     let group = Group::example().and([terminating("i-9", 30, Cause::Load)]);
     let decision = group.ec2_says("i-9", InstanceState::Terminated).decide();
