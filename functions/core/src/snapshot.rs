@@ -135,9 +135,7 @@ fn without_meaning(written: &Value, understood: &Value, path: &str, unknown: &mu
             for (key, inner) in written {
                 match understood.get(key) {
                     Some(understood) => without_meaning(inner, understood, &under(key), unknown),
-                    // A path is only written for those that are told: many long ones are more than the text.
-                    None if unknown.len() < UNKNOWN_FIELDS_TOLD => unknown.push(under(key)),
-                    None => {}
+                    None => tell(unknown, || under(key)),
                 }
             }
         }
@@ -153,8 +151,15 @@ fn without_meaning(written: &Value, understood: &Value, path: &str, unknown: &mu
             }
         }
         // serde takes a list for a record, field by field: nobody can say what stands where.
-        (Value::Array(_), Value::Object(_)) if unknown.len() < UNKNOWN_FIELDS_TOLD => unknown.push(path.to_owned()),
+        (Value::Array(_), Value::Object(_)) => tell(unknown, || path.to_owned()),
         _ => {}
+    }
+}
+
+/// Adds a path to those that are told, unless there are enough: many long ones are more than the text.
+fn tell(unknown: &mut Vec<String>, path: impl FnOnce() -> String) {
+    if unknown.len() < UNKNOWN_FIELDS_TOLD {
+        unknown.push(path());
     }
 }
 

@@ -152,6 +152,18 @@ fn h3_a_zones_breaker_counts_who_is_under_way_there_and_closes() {
 }
 
 #[test]
+fn h3_whoever_begins_now_counts_with_those_that_are_under_way() {
+    // A new interval has room for two, and one of the last is under way.
+    let under_way = |s: &mut Snapshot| s.intents = vec![open_replacement("l-1", "i-1")];
+    let zone = zone_dead().but(|s| s.head.zone_breakers = [("a".to_owned(), open(2, 60, 1))].into());
+    let group = many_dead().but(|s| s.head.breaker = Some(open(2, 60, 1)));
+    for group in [zone, group] {
+        let decision = group.but(under_way).decide();
+        assert_eq!((decision.launches_for(Cause::Unhealthy), decision.waits_for(Rule::H3)), (1, true));
+    }
+}
+
+#[test]
 fn h3_a_zone_with_an_open_breaker_is_the_last_resort() {
     // Zone a has one member fewer than b, and three of its five are silent.
     let short = zone_dead().but(|s| s.members.retain(|member| member.id.0 != "i-6"));
