@@ -323,7 +323,10 @@ fn o1_a_drains_clock_stands_still_while_the_mode_changes_nothing() {
         let resumed = later(group.clone()).but(|s| s.sweep.as_mut().expect("a sweep").slot = s.now).decide();
         assert_eq!(resumed.terminates(), [], "{halting:?}: nobody could tell it to drain meanwhile");
         assert!(resumed.waits_for(Rule::D3));
-        assert!(!resumed.plan.head.halted.last().expect("a span").lasts);
+        let halted = resumed.plan.head.halted.clone();
+        assert!(!halted.last().expect("a span").lasts);
+        let next = later(group.clone()).but(|s| s.head = resumed.plan.head).decide();
+        assert_eq!(next.plan.head.halted, halted, "now it goes on");
     }
 }
 
