@@ -45,12 +45,16 @@ fn h3_the_breaker_opens_with_a_width_of_one_and_closes_with_the_silence() {
 #[test]
 fn h3_the_width_is_what_may_begin_in_an_interval() {
     for (width, since, begun, launched) in
-        [(1, 59, 1, 0), (1, 60, 1, 1), (4, 59, 3, 1), (4, 59, 4, 0), (4, 60, 4, 4), (2, 30, 0, 2)]
+        [(1, 0, 1, 0), (1, 59, 1, 0), (1, 60, 1, 1), (4, 59, 3, 1), (4, 59, 4, 0), (4, 60, 4, 4), (2, 30, 0, 2)]
     {
         let decision = many_dead().but(|s| s.head.breaker = Some(open(width, since, begun))).decide();
         assert_eq!(decision.launches_for(Cause::Unhealthy), launched, "{begun} of {width} begun {since} s ago");
         assert!(decision.waits_for(Rule::H3));
     }
+    // One that is yet to come was written by a clock that was ahead: it holds nobody up.
+    let ahead = Breaker { begun: (NOW.plus(seconds_of(600)), 1), ..open(1, 0, 1) };
+    let decision = many_dead().but(|s| s.head.breaker = Some(ahead)).decide();
+    assert_eq!(decision.plan.head.breaker.map(|breaker| breaker.begun), Some((NOW, 1)));
     // The interval is counted from the first that begins in it, not from when the breaker opened.
     let late = many_dead().but(|s| s.head.breaker = Some(open(1, 59, 0))).decide();
     assert_eq!(late.plan.head.breaker.map(|breaker| breaker.begun), Some((NOW, 1)));
