@@ -236,6 +236,12 @@ fn o8_on_an_old_sweep_load_and_health_wait() {
     assert!(stale.waits_for(Rule::O8));
     assert_eq!(stale.plan.head.last_slot, None);
     assert!(stale.plan.head.recommendations.is_empty());
+    // MonitorS's clock may be ahead by a period, and no more.
+    for (ahead, rule) in [(10_000, Rule::Z2), (10_001, Rule::O8)] {
+        let slot = NOW.plus(std::time::Duration::from_millis(ahead));
+        let decision = Group::of(&[90.0; 4]).but(|s| s.sweep.as_mut().unwrap().slot = slot).decide();
+        assert_eq!(decision.report.rule, rule, "{ahead} ms ahead");
+    }
     // The period is the larger of the sweep's and the policy's.
     let slow = busy(60).but(|s| s.sweep.as_mut().unwrap().period_ms = 20_000).decide();
     assert_eq!(slow.launches(), 1);
