@@ -68,6 +68,11 @@ fn h2_the_report_tells_a_silent_agent_a_failing_application_and_our_own_blindnes
     // Who fails and then falls silent is silent.
     let both = Group::example().whose("i-1", |m| m.health = Some(Health { failing_sweeps: 2, ..silent(5, 1) }));
     assert_eq!(said(both), ["the agent is silent: i-1"]);
+    // Who has never answered, and who is on its way out, is not missed.
+    let quiet = Health { first_answer: None, last_answer: None, ..silent(5, 1) };
+    let others = Group::example().and([pending("i-8", 50), draining("i-9", 5, Cause::Load)]);
+    let others = others.whose("i-8", |m| m.health = Some(quiet)).whose("i-9", |m| m.health = Some(silent(5, 1)));
+    assert_eq!(said(others), [""; 0]);
     // At most three names.
     let mut many = Group::of(&[50.0; 8]);
     for n in 1..=5 {
