@@ -17,6 +17,9 @@ pub enum Failure {
     /// Something went wrong on the way; exit code 1.
     #[error("{0}")]
     Run(String),
+    /// Somebody pressed Ctrl-C before it was done; exit code 130, as of a process that the signal ends.
+    #[error("{0}")]
+    Interrupted(String),
 }
 
 /// A refused policy, with the name of its file.
@@ -64,6 +67,7 @@ impl Failure {
         match self {
             Self::Input(_) | Self::Policy(_) => 2,
             Self::Run(_) => 1,
+            Self::Interrupted(_) => 130,
         }
     }
 }

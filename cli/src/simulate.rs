@@ -1,6 +1,6 @@
 //! `muster simulate`: thousands of faulty schedules over the very use cases, in virtual time.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use muster_sim::{Fault, Schedule, Summary, Tally, kept, simulate, tell};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::Failure;
 use crate::policy::say;
@@ -29,7 +30,7 @@ const FRAME: Duration = Duration::from_millis(100);
 ///
 /// Repeat one, and be told what happens in it:  muster simulate --schedules 1 --seed 42
 ///
-/// The exit code is 1 when a rule was broken. Ctrl-C ends the run and tells what was done so far.
+/// The exit code is 1 when a rule was broken. Ctrl-C ends the run and tells what was done so far; then it is 130.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub struct SimulateArgs {
@@ -60,6 +61,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
         !ended.load(Ordering::Relaxed)
     });
     bar.finish_and_clear();
+    let interruption = Interruption::of(&summary, seeds.len());
     let story = story(args, &summary);
     if args.json {
         for failure in &summary.failures {
@@ -72,15 +74,45 @@ pub fn run(args: &SimulateArgs) -> Result<(), Failure> {
         let injected: serde_json::Map<String, Value> =
             Fault::ALL.iter().map(|fault| (fault.name().to_owned(), summary.tally.injected(*fault).into())).collect();
         say(&json!({"port_calls": summary.port_calls, "injected": injected}).to_string())?;
-        say(&last_line(&summary)?)?;
+        say(&last_line(&summary, interruption.is_some())?)?;
     } else {
         let table = told(&summary, began.elapsed());
         say(&story.map_or_else(|| table.clone(), |story| format!("{story}\n{table}")))?;
     }
-    match summary.violations {
-        0 => Ok(()),
-        1 => Err(Failure::Run("a schedule broke a rule".into())),
-        many => Err(Failure::Run(format!("{many} schedules broke a rule"))),
+    outcome(&summary, interruption)
+}
+
+/// A run that was ended before it was through.
+struct Interruption {
+    done: u64,
+    asked: usize,
+}
+
+impl Interruption {
+    fn of(summary: &Summary, asked: usize) -> Option<Self> {
+        let done = summary.schedules;
+        (usize::try_from(done).is_ok_and(|done| done < asked)).then_some(Self { done, asked })
+    }
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "interrupted after {} of {} schedules", self.done, self.asked)
+    }
+}
+
+/// A rule that was broken says more than that the run was cut short.
+fn outcome(summary: &Summary, interruption: Option<Interruption>) -> Result<(), Failure> {
+    let broken = match summary.violations {
+        0 => None,
+        1 => Some("a schedule broke a rule".to_owned()),
+        many => Some(format!("{many} schedules broke a rule")),
+    };
+    match (broken, interruption) {
+        (None, None) => Ok(()),
+        (None, Some(cut)) => Err(Failure::Interrupted(cut.to_string())),
+        (Some(broken), None) => Err(Failure::Run(broken)),
+        (Some(broken), Some(cut)) => Err(Failure::Run(format!("{broken}; {cut}"))),
     }
 }
 
@@ -109,14 +141,16 @@ fn seeds(args: &SimulateArgs) -> Vec<u64> {
 
 /// Set once somebody has pressed Ctrl-C.
 fn interrupted() -> Result<Arc<AtomicBool>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .map_err(|error| Failure::run("the signals cannot be listened to", &error))?;
+    let deaf = |error| Failure::run("the signals cannot be listened to", &error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(deaf)?;
+    let mut interrupt = {
+        let _entered = runtime.enter();
+        signal(SignalKind::interrupt()).map_err(deaf)?
+    };
     let ended = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&ended);
     std::thread::spawn(move || {
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+        if runtime.block_on(interrupt.recv()).is_some() {
             told.store(true, Ordering::Relaxed);
         }
     });
@@ -140,11 +174,14 @@ struct LastLine {
     violations: u64,
     unrecovered: u64,
     faults: Tally,
+    /// Whether there would have been more; left out when not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
 }
 
-fn last_line(summary: &Summary) -> Result<String, Failure> {
+fn last_line(summary: &Summary, interrupted: bool) -> Result<String, Failure> {
     let Summary { schedules, violations, unrecovered, tally, .. } = *summary;
-    let line = LastLine { schedules, violations, unrecovered, faults: tally };
+    let line = LastLine { schedules, violations, unrecovered, faults: tally, interrupted };
     serde_json::to_string(&line).map_err(|error| Failure::run("the sum cannot be written", &error))
 }
 
@@ -168,4 +205,24 @@ fn told(summary: &Summary, took: Duration) -> String {
         summary.schedules, summary.port_calls, summary.violations, summary.unrecovered
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_rule_says_more_than_that_the_run_was_cut_short() {
+        for (violations, asked, code, says) in [
+            (0, 7, None, ""),
+            (0, 8, Some(130), "interrupted after 7 of 8 schedules"),
+            (1, 7, Some(1), "a schedule broke a rule"),
+            (2, 8, Some(1), "2 schedules broke a rule; interrupted after 7 of 8 schedules"),
+        ] {
+            let summary = Summary { schedules: 7, violations, ..Summary::default() };
+            let failure = outcome(&summary, Interruption::of(&summary, asked)).err();
+            let said = failure.as_ref().map(|failure| (failure.exit_code(), failure.to_string()));
+            assert_eq!(said, code.map(|code| (code, says.to_owned())));
+        }
+    }
 }

@@ -301,9 +301,9 @@ async fn give_back<S: GroupStore, F, P, C>(
     let _ends_by_itself = controller.store.release(&release).await;
 }
 
-/// The start of a foreign text.
+/// The start of a foreign text, which people will read.
 fn shortened(text: &str) -> String {
-    text.chars().take(REASON_KEPT).collect()
+    text.chars().filter(|c| !c.is_control()).take(REASON_KEPT).collect()
 }
 
 /// Settles one shard's ended calls together, built again from fresh reads whenever somebody else was first.
@@ -364,5 +364,17 @@ fn settlement(state: &GroupState, shard: Shard, ended: &[Ended]) -> Settlement {
         put_members: made,
         roster,
         activity: ended.iter().map(|end| end.activity.clone()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s11_of_a_refusal_the_start_is_kept_without_control_characters() {
+        assert_eq!(shortened("Unauthorized\u{1b}[2J\r\nOperation\u{0}"), "Unauthorized[2JOperation");
+        let flood = format!("\u{7}{}", "\u{e4}".repeat(REASON_KEPT + 1));
+        assert_eq!(shortened(&flood), "\u{e4}".repeat(REASON_KEPT));
     }
 }

@@ -4,6 +4,7 @@
 //! replayed: every field that can have a sensible default has one.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::group::{Head, Shard};
 use crate::health::Health;
@@ -118,30 +119,47 @@ impl Snapshot {
     /// Reads a snapshot written by hand: a field that means nothing is refused at every depth, while what is stored may
     /// hold fields that only a newer version knows.
     pub fn parse_strict(text: &str) -> Result<Self, SnapshotError> {
+        let snapshot: Self = serde_json::from_str(text)?;
         let mut unknown = Vec::new();
-        let mut reader = serde_json::Deserializer::from_str(text);
-        let snapshot = serde_ignored::deserialize(&mut reader, |path| {
-            if unknown.len() < UNKNOWN_FIELDS_TOLD {
-                unknown.push(dotted(&path));
-            }
-        })?;
-        reader.end()?;
+        without_meaning(&serde_json::from_str(text)?, &serde_json::to_value(&snapshot)?, "", &mut unknown);
         if unknown.is_empty() { Ok(snapshot) } else { Err(SnapshotError::UnknownFields(unknown)) }
     }
 }
 
-/// A path as people write it; that a value on it is optional does not show.
-fn dotted(path: &serde_ignored::Path<'_>) -> String {
-    use serde_ignored::Path;
-    let under = |parent: &Path<'_>, name: &dyn std::fmt::Display| match dotted(parent) {
-        parent if parent.is_empty() => name.to_string(),
-        parent => format!("{parent}.{name}"),
-    };
-    match path {
-        Path::Root => String::new(),
-        Path::Seq { parent, index } => under(parent, index),
-        Path::Map { parent, key } => under(parent, key),
-        Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => dotted(parent),
+/// Collects the paths of what was written and is not in what was understood, as [`Snapshot`] writes it: every field that it
+/// knows is there. Asking serde alone is not enough: it ignores what an internally tagged enum does not have.
+fn without_meaning(written: &Value, understood: &Value, path: &str, unknown: &mut Vec<String>) {
+    let under = |key: &dyn std::fmt::Display| if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
+    match (written, understood) {
+        (Value::Object(written), Value::Object(understood)) => {
+            for (key, inner) in written {
+                match understood.get(key) {
+                    Some(understood) => without_meaning(inner, understood, &under(key), unknown),
+                    None => tell(unknown, || under(key)),
+                }
+            }
+        }
+        (Value::Array(written), Value::Array(understood)) => {
+            for (nth, (inner, understood)) in written.iter().zip(understood).enumerate() {
+                without_meaning(inner, understood, &under(&nth), unknown);
+            }
+        }
+        // The one span of darkness that earlier versions kept, where there is a list now.
+        (Value::Object(_), Value::Array(list)) => {
+            if let [understood] = &list[..] {
+                without_meaning(written, understood, path, unknown);
+            }
+        }
+        // serde takes a list for a record, field by field: nobody can say what stands where.
+        (Value::Array(_), Value::Object(_)) => tell(unknown, || path.to_owned()),
+        _ => {}
+    }
+}
+
+/// Adds a path to those that are told, unless there are enough: many long ones are more than the text.
+fn tell(unknown: &mut Vec<String>, path: impl FnOnce() -> String) {
+    if unknown.len() < UNKNOWN_FIELDS_TOLD {
+        unknown.push(path());
     }
 }
 
@@ -244,6 +262,7 @@ impl InstanceState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::group::Outcome;
 
     #[test]
     fn what_is_stored_may_hold_fields_of_a_newer_version() {
@@ -254,11 +273,106 @@ mod tests {
         let text = r#"{"id": "1", "at": 1, "cause": "load", "policy": null, "tint": 1,
             "call": {"terminate": {"instance": "i-1", "shard": 0, "force": true}}}"#;
         assert!(serde_json::from_str::<Intent>(text).is_ok());
+        let text = r#"{"outcome": "refused", "at": 1, "reason": "no", "code": 403}"#;
+        assert!(serde_json::from_str::<Outcome>(text).is_ok());
+    }
+
+    /// Texts of records in a HEAD that say all that there is to say.
+    const RECORDS: [(&str, &str); 16] = [
+        ("recommendations", r#"[{"at": 1, "highest": 3, "lowest": 3}]"#),
+        ("launches", r#"[{"at": 1, "count": 1, "actual": 2}]"#),
+        ("terminations", r#"[{"at": 1, "count": 1, "actual": 2}]"#),
+        ("not_found", r#"{"i-b": {"first": 1, "count": 2}}"#),
+        ("orphans", r#"{"i-b": {"first": 1, "count": 2}}"#),
+        (
+            "outcomes",
+            r#"[{"outcome": "launched", "at": 1, "cause": "load", "place": {"zone": "", "instance_type": ""}}]"#,
+        ),
+        ("outcomes", r#"[{"outcome": "no-capacity", "at": 1, "place": {"zone": "", "instance_type": ""}}]"#),
+        ("outcomes", r#"[{"outcome": "refused", "at": 1, "reason": "no"}]"#),
+        ("capacity", r#"[{"place": {"zone": "", "instance_type": ""}, "failures": 1, "until": 1}]"#),
+        ("launch_refusal", r#"{"reason": "no", "failures": 1, "until": 1, "policy": 3}"#),
+        ("templates", r#"[{"template": "lt-1", "version": 7, "proven": true, "failures": 0, "policy": 3}]"#),
+        ("breaker", r#"{"since": 1, "width": 2, "begun": [1, 1]}"#),
+        ("zone_breakers", r#"{"a": {"since": 1, "width": 2, "begun": [1, 1]}}"#),
+        ("dark", r#"[{"since": 1, "until": 1, "lasts": false}]"#),
+        ("refusal", r#"{"digest": "d", "at": 1, "reason": "no"}"#),
+        ("last_decision", r#"{"id": "d", "fold_key": "k", "since": 1, "count": 1}"#),
+    ];
+
+    /// The copies of `value` that lack one field of a record in it, with the field's name.
+    fn with_one_left_out(value: &Value) -> Vec<(String, Value)> {
+        let within = |inner: &Value, put: &dyn Fn(Value) -> Value| {
+            let copies = with_one_left_out(inner).into_iter();
+            copies.map(|(name, inner)| (name, put(inner))).collect::<Vec<_>>()
+        };
+        match value {
+            Value::Object(fields) => {
+                let without = fields.keys().map(|key| {
+                    let mut fields = fields.clone();
+                    fields.remove(key);
+                    (key.clone(), Value::Object(fields))
+                });
+                let inside = fields.iter().flat_map(|(key, inner)| {
+                    within(inner, &|inner| {
+                        let mut fields = fields.clone();
+                        fields.insert(key.clone(), inner);
+                        Value::Object(fields)
+                    })
+                });
+                without.chain(inside).collect()
+            }
+            Value::Array(list) => {
+                list.first().map_or_else(Vec::new, |first| within(first, &|inner| Value::Array(vec![inner])))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_record_in_head_is_written_whole_save_for_templates_and_policies() {
+        let head = |key: &str, value: &Value| {
+            Snapshot::parse_strict(&format!(r#"{{"now": 1, "head": {{"{key}": {value}}}}}"#)).is_ok()
+        };
+        for (key, text) in RECORDS {
+            let whole: Value = serde_json::from_str(text).expect(text);
+            assert!(head(key, &whole), "{key}: {text}");
+            for (left_out, value) in with_one_left_out(&whole) {
+                // What is kept by a member's or a zone's name may lack any.
+                let optional = key == "templates" || ["policy", "i-b", "a"].contains(&left_out.as_str());
+                assert_eq!(head(key, &value), optional, "{key} without {left_out}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_intent_needs_its_call_and_may_leave_out_its_attempts() {
+        let read = |intent: &Value| Snapshot::parse_strict(&format!(r#"{{"now": 1, "intents": [{intent}]}}"#)).is_ok();
+        let optional = ["policy", "attempt", "lease", "first_leased_at", "template_version", "intent", "replaces"];
+        for call in [
+            r#"{"launch": {"group": "example", "shard": 0, "zone": "", "instance_type": "", "template": "lt-1",
+                "template_version": 1, "intent": "a", "token": "t", "replaces": "i-1"}}"#,
+            r#"{"terminate": {"instance": "i-1", "shard": 0}}"#,
+        ] {
+            let text = format!(
+                r#"{{"id": "a", "at": 1, "cause": "load", "policy": 1, "attempt": 1, "first_leased_at": 1, "call": {call},
+                "lease": {{"owner": "c", "until": 1}}}}"#
+            );
+            let whole: Value = serde_json::from_str(&text).expect(&text);
+            assert!(read(&whole), "{whole}");
+            for (left_out, intent) in with_one_left_out(&whole) {
+                assert_eq!(read(&intent), optional.contains(&left_out.as_str()), "{left_out}: {intent}");
+            }
+        }
     }
 
     #[test]
     fn a_snapshot_written_by_hand_may_not_at_any_depth() {
         let leaving = r#"{"id": "a", "state": {"draining": {"sinse": 1}}}"#;
+        let outcome = |field, value| {
+            let place = r#"{"zone": "a", "instance_type": "b"}"#;
+            format!(r#"{{"outcome": "no-capacity", "at": 1, "place": {place}, "{field}": {value}}}"#)
+        };
         for (text, path) in [
             (r#"{"now": 1, "head": {"desird": 3}}"#.to_owned(), "unknown field `head.desird`"),
             (
@@ -266,7 +380,17 @@ mod tests {
                 "`head.dark.0.x`",
             ),
             (r#"{"now": 1, "members": [{"id": "a", "health": {"lod": 3}}]}"#.into(), "`members.0.health.lod`"),
-            (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.sinse`"),
+            (format!(r#"{{"now": 1, "members": [{leaving}]}}"#), "`members.0.state.draining.sinse`"),
+            (
+                r#"{"now": 1, "head": {"dark": {"since": 1, "until": 1, "lasts": true, "x": 1}}}"#.into(),
+                "`head.dark.x`",
+            ),
+            (format!(r#"{{"now": 1, "head": {{"outcomes": [{}]}}}}"#, outcome("x", "{}")), "`head.outcomes.0.x`"),
+            (
+                format!(r#"{{"now": 1, "head": {{"outcomes": [{}]}}}}"#, outcome("cause", "\"load\"")),
+                "`head.outcomes.0.cause`",
+            ),
+            (r#"{"now": 1, "head": {"recommendations": [[1, 2, 3]]}}"#.into(), "`head.recommendations.0`"),
             (r#"{"now": 1, "member": []}"#.into(), "unknown field `member`"),
             (r#"{"now": 1} x"#.into(), "trailing characters"),
         ] {

@@ -135,8 +135,8 @@ struct Spread<'p> {
     /// Members in each of the policy's zones, after whether its breaker is open: such a zone is a last resort.
     zones: Vec<(bool, u32)>,
     shards: BTreeMap<Shard, usize>,
-    /// Launches that are not settled, by place.
-    open: BTreeMap<Place, u32>,
+    /// Where launches are not settled yet.
+    open: BTreeSet<Place>,
     /// Launches that may still be made before somebody has answered; none when there is no such limit (L9).
     untested: Option<u32>,
 }
@@ -151,7 +151,7 @@ impl<'p> Spread<'p> {
             version: census.template_version,
             zones: launch.zones.iter().map(suspect).collect(),
             shards: BTreeMap::new(),
-            open: BTreeMap::new(),
+            open: BTreeSet::new(),
             untested: None,
         };
         for (id, seat) in &census.seats {
@@ -169,7 +169,7 @@ impl<'p> Spread<'p> {
         let specs: Vec<&LaunchSpec> = census.open.values().map(|open| open.spec).chain(planned).collect();
         for spec in &specs {
             spread.add(&spec.zone, spec.shard, true);
-            *spread.open.entry(place_of(spec)).or_default() += 1;
+            spread.open.insert(place_of(spec));
         }
         spread.untested = spread.untested(census, &specs, draft);
         spread
@@ -272,7 +272,7 @@ impl<'p> Spread<'p> {
     /// Whether a place may be tried. One that had no capacity is tried by one launch first.
     fn has_capacity(&self, place: &Place, draft: &Draft<'_>) -> bool {
         let scarce = draft.head.capacity.iter().find(|scarce| scarce.place == *place);
-        scarce.is_none_or(|scarce| self.now >= scarce.until && !self.open.contains_key(place))
+        scarce.is_none_or(|scarce| self.now >= scarce.until && !self.open.contains(place))
     }
 
     /// Orders one launch; [`Self::closed`] has been asked before.
@@ -281,7 +281,7 @@ impl<'p> Spread<'p> {
         let full = |shard: &Shard| self.shards.get(shard).is_some_and(|members| *members >= SHARD_CAPACITY);
         let shard = (0..=u16::MAX).map(Shard).find(|shard| !full(shard)).unwrap_or_default();
         self.add(&place.zone, shard, true);
-        *self.open.entry(place.clone()).or_default() += 1;
+        self.open.insert(place.clone());
         self.untested = self.untested.map(|left| left.saturating_sub(1));
         let spec = LaunchSpec {
             group: draft.head.group.clone(),

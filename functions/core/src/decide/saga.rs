@@ -69,11 +69,11 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
     if let Some(unlisted) = &census.unlisted {
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
         for id in unlisted.iter().filter(|id| census.seats.contains_key(*id)) {
-            if draft.head.not_found.len() >= NOT_FOUND_KEPT && !draft.head.not_found.contains_key(*id) {
-                break;
+            let before = draft.head.not_found.get(*id);
+            if before.is_some() || draft.head.not_found.len() < NOT_FOUND_KEPT {
+                let seen = sighted_again(before, census.now);
+                draft.head.not_found.insert((*id).clone(), seen);
             }
-            let seen = sighted_again(draft.head.not_found.get(*id), census.now);
-            draft.head.not_found.insert((*id).clone(), seen);
         }
     } else {
         draft.remark(Rule::H7, "EC2 could not be asked: nothing is concluded about who is gone".into());

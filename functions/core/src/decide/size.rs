@@ -89,20 +89,24 @@ impl Way<'_> {
         let now = self.census.now;
         let recent = |span| self.head.recommendations.iter().filter(move |seen| now.since(seen.at) < span);
         let (n, size) = (self.n, self.size);
-        if size < n {
-            let span = self.policy.inward.stabilization;
-            let highest = recent(span).map(|seen| seen.highest).max().unwrap_or(size).clamp(size, n);
-            if highest > size {
-                let text = format!("{highest} was asked for within the last {}", spoken(span));
-                self.shorten(StageName::Stabilised, highest, Rule::F1, text);
+        match size.cmp(&n) {
+            Ordering::Less => {
+                let span = self.policy.inward.stabilization;
+                let highest = recent(span).map(|seen| seen.highest).max().unwrap_or(size).clamp(size, n);
+                if highest > size {
+                    let text = format!("{highest} was asked for within the last {}", spoken(span));
+                    self.shorten(StageName::Stabilised, highest, Rule::F1, text);
+                }
             }
-        } else if size > n {
-            let span = self.policy.out.stabilization;
-            let lowest = recent(span).map(|seen| seen.lowest).min().unwrap_or(size).clamp(n, size);
-            if lowest < size {
-                let text = format!("only {lowest} was asked for within the last {}", spoken(span));
-                self.shorten(StageName::Stabilised, lowest, Rule::F1, text);
+            Ordering::Greater => {
+                let span = self.policy.out.stabilization;
+                let lowest = recent(span).map(|seen| seen.lowest).min().unwrap_or(size).clamp(n, size);
+                if lowest < size {
+                    let text = format!("only {lowest} was asked for within the last {}", spoken(span));
+                    self.shorten(StageName::Stabilised, lowest, Rule::F1, text);
+                }
             }
+            Ordering::Equal => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //! defaults and the documents' tables come from it. The doc comments are the help that an operator reads.
 
 use garde::Validate;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::span::Span;
@@ -16,9 +16,10 @@ pub struct PolicyDocument {
     /// nothing, `paused` nothing.
     #[garde(skip)]
     pub mode: Mode,
-    /// Fewest instances, 0-10000. 0 needs a signal that exists without members, which `threshold` on processor load is
-    /// not.
+    /// Fewest instances, 1-10000, not above `max_instances`. 0 will need a signal that exists without members, which
+    /// `threshold` on processor load is not.
     #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
+    #[schemars(range(min = 1))]
     pub min_instances: u32,
     /// Most instances, 1-10000, not below `min_instances`.
     #[garde(range(min = 1, max = 10_000))]
@@ -28,36 +29,45 @@ pub struct PolicyDocument {
     pub scaling: ScalingDocument,
     /// How often the agents are swept, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
+    #[schemars(transform = ranged(1, 3_600))]
     pub sweep_interval: Span,
     /// Older samples count as missing. From one period to 10m; null means three effective periods.
     #[garde(custom(sample_age(self.sweep_interval)))]
+    #[schemars(extend("x-maximum" = "600s"))]
     pub max_sample_age: Option<Span>,
     /// With a smaller share of the members in service answering, load moves nothing, 0-100 %.
     #[garde(range(max = 100))]
     pub min_available_percent: u32,
     /// How long after its first answer a member's load is left out, 0s-30m.
     #[garde(custom(within(0, 1_800)))]
+    #[schemars(transform = ranged(0, 1_800))]
     pub warm_up: Span,
     /// After EC2 accepted a launch, how long load starts no further one, 0s-1h.
     #[garde(custom(within(0, 3_600)))]
+    #[schemars(transform = ranged(0, 3_600))]
     pub cooldown_out: Span,
     /// After a scale-in by load, how long there is no further one, 0s-1h.
     #[garde(custom(within(0, 3_600)))]
+    #[schemars(transform = ranged(0, 3_600))]
     pub cooldown_in: Span,
     /// Scale-out uses the lowest size that was asked for in this span, 0s-1h.
     #[garde(custom(within(0, 3_600)))]
+    #[schemars(transform = ranged(0, 3_600))]
     pub stabilization_out: Span,
     /// Scale-in uses the highest size that was asked for in this span, 0s-1h.
     #[garde(custom(within(0, 3_600)))]
+    #[schemars(transform = ranged(0, 3_600))]
     pub stabilization_in: Span,
     /// The window of `max_out_per_window`, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
+    #[schemars(transform = ranged(1, 3_600))]
     pub out_window: Span,
     /// Most launches in a window, as a share of the members at its start.
     #[garde(dive)]
     pub max_out_per_window: Limit,
     /// The window of `max_in_per_window`, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
+    #[schemars(transform = ranged(1, 3_600))]
     pub in_window: Span,
     /// Most terminations in a window, as a share of the members at its start.
     #[garde(dive)]
@@ -94,6 +104,7 @@ pub enum Mode {
 pub struct ScalingDocument {
     /// `threshold`; `target`, `step` and `auto` are not available yet.
     #[garde(custom(available))]
+    #[schemars(extend("const" = "threshold"))]
     pub kind: ScalingKind,
     /// Scale out when the mean load is above this, above 1 to 100 %.
     #[garde(custom(percentage), custom(apart(self.cpu_down_threshold)))]
@@ -154,15 +165,19 @@ impl Limit {
 pub struct LaunchDocument {
     /// The launch template's id, `lt-...`; at most 128 characters.
     #[garde(inner(length(chars, min = 1, max = 128)))]
+    #[schemars(length(min = 1, max = 128))]
     pub template: Option<String>,
     /// Its version, from 1. Null means the template's default version at the time of each launch.
     #[garde(inner(range(min = 1)))]
+    #[schemars(range(min = 1))]
     pub template_version: Option<u64>,
     /// Zones or subnets in the order of preference, at most 16. None lets EC2 choose.
     #[garde(length(max = 16), inner(length(chars, min = 1, max = 64)), custom(each_once))]
+    #[schemars(extend("uniqueItems" = true))]
     pub zones: Vec<String>,
     /// Instance types in the order of preference, at most 32. None lets the template choose.
     #[garde(length(max = 32), inner(length(chars, min = 1, max = 64)), custom(each_once))]
+    #[schemars(extend("uniqueItems" = true))]
     pub instance_types: Vec<String>,
 }
 
@@ -172,18 +187,22 @@ pub struct LaunchDocument {
 pub struct HealthDocument {
     /// After its launch a member is not judged for this long, 0s-2h.
     #[garde(custom(within(0, 7_200)))]
+    #[schemars(transform = ranged(0, 7_200))]
     pub grace_period: Span,
     /// Silent, or its application failing, for this long and three sweeps: unhealthy, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
+    #[schemars(transform = ranged(1, 3_600))]
     pub unhealthy_after: Span,
     /// A launch whose agent has not answered by then is terminated and replaced, 1s-2h.
     #[garde(custom(within(1, 7_200)))]
+    #[schemars(transform = ranged(1, 7_200))]
     pub boot_timeout: Span,
     /// With at least two members and this share silent together, our own fault is assumed, 1-100 %.
     #[garde(range(min = 1, max = 100))]
     pub max_unhealthy_percent: u32,
     /// While that holds, one member is replaced in this span, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
+    #[schemars(transform = ranged(1, 3_600))]
     pub repair_interval: Span,
     /// Most members under replacement at a time.
     #[garde(dive)]
@@ -196,6 +215,7 @@ pub struct HealthDocument {
 pub struct DrainDocument {
     /// How long a member may take to finish its work, 0s-48h.
     #[garde(custom(within(0, 172_800)))]
+    #[schemars(transform = ranged(0, 172_800))]
     pub timeout: Span,
     /// What happens when it takes longer: `terminate`, or `wait` until it has drained or its agent is found dead.
     #[garde(skip)]
@@ -285,6 +305,14 @@ fn fewest(max: u32) -> impl Fn(&u32, &()) -> Check {
             return refuse("must be at least 1: processor load cannot wake a group without members (Z7)".into());
         }
         Ok(())
+    }
+}
+
+/// JSON Schema knows no ranges of spans: its own words for them tell people and our tools.
+fn ranged(least: u64, most: u64) -> impl FnMut(&mut Schema) {
+    move |schema| {
+        schema.insert("x-minimum".into(), Span::seconds(least).to_string().into());
+        schema.insert("x-maximum".into(), Span::seconds(most).to_string().into());
     }
 }
 

@@ -146,6 +146,8 @@ pub fn schema() -> schemars::Schema {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::millis;
+    use serde_json::{Value, json};
 
     #[test]
     fn the_schema_tells_of_each_setting_in_its_own_place() {
@@ -155,5 +157,87 @@ mod tests {
         assert_eq!(cooldown["default"], "300s");
         let said = cooldown["description"].as_str().expect("help");
         assert_eq!(said, "After a scale-in by load, how long there is no further one, 0s-1h.");
+    }
+
+    /// Every setting's place in a document, and what the schema says of it.
+    fn settings() -> Vec<(String, Value)> {
+        let schema = schema().to_value();
+        let mut open = vec![(String::new(), schema.clone())];
+        let mut settings = Vec::new();
+        while let Some((place, said)) = open.pop() {
+            let whole = match said["$ref"].as_str() {
+                Some(reference) => schema.pointer(reference.trim_start_matches('#')).expect("it is defined").clone(),
+                None => said.clone(),
+            };
+            match whole["properties"].as_object() {
+                Some(inner) => open.extend(inner.iter().map(|(key, said)| (format!("{place}/{key}"), said.clone()))),
+                None => settings.push((place, said)),
+            }
+        }
+        settings
+    }
+
+    /// Values at an end of what the schema allows, each with the next one that it does not.
+    fn ends(said: &Value) -> Vec<(Value, Value)> {
+        let mut found = Vec::new();
+        for (word, step) in [("minimum", -1), ("maximum", 1)] {
+            if let Some(end) = said[word].as_i64() {
+                found.push((json!(end), json!(end + step)));
+            } else if let Some(end) = said[word].as_f64() {
+                found.push((json!(end), json!(end + 0.01)));
+            }
+            if let Some(end) = said[format!("x-{word}")].as_str() {
+                let end: Span = serde_json::from_value(end.into()).expect("a span");
+                let ms = i64::try_from(millis(end.0)).expect("it is short");
+                found.push((json!(format!("{ms}ms")), json!(format!("{}ms", ms + step))));
+            }
+        }
+        for (word, step) in [("exclusiveMinimum", 0.01), ("exclusiveMaximum", -0.01)] {
+            found.extend(said[word].as_f64().map(|end| (json!(end + step), json!(end))));
+        }
+        if let Some(most) = said["maxLength"].as_u64() {
+            let text = |length: u64| (0..length).map(|_| 'x').collect::<String>();
+            found.extend([(json!(text(most)), json!(text(most + 1))), (json!("x"), json!(""))]);
+        }
+        if let Some(most) = said["maxItems"].as_u64() {
+            let names = |count: u64| (0..count).map(|n| json!(format!("a{n}"))).collect::<Value>();
+            found.push((names(most), names(most + 1)));
+            found.extend(ends(&said["items"]).into_iter().map(|(end, beyond)| (json!([end]), json!([beyond]))));
+        }
+        if said["uniqueItems"] == true {
+            found.push((json!(["a", "b"]), json!(["a", "a"])));
+        }
+        found.extend(said.get("const").map(|only| (only.clone(), json!("target"))));
+        found
+    }
+
+    #[test]
+    fn z9_the_schema_allows_what_is_accepted_and_nothing_else() {
+        let accepted = |place: &str, value: &Value| {
+            let mut document = serde_json::to_value(PolicyDocument::default()).expect("plain data");
+            document["max_instances"] = json!(10_000);
+            document["scaling"]["cpu_up_threshold"] = json!(100);
+            document["scaling"]["cpu_down_threshold"] = json!(1.01);
+            *document.pointer_mut(place).expect("a setting") = value.clone();
+            Policy::parse(&document.to_string()).is_ok()
+        };
+        // No schema can say that the thresholds must be apart, and that min is not above max.
+        let apart = [("/scaling/cpu_up_threshold", json!(1.01)), ("/scaling/cpu_down_threshold", json!(100.0))];
+        let crossed = ("/max_instances", json!(1));
+        let related =
+            |place: &str, end: &Value| apart.iter().chain([&crossed]).any(|(at, value)| (place, end) == (*at, value));
+        let mut free = Vec::new();
+        for (place, said) in settings() {
+            let ends = ends(&said);
+            for (end, beyond) in &ends {
+                assert!(accepted(&place, end) || related(&place, end), "{place}: {end}");
+                assert!(!accepted(&place, beyond), "{place}: {beyond}");
+            }
+            if ends.is_empty() {
+                free.push(place);
+            }
+        }
+        free.sort();
+        assert_eq!(free, ["/drain/on_timeout", "/mode"], "they have names, and no range");
     }
 }

@@ -112,18 +112,14 @@ impl<'a> Tree<'a> {
     pub(super) fn problem(&self, key: &str, message: &str) -> Problem {
         let key = if key == "." { "" } else { key };
         // A key that the text leaves out has its default; the nearest key that is there is pointed at.
-        let mut at = key;
-        loop {
+        let outer = key.rmatch_indices(['.', '[']).map(|(end, _)| &key[..end]);
+        for at in std::iter::once(key).chain(outer).chain([""]) {
             if let Some((_, value)) = self.find(at) {
                 let shown = if at == key { self.text.get(value.clone()).unwrap_or_default() } else { "" };
                 return self.place(key, shown, message, value);
             }
-            match at.rfind(['.', '[']) {
-                Some(end) => at = &at[..end],
-                None if at.is_empty() => return self.place(key, "", message, 0..self.text.len().min(1)),
-                None => at = "",
-            }
         }
+        self.place(key, "", message, 0..self.text.len().min(1))
     }
 
     pub(super) fn problem_at_key(&self, key: &str, message: &str) -> Problem {

@@ -177,7 +177,7 @@ mod tests {
             (r#"{"min_instance": 2}"#, "min_instance is not a key of the policy; did you mean min_instances?"),
             (r#"{"scaling": {"threshold": 2}}"#, "scaling.threshold is not a key of the policy"),
             (r#"{"min_instances": 2, "min_instances": 3}"#, "min_instances stands twice"),
-            (r#"{"min_instances": -1}"#, "expected u32. Fewest instances, 0-10000"),
+            (r#"{"min_instances": -1}"#, "expected u32. Fewest instances, 1-10000"),
             (r#"{"max_instances": 20000, "foo": 1}"#, "foo is not a key of the policy"),
             (
                 r#"{"max_instances": 20000, "foo": 1}"#,

@@ -45,12 +45,16 @@ fn h3_the_breaker_opens_with_a_width_of_one_and_closes_with_the_silence() {
 #[test]
 fn h3_the_width_is_what_may_begin_in_an_interval() {
     for (width, since, begun, launched) in
-        [(1, 59, 1, 0), (1, 60, 1, 1), (4, 59, 3, 1), (4, 59, 4, 0), (4, 60, 4, 4), (2, 30, 0, 2)]
+        [(1, 0, 1, 0), (1, 59, 1, 0), (1, 60, 1, 1), (4, 59, 3, 1), (4, 59, 4, 0), (4, 60, 4, 4), (2, 30, 0, 2)]
     {
         let decision = many_dead().but(|s| s.head.breaker = Some(open(width, since, begun))).decide();
         assert_eq!(decision.launches_for(Cause::Unhealthy), launched, "{begun} of {width} begun {since} s ago");
         assert!(decision.waits_for(Rule::H3));
     }
+    // One that is yet to come was written by a clock that was ahead: it holds nobody up.
+    let ahead = Breaker { begun: (NOW.plus(seconds_of(600)), 1), ..open(1, 0, 1) };
+    let decision = many_dead().but(|s| s.head.breaker = Some(ahead)).decide();
+    assert_eq!(decision.plan.head.breaker.map(|breaker| breaker.begun), Some((NOW, 1)));
     // The interval is counted from the first that begins in it, not from when the breaker opened.
     let late = many_dead().but(|s| s.head.breaker = Some(open(1, 59, 0))).decide();
     assert_eq!(late.plan.head.breaker.map(|breaker| breaker.begun), Some((NOW, 1)));
@@ -149,6 +153,18 @@ fn h3_a_zones_breaker_counts_who_is_under_way_there_and_closes() {
     assert_eq!((healed.plan.head.zone_breakers.len(), healed.launches_for(Cause::Unhealthy)), (0, 1));
     let left = Group::example().but(|s| s.head.zone_breakers = [("z".to_owned(), open(1, 5, 1))].into()).decide();
     assert_eq!(left.plan.head.zone_breakers.len(), 0, "nobody is there any more");
+}
+
+#[test]
+fn h3_whoever_begins_now_counts_with_those_that_are_under_way() {
+    // A new interval has room for two, and one of the last is under way.
+    let under_way = |s: &mut Snapshot| s.intents = vec![open_replacement("l-1", "i-1")];
+    let zone = zone_dead().but(|s| s.head.zone_breakers = [("a".to_owned(), open(2, 60, 1))].into());
+    let group = many_dead().but(|s| s.head.breaker = Some(open(2, 60, 1)));
+    for group in [zone, group] {
+        let decision = group.but(under_way).decide();
+        assert_eq!((decision.launches_for(Cause::Unhealthy), decision.waits_for(Rule::H3)), (1, true));
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use muster_core::health::Health;
 use muster_core::intent::Cause;
 use muster_core::member::InstanceId;
 use muster_core::plan::{Departure, Step};
-use muster_core::policy::Limit;
+use muster_core::policy::{Limit, Policy};
 use muster_core::report::Rule;
 use muster_core::snapshot::{InstanceState, Member};
 
@@ -72,6 +72,16 @@ fn c4_every_cycle_brings_actual_to_desired_without_a_scaling_decision() {
         assert_eq!((decision.launches(), decision.drains().len()), (launches, drains), "{members} of {desired}");
         assert_eq!(decision.launches_for(Cause::Bounds), launches);
         assert_eq!(decision.report.waits, [], "nothing is in its way");
+    }
+}
+
+#[test]
+fn c4_what_just_fits_waits_for_nothing() {
+    // Four are missing; so many are allowed, and so many launches fit into the window.
+    for (max, in_window) in [(8, 9), (9, 4), (8, 4)] {
+        let limited = |p: &mut Policy| p.out.limit = Limit { percent: 0, at_least: in_window };
+        let decision = Group::example().desired(8).bounds(2, max).with(limited).decide();
+        assert_eq!((decision.launches(), &decision.report.waits[..]), (4, &[][..]), "{max} {in_window}");
     }
 }
 

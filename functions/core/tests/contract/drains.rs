@@ -212,6 +212,14 @@ fn d4_a_drain_is_taken_back_before_anything_is_launched() {
 }
 
 #[test]
+fn d3_d4_who_is_taken_back_or_ended_for_another_reason_is_not_waited_for_as_well() {
+    let back = short_of_one(draining("i-9", 30, Cause::Load)).decide();
+    assert_eq!((back.takes_back(), &back.report.waits[..]), (vec!["i-9"], &[][..]));
+    let late = Group::example().and([draining("i-9", 600, Cause::Bounds)]).ec2_says("i-9", InstanceState::Stopped);
+    assert_eq!(late.decide().terminates(), [("i-9", Cause::Stopped)], "once");
+}
+
+#[test]
 fn d4_never_one_that_has_drained_that_goes_or_that_nobody_hears() {
     let stopped = |group: Group| group.ec2_says("i-9", InstanceState::Stopped);
     let with = |health| short_of_one(Member { health, ..draining("i-9", 30, Cause::Load) });
@@ -315,7 +323,10 @@ fn o1_a_drains_clock_stands_still_while_the_mode_changes_nothing() {
         let resumed = later(group.clone()).but(|s| s.sweep.as_mut().expect("a sweep").slot = s.now).decide();
         assert_eq!(resumed.terminates(), [], "{halting:?}: nobody could tell it to drain meanwhile");
         assert!(resumed.waits_for(Rule::D3));
-        assert!(!resumed.plan.head.halted.last().expect("a span").lasts);
+        let halted = resumed.plan.head.halted.clone();
+        assert!(!halted.last().expect("a span").lasts);
+        let next = later(group.clone()).but(|s| s.head = resumed.plan.head).decide();
+        assert_eq!(next.plan.head.halted, halted, "now it goes on");
     }
 }
 

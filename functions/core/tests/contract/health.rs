@@ -68,6 +68,11 @@ fn h2_the_report_tells_a_silent_agent_a_failing_application_and_our_own_blindnes
     // Who fails and then falls silent is silent.
     let both = Group::example().whose("i-1", |m| m.health = Some(Health { failing_sweeps: 2, ..silent(5, 1) }));
     assert_eq!(said(both), ["the agent is silent: i-1"]);
+    // Who has never answered, and who is on its way out, is not missed.
+    let quiet = Health { first_answer: None, last_answer: None, ..silent(5, 1) };
+    let others = Group::example().and([pending("i-8", 50), draining("i-9", 5, Cause::Load)]);
+    let others = others.whose("i-8", |m| m.health = Some(quiet)).whose("i-9", |m| m.health = Some(silent(5, 1)));
+    assert_eq!(said(others), [""; 0]);
     // At most three names.
     let mut many = Group::of(&[50.0; 8]);
     for n in 1..=5 {
@@ -272,6 +277,20 @@ fn h7_not_found_is_that_word_only_three_times_over_an_hour() {
     let deaf = Group::example().but(seen).but(|s| s.fleet = None).decide();
     assert_eq!((deaf.plan.is_empty(), deaf.plan.head.not_found.len()), (true, 1));
     assert!(deaf.remarks_on(Rule::H7));
+}
+
+#[test]
+fn h7_of_more_absent_members_than_head_holds_those_that_are_counted_go_on() {
+    let name = |n: usize| id(&format!("i-a{n:03}"));
+    let members = (0..=500).map(|n| serving(&name(n).0, 50.0));
+    let absent = Group::of(&[]).and(members).desired(501).bounds(2, 600).but(|s| s.fleet = Some(Vec::new()));
+    let first = absent.decide().plan.head.not_found;
+    assert_eq!((first.len(), first.contains_key(&name(500))), (500, false), "HEAD stays small");
+    // All but the first have been counted: it waits, and they do not wait for it.
+    let counted = (1..=500).map(|n| (name(n), Sightings { first: ago(60), count: 1 })).collect();
+    let again = absent.but(|s| s.head.not_found = counted).decide().plan.head.not_found;
+    assert_eq!((again.len(), again.contains_key(&name(0))), (500, false));
+    assert!(again.values().all(|seen| (seen.first, seen.count) == (ago(60), 2)));
 }
 
 #[test]

@@ -131,6 +131,17 @@ fn o2_a_report_of_a_large_group_stays_small() {
 }
 
 #[test]
+fn o1_o2_of_many_steps_that_the_mode_withholds_twenty_are_told() {
+    for (late, told, last) in [(20, 20, "terminate i-d19 (bounds)"), (21, 21, "and 1 more"), (50, 21, "and 30 more")] {
+        let drains = (0..late).map(|n| draining(&format!("i-d{n:02}"), 600, Cause::Bounds));
+        let decision = Group::example().and(drains).with(in_mode(Mode::OutOnly)).decide();
+        let withheld = &decision.report.withheld;
+        assert_eq!((withheld.len(), withheld.last().map(String::as_str)), (told, Some(last)), "{late}");
+        assert!(decision.plan.is_empty());
+    }
+}
+
+#[test]
 fn o2_equal_decisions_may_be_folded_and_others_not() {
     let key = |group: &Group| group.decide().report.fold_key();
     let quiet = Group::example();
@@ -225,6 +236,12 @@ fn o8_on_an_old_sweep_load_and_health_wait() {
     assert!(stale.waits_for(Rule::O8));
     assert_eq!(stale.plan.head.last_slot, None);
     assert!(stale.plan.head.recommendations.is_empty());
+    // MonitorS's clock may be ahead by a period, and no more.
+    for (ahead, rule) in [(10_000, Rule::Z2), (10_001, Rule::O8)] {
+        let slot = NOW.plus(std::time::Duration::from_millis(ahead));
+        let decision = Group::of(&[90.0; 4]).but(|s| s.sweep.as_mut().unwrap().slot = slot).decide();
+        assert_eq!(decision.report.rule, rule, "{ahead} ms ahead");
+    }
     // The period is the larger of the sweep's and the policy's.
     let slow = busy(60).but(|s| s.sweep.as_mut().unwrap().period_ms = 20_000).decide();
     assert_eq!(slow.launches(), 1);

@@ -52,6 +52,13 @@ fn s5_whoever_is_about_to_be_closed_is_a_witness_of_darkness() {
     }
 }
 
+#[test]
+fn s5_who_has_never_answered_is_no_witness_of_darkness() {
+    let booting = Group::of(&[]).and([pending("i-8", 50), pending("i-9", 7000)]).desired(2);
+    let decision = booting.ec2_says("i-8", InstanceState::Terminated).decide();
+    assert_eq!((decision.closes().len(), decision.terminates()), (1, vec![("i-9", Cause::BootTimeout)]));
+}
+
 /// What EC2 says of `i-1`.
 fn listed(snapshot: &mut Snapshot) -> &mut FleetInstance {
     let mut fleet = snapshot.fleet.iter_mut().flatten();

@@ -176,6 +176,14 @@ fn d5_every_termination_names_its_instance_once() {
 }
 
 #[test]
+fn d5_the_unhealthy_and_the_pending_go_once_also_where_nobody_else_may() {
+    let protect = |m: &mut Member| m.health.as_mut().unwrap().protected = true;
+    let kept = (1..=4).fold(Group::example(), |group, n| group.whose(&format!("i-{n}"), protect));
+    let group = kept.and([serving("i-8", 50.0), pending("i-9", 5)]).whose("i-8", |m| m.health = dead()).desired(2);
+    assert_eq!((group.decide().lets_go(), group.decide().waits_for(Rule::D2)), (vec!["i-8", "i-9"], true));
+}
+
+#[test]
 fn d6_a_record_goes_only_when_ec2_says_so_and_an_end_is_asked_for_again() {
     for (since, open, again) in [(59, false, false), (60, false, true), (600, true, false)] {
         let mut group = Group::example().and([terminating("i-9", since, Cause::Load)]);

@@ -78,6 +78,9 @@ fn z5_desired_outside_the_bounds_moves_to_the_bound_at_once() {
     // Where there is nothing to limit it is the bound that speaks, and no cooldown.
     let at_min = Group::of(&[5.0; 2]).but(|s| s.head.scale_in_at = Some(ago(1))).decide();
     assert_eq!((at_min.verdict(), at_min.waits_for(Rule::F2)), ((2, Rule::Z5), false));
+    let at_max = Group::of(&[90.0; 8]).with(|p| p.out.cooldown = seconds_of(60));
+    let at_max = at_max.but(|s| s.head.launch_accepted_at = Some(ago(1))).decide();
+    assert_eq!((at_max.verdict(), at_max.waits_for(Rule::F2)), ((8, Rule::Z5), false));
     // Load wants one way, the bound the other: the bound wins.
     assert_eq!(Group::of(&[99.0; 10]).decide().verdict(), (8, Rule::Z5));
     assert_eq!(Group::of(&[1.0; 1]).decide().verdict(), (2, Rule::Z5));
@@ -196,6 +199,12 @@ fn headlines_read_like_a_sentence() {
         (
             Group::of(&[5.0; 4]).but(|s| s.head.scale_in_at = Some(ago(100))),
             "Hold at 4: mean load 5 % is below 20 %, but the scale-in cooldown has 3 m 20 s left.",
+        ),
+        (
+            Group::of(&[90.0; 4])
+                .with(|p| p.out.cooldown = seconds_of(60))
+                .but(|s| s.head.launch_accepted_at = Some(ago(20))),
+            "Hold at 4: mean load 90 % is above 70 %, but the scale-out cooldown has 40 s left.",
         ),
         (
             Group::of(&[19.0; 8]).ungated().with(|p| p.threshold.down_factor = 0.9),
