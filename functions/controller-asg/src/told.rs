@@ -95,7 +95,6 @@ fn measured(metrics: Metrics, activity: &[Activity]) -> Metrics {
     let metrics = metrics.with(Metric::Desired, last.desired.after).with(Metric::Actual, last.counts.actual);
     match last.slot {
         Some(slot) => {
-            #[expect(clippy::cast_precision_loss, reason = "an age in milliseconds is far below 2^53")]
             let age_ms = millis(last.at.since(slot)) as f64;
             metrics.with(Metric::SweepAge, age_ms)
         }

@@ -152,7 +152,6 @@ fn tell(swept: &Sweep, took: Duration, metrics: Metrics) -> Metrics {
     if let Some(blind) = blind {
         warn!(%group, %shard, %slot, blind, "A sweep was blind.");
     }
-    #[expect(clippy::cast_precision_loss, reason = "a sweep takes seconds: a float holds them to the microsecond")]
     let took_ms = millis(took) as f64;
     metrics
         .with(Metric::Members, counts.members)

@@ -47,7 +47,7 @@ fn members(silent: usize) -> Value {
     (0..4).map(member).collect()
 }
 
-fn snapshot(silent: usize, head: Value) -> Value {
+fn snapshot(silent: usize, head: &Value) -> Value {
     let mut full = json!({
         "now": NOW, "head": {"desired": 4}, "members": members(silent),
         "sweep": {"slot": NOW - 1_000, "period_ms": 10_000},
@@ -108,8 +108,8 @@ fn what_is_only_on_its_way_is_not_told() {
 
 #[test]
 fn a_decision_is_told_when_it_holds_against_a_wish() {
-    let calm = snapshot(0, json!({}));
-    let busy = |head: Value| {
+    let calm = snapshot(0, &json!({}));
+    let busy = |head: &Value| {
         let mut busy = snapshot(0, head);
         for n in 0..4 {
             busy["members"][n]["health"]["load"] = json!(5.0);
@@ -117,8 +117,8 @@ fn a_decision_is_told_when_it_holds_against_a_wish() {
         busy
     };
     // An idle group wants to shrink, and its cooldown holds it.
-    let held = decided(&busy(json!({"scale_in_at": NOW - 10_000})), 1, true);
-    let again = snapshot(0, json!({"last_slot": NOW - 1_000}));
+    let held = decided(&busy(&json!({"scale_in_at": NOW - 10_000})), 1, true);
+    let again = snapshot(0, &json!({"last_slot": NOW - 1_000}));
     let unseen = json!({"now": NOW, "head": {"desired": 4}, "members": members(0)});
     let cases = [
         (decided(&calm, 1, true), vec![], "a size that suits is no news"),
@@ -135,13 +135,13 @@ fn a_decision_is_told_when_it_holds_against_a_wish() {
 
 #[test]
 fn o2_a_folded_repetition_is_not_told_again() {
-    let mut idle = snapshot(0, json!({"scale_in_at": NOW - 10_000}));
+    let mut idle = snapshot(0, &json!({"scale_in_at": NOW - 10_000}));
     for n in 0..4 {
         idle["members"][n]["health"]["load"] = json!(5.0);
     }
     assert_eq!(kinds(&decided(&idle, 1, true)), [Kind::Held]);
     assert_eq!(kinds(&decided(&idle, 2, true)), []);
-    assert_eq!(kinds(&decided(&snapshot(2, json!({})), 2, true)), []);
+    assert_eq!(kinds(&decided(&snapshot(2, &json!({})), 2, true)), []);
 }
 
 #[test]
@@ -163,18 +163,18 @@ fn h3_a_breaker_is_told_when_it_opens_and_when_it_closes() {
         snapshot
     };
     let cases = [
-        (snapshot(2, closed.clone()), true, vec![Kind::BreakerOpened]),
-        (snapshot(2, open.clone()), true, vec![]),
-        (snapshot(0, open.clone()), true, vec![Kind::BreakerClosed]),
-        (snapshot(0, closed.clone()), true, vec![]),
+        (snapshot(2, &closed), true, vec![Kind::BreakerOpened]),
+        (snapshot(2, &open), true, vec![]),
+        (snapshot(0, &open), true, vec![Kind::BreakerClosed]),
+        (snapshot(0, &closed), true, vec![]),
         // Nobody answers, or nobody can say: the breaker stays what it was.
-        (snapshot(4, open.clone()), true, vec![]),
-        (blind(snapshot(0, open.clone())), true, vec![]),
-        (stale(snapshot(0, open.clone())), true, vec![]),
-        (old(snapshot(0, open.clone())), true, vec![]),
+        (snapshot(4, &open), true, vec![]),
+        (blind(snapshot(0, &open)), true, vec![]),
+        (stale(snapshot(0, &open)), true, vec![]),
+        (old(snapshot(0, &open)), true, vec![]),
         // A large group records no snapshot.
-        (snapshot(2, closed), false, vec![Kind::BreakerOpened]),
-        (snapshot(0, open), false, vec![]),
+        (snapshot(2, &closed), false, vec![Kind::BreakerOpened]),
+        (snapshot(0, &open), false, vec![]),
     ];
     for (snapshot, recorded, expected) in cases {
         let activity = decided(&snapshot, 1, recorded);
