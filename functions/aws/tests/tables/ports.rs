@@ -5,4 +5,4 @@ use muster_control::{store_conformance, store_model};
 use crate::emulator::fresh;
 
 store_conformance!(fresh());
-store_model!(8, "tests/model.regressions", fresh());
+store_model!(4, "tests/model.regressions", fresh());
