@@ -47,7 +47,10 @@ pub fn get(stack: &StackArgs, args: &GetArgs) -> Result<(), Failure> {
         let fetched = cloud.policies.fetch(&group).await;
         let found = fetched.map_err(|error| Failure::run(&format!("the policy of {group} cannot be read"), &error))?;
         let Some(found) = found else {
-            return Err(Failure::Run(format!("{group} has no policy: there is no parameter {}", super::Parameters::name(&group))));
+            return Err(Failure::Run(format!(
+                "{group} has no policy: there is no parameter {}",
+                super::Parameters::name(&group)
+            )));
         };
         if args.json {
             let valid = Policy::parse(&found.text).is_ok();
@@ -67,7 +70,8 @@ pub fn set(stack: &StackArgs, args: &SetArgs) -> Result<(), Failure> {
             unchanged(&cloud, &group, expected).await?;
         }
         let version = cloud.policies.put(&group, &text).await;
-        let version = version.map_err(|error| Failure::run(&format!("the policy of {group} cannot be written"), &error))?;
+        let version =
+            version.map_err(|error| Failure::run(&format!("the policy of {group} cannot be written"), &error))?;
         if args.json {
             return print(&json!({"group": group, "version": version}));
         }
@@ -87,4 +91,3 @@ async fn unchanged(cloud: &Cloud, group: &GroupName, expected: u64) -> Result<()
         "{group} has policy version {version}, not {expected}: somebody else has edited it. Nothing was written"
     )))
 }
-
