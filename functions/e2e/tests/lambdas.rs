@@ -101,6 +101,37 @@ async fn l4_without_capacity_in_a_zone_the_other_is_tried_and_throttles_are_wait
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_goes_wrong_by_rule_a_group_grows_and_shrinks_all_the_same() {
+    let world = World::started(Setup::default(), |ec2| {
+        let times = |action, code, times, skip| Rule { times: Some(times), skip, ..rule(action, code) };
+        let late = Rule { action: Some("RunInstances".into()), latency_ms: 300, ..Rule::default() };
+        let silent = Rule { no_answer: true, times: Some(2), skip: 9, ..Rule::default() };
+        ec2.add_rules(vec![
+            late,
+            times("RunInstances", "InternalError", 1, 0),
+            times("RunInstances", "RequestLimitExceeded", 2, 2),
+            times("RunInstances", "InsufficientInstanceCapacity", 1, 0),
+            times("TerminateInstances", "RequestLimitExceeded", 2, 0),
+            times("TerminateInstances", "InternalError", 1, 0),
+            times("DescribeInstances", "RequestLimitExceeded", 3, 5),
+            times("DescribeInstances", "InternalError", 3, 20),
+            Rule { action: Some("DescribeInstances".into()), ..silent },
+            times("DescribeLaunchTemplates", "InternalError", 2, 1),
+            rule("DescribeInstanceStatus", "UnauthorizedOperation"),
+        ])
+        .expect("rules");
+    })
+    .await;
+    world.until("a group of two", |state| serving(state).len() == 2).await;
+    world.ec2.set_demand(170.0);
+    world.until("four that serve", |state| serving(state).len() >= 4).await;
+    world.ec2.set_demand(40.0);
+    world.until("two again", |state| state.members.len() == 2 && state.intents.is_empty()).await;
+    world.check_ledger(5).await;
+    assert_eq!(world.failures(), Vec::<String>::new(), "no invocation fails for what EC2 says");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn l5_what_ec2_refuses_stops_launching_until_somebody_has_looked() {
     let world = World::started(Setup::default(), |ec2| {
         ec2.add_rules(vec![Rule { times: Some(2), ..rule("RunInstances", "UnauthorizedOperation") }]).expect("a rule");
