@@ -31,7 +31,7 @@ enum Command {
     /// Show the groups of a stack: their size, and why it is what it is.
     #[cfg(feature = "aws")]
     Status(stack::StatusArgs),
-    /// Sweep the agents of a group once from here, as MonitorS would.
+    /// Look at the agents of a group once from here, as MonitorS would.
     #[cfg(feature = "aws")]
     Sweep(stack::SweepArgs),
     /// One process of the local world; `muster up` starts it.

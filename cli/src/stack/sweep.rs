@@ -1,4 +1,7 @@
-//! `muster --stack NAME sweep --once`: one sweep from here, as MonitorS would make it.
+//! `muster --stack NAME sweep --once --dry-run`: one look at the agents from here, as MonitorS would look.
+//!
+//! It never counts as a sweep: it would have this machine's clock and this machine's view of the network, and would take a slot
+//! from MonitorS.
 
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -22,11 +25,11 @@ pub struct SweepArgs {
     /// The group; needed when the stack has several.
     #[arg(long)]
     group: Option<GroupName>,
-    /// Sweep once and end. There is no other way yet: MonitorS sweeps on its schedule.
+    /// Look once and end. There is no other way: MonitorS sweeps on its schedule.
     #[arg(long, required = true)]
     once: bool,
-    /// Only look: agents are asked, but not told anything, and nothing is written. Without it the sweep counts as MonitorS' own.
-    #[arg(long)]
+    /// Only look: agents are asked, but not told anything, and nothing is written. There is no other way.
+    #[arg(long, required = true)]
     dry_run: bool,
     /// Print one JSON array with a sweep for each shard.
     #[arg(long)]
@@ -41,12 +44,7 @@ pub fn sweep(stack: &StackArgs, args: &SweepArgs) -> Result<(), Failure> {
         let failed = |error: StoreError| Failure::run(&format!("group {group} cannot be swept"), &error);
         let head = cloud.tables.head(&group).await.map_err(failed)?;
         let shards = head.map_or(vec![Shard(0)], |head| head.rosters.keys().copied().collect());
-        let swept = if args.dry_run {
-            sweep_all(LookOnly(cloud.tables), &group, &shards).await
-        } else {
-            sweep_all(cloud.tables, &group, &shards).await
-        };
-        let sweeps = swept.map_err(failed)?;
+        let sweeps = sweep_all(LookOnly(cloud.tables), &group, &shards).await.map_err(failed)?;
         if args.json {
             return print(&sweeps);
         }
@@ -64,7 +62,7 @@ where
     for shard in shards {
         match muster_control::sweep::sweep(&monitor, group, *shard).await? {
             Swept::Written(sweep) => sweeps.push(*sweep),
-            // MonitorS is at this very slot.
+            // A store that is only looked at takes no slot from anybody.
             Swept::Taken => return Err(StoreError::Conflict),
         }
     }

@@ -36,13 +36,14 @@ pub enum StoreError {
     Corrupt(#[source] Cause),
 }
 
-/// A group's serialised state: HEAD first, then members and intents (the read protocol). Sound only because every write
+/// A group's serialised state: HEAD first, then intents and members (the read protocol). Sound only because every write
 /// that changes membership raises HEAD's version, and every claim is conditioned on it.
 pub trait GroupStore: Send + Sync {
     /// HEAD alone, read strongly; none before the group's first claim.
     fn head(&self, group: &GroupName) -> impl Future<Output = Result<Option<Head>, StoreError>> + Send;
 
-    /// HEAD, then all members, then all intents, read strongly and in that order.
+    /// HEAD, then all intents, then all members, read strongly and in that order: what a claim has written in between shows in the
+    /// members at the latest, so that no intent is seen without what its claim made of its member.
     fn read(&self, group: &GroupName) -> impl Future<Output = Result<Option<GroupState>, StoreError>> + Send;
 
     /// Writes all of a claim or nothing.

@@ -192,7 +192,7 @@ where
 {
     let Controller { store, fleet, clock, .. } = controller;
     let group = &state.head.group;
-    let sweeps = latest_sweeps(store, &state.head).await?;
+    let sweeps = latest_sweeps(store, &state.head, troubles).await?;
     let mut told = |error: FleetError| troubles.push(chain(&error));
     let facts = match listed {
         Ok(listed) => with_unlisted(fleet, state, listed).await,
@@ -273,10 +273,23 @@ fn went_stale(head: &Head, report: &Report) -> bool {
     stale && head.last_decision.as_ref().is_none_or(|last| last.fold_key != report.fold_key())
 }
 
-async fn latest_sweeps<S: HealthStore>(store: &S, head: &Head) -> Result<Vec<(Shard, Option<Sweep>)>, StoreError> {
+/// The latest sweep of each shard. One that cannot be read is none, and the shard's members are unknown: bounds, intents and drains
+/// go on, and the next sweep begins anew.
+async fn latest_sweeps<S: HealthStore>(
+    store: &S,
+    head: &Head,
+    troubles: &mut Vec<String>,
+) -> Result<Vec<(Shard, Option<Sweep>)>, StoreError> {
     let mut sweeps = Vec::new();
     for shard in head.rosters.keys() {
-        sweeps.push((*shard, store.latest(&head.group, *shard).await?));
+        let latest = match store.latest(&head.group, *shard).await {
+            Err(error @ StoreError::Corrupt(_)) => {
+                troubles.push(format!("the latest sweep of shard {shard} is taken for none: {}", chain(&error)));
+                None
+            }
+            read => read?,
+        };
+        sweeps.push((*shard, latest));
     }
     Ok(sweeps)
 }

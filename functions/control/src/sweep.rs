@@ -59,7 +59,11 @@ where
         Some(number) => store.roster(group, shard, *number).await?,
         None => None,
     };
-    let previous = store.latest(group, shard).await?;
+    let previous = match store.latest(group, shard).await {
+        // What cannot be read must not stop the sweeps for ever: this one begins anew, which condemns nobody (H1).
+        Err(StoreError::Corrupt(_)) => None,
+        read => read?,
+    };
     let mode = head.as_ref().map_or(Mode::Active, |head| head.mode);
     let targets = targets(monitor, roster.as_ref(), previous.as_ref(), mode, interval);
     let mut probed = monitor.probe.probe(&targets).await;

@@ -11,6 +11,9 @@ use muster_core::time::Timestamp;
 /// What is kept for calls that are under way when a share ends: the longest call of EC2's and the transaction that settles it, each with
 /// the deadline of the clients (9 s).
 const UNDER_WAY: Duration = Duration::from_secs(18);
+/// The smallest share: with less a group would be looked at, and nothing done. When there is not enough for all, some are left to
+/// their next sweep.
+const LEAST: Duration = Duration::from_secs(8);
 /// What is kept behind that, for the webhook (2 s) and the answer.
 pub const FOR_THE_ANSWER: Duration = Duration::from_secs(3);
 
@@ -35,7 +38,8 @@ impl Budget {
     /// The share of each of `left` groups, of which one is about to begin at `now`.
     pub fn share(&self, now: Timestamp, left: usize) -> Duration {
         let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
-        self.begin_until.since(now) / left
+        let time = self.begin_until.since(now);
+        (time / left).max(LEAST).min(time)
     }
 
     /// How long a group with this share may take at most, calls that are under way included.
@@ -65,6 +69,8 @@ mod tests {
             (99, 1, 0, "nothing is begun in the margin"),
             (200, 1, 0, "or after the end"),
             (0, 0, 99, "nobody is as one"),
+            (0, 300, 8, "too many have enough to do something with"),
+            (94, 300, 5, "while there is time"),
         ];
         for (after, left, share, why) in cases {
             assert_eq!(budget.share(NOW.plus(seconds(after)), left).as_secs(), share, "{why}");

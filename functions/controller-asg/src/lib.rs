@@ -88,6 +88,7 @@ where
             (listed.into_iter().collect::<BTreeSet<_>>(), false)
         }
     };
+    let wanted = from_anywhere(wanted, jitter());
     let mut left = wanted.len();
     let mut summaries = BTreeMap::new();
     let mut happened = Vec::new();
@@ -109,6 +110,21 @@ where
         Some(failure) if happened.is_empty() => Err(failure),
         Some(_) | None => Ok(Handled { answer: Answer::Groups { groups: summaries }, happened }),
     }
+}
+
+/// The groups in their order, begun at a random one (`share`, 0..=1): when the time is not enough for all, it is not always the same
+/// that are left out.
+fn from_anywhere(groups: BTreeSet<GroupName>, share: f64) -> Vec<GroupName> {
+    let mut groups: Vec<GroupName> = groups.into_iter().collect();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a small number; what is odd saturates"
+    )]
+    let first = (groups.len() as f64 * share) as usize;
+    let first = first.min(groups.len().saturating_sub(1));
+    groups.rotate_left(first);
+    groups
 }
 
 /// One group, within its share of the time.

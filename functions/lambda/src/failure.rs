@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use muster_control::chain::chain;
+use muster_control::policy::NoPolicy;
 use muster_control::ports::StoreError;
 use muster_control::reconcile::ReconcileError;
 
@@ -39,6 +40,7 @@ impl From<&ReconcileError> for Failure {
     fn from(error: &ReconcileError) -> Self {
         let name = match error {
             ReconcileError::Store(store) => store_error_name(store),
+            ReconcileError::Policy(NoPolicy::Store(store)) => store_error_name(store),
             ReconcileError::Policy(_) => "Policy",
         };
         Self::new(name, error)

@@ -57,15 +57,16 @@ impl Ec2Fleet {
         }
         let answer = self.request(spec).send().await.map_err(|error| verdict(CALL, error))?;
         let [instance] = answer.instances() else { return Err(broken(CALL, "there is not one instance in it")) };
-        let launched = match self.launched(instance) {
-            Some(launched) => launched,
-            None => self.looked_up(instance).await?,
-        };
         // The token's answer may be the instance as it is now, and that is not a launch any more.
         if is_gone(instance) {
-            return Err(FleetError::Ended(format!("{} was launched and has ended", launched.id).into()));
+            let id = instance.instance_id().unwrap_or_default();
+            return Err(FleetError::Ended(format!("{id} was launched and has ended").into()));
         }
-        Ok(launched)
+        match self.launched(instance) {
+            Some(launched) => Ok(launched),
+            // Whatever is wrong with the look, the launch has been made.
+            None => self.looked_up(instance).await.map_err(|error| FleetError::Unavailable(error.into())),
+        }
     }
 
     fn launched(&self, instance: &Instance) -> Option<Launched> {

@@ -52,10 +52,12 @@ impl Ec2Fleet {
         }
     }
 
-    /// Where the agent of `instance` listens; none while EC2 has given it no address.
+    /// Where the agent of `instance` listens; none while EC2 has given it no address. In a subnet of IPv6 alone there is no other.
     fn endpoint(&self, instance: &Instance) -> Option<String> {
-        let address = instance.private_ip_address().filter(|address| !address.is_empty())?;
-        Some(format!("{address}:{}", self.agent_port))
+        let port = self.agent_port;
+        let known = |address: &&str| !address.is_empty();
+        let v4 = instance.private_ip_address().filter(known).map(|address| format!("{address}:{port}"));
+        v4.or_else(|| instance.ipv6_address().filter(known).map(|address| format!("[{address}]:{port}")))
     }
 
     fn is_ours(&self, instance: &Instance, group: &GroupName) -> bool {

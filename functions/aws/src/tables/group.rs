@@ -35,10 +35,10 @@ impl GroupStore for Tables {
     async fn read(&self, group: &GroupName) -> Result<Option<GroupState>, StoreError> {
         let (table, pk) = (&self.names.control, partition(group));
         let Some(head) = self.head(group).await? else { return Ok(None) };
-        let members = self.all(table, &pk, MEMBERS).await?.into_iter().map(|item| decode(table, item));
-        let members = members.collect::<Result<_, _>>()?;
         let intents = self.all(table, &pk, INTENTS).await?.into_iter().map(|item| decode(table, item));
-        Ok(Some(GroupState { head, members, intents: intents.collect::<Result<_, _>>()? }))
+        let intents = intents.collect::<Result<_, _>>()?;
+        let members = self.all(table, &pk, MEMBERS).await?.into_iter().map(|item| decode(table, item));
+        Ok(Some(GroupState { head, members: members.collect::<Result<_, _>>()?, intents }))
     }
 
     async fn claim(&self, claim: &Claim) -> Result<(), StoreError> {

@@ -11,6 +11,10 @@ use crate::report::Counts;
 use crate::snapshot::{FleetInstance, Member, Snapshot};
 use crate::time::{Timestamp, spoken};
 
+/// EC2's facts lag: for this long after its launch an instance may be shown without the tags that it was launched with, and nobody
+/// is disowned (O5).
+const TAGS_SHOWN: Duration = Duration::from_secs(60);
+
 /// Sweeps that a member must have missed before it counts as unhealthy (H1): one miss never kills.
 const MISSED_SWEEPS: u32 = 3;
 
@@ -184,7 +188,7 @@ impl<'a> Census<'a> {
                     self.gone.push(member);
                     continue;
                 }
-                Some(Some(facts)) if !facts.ours => {
+                Some(Some(facts)) if !facts.ours && snapshot.now.since(member.launched_at) >= TAGS_SHOWN => {
                     self.witness(member);
                     self.disowned.push(member);
                     continue;
