@@ -103,7 +103,7 @@ async fn invoked_for(world: &mut World, event: &Value, seconds: u64) -> (Result<
     let deadline = world.clock.now().plus(Duration::from_secs(seconds));
     let groups = async || Ok(vec![group("api"), group("web")]);
     let mut out = Vec::new();
-    let handled = handle(world, doorbell, deadline, groups, || 0.5, &mut out).await;
+    let handled = handle(world, doorbell, deadline, groups, || 0.0, &mut out).await;
     let lines = String::from_utf8(out).expect("text");
     (handled, lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect())
 }

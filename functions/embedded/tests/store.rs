@@ -256,3 +256,31 @@ async fn o3_a_groups_life_is_the_same_to_the_bit_as_in_memory() {
     assert_eq!((state, sweep), (expected.0, expected.2));
     assert_eq!(activity, expected.1);
 }
+
+#[tokio::test]
+async fn v4_a_sweep_that_cannot_be_read_stops_neither_the_next_sweep_nor_the_decision() {
+    let (_folder, path) = folder();
+    let store = SqliteStore::open(&path).expect("a new store");
+    let (clock, probe, fleet) = (ManualClock::at(at(DAY_MS)), MemoryProbe::default(), MemoryFleet::default());
+    let settings = Settings {
+        stack: "stack".into(),
+        owner: "me".into(),
+        lease: Duration::from_secs(5),
+        budget: Duration::from_secs(60),
+    };
+    let policies = MemoryPolicy::of(r#"{"min_instances": 2}"#);
+    let monitor = Monitor { store: store.clone(), probe: &probe, clock: &clock, name: "monitor".into() };
+    let controller = Controller { store: store.clone(), fleet, policies, clock: &clock, settings };
+    sweep(&monitor, &group(), Shard(0)).await.expect("a sweep");
+    reconcile(&controller, &group(), 0.5).await.expect("a decision");
+
+    let file = Connection::open(&path).expect("the file");
+    file.execute("UPDATE sweeps SET doc = '{}'", []).expect("an edit by hand");
+    assert!(matches!(store.latest(&group(), Shard(0)).await, Err(StoreError::Corrupt(_))));
+    let looked = reconcile(&controller, &group(), 0.5).await.expect("bounds and intents go on");
+    assert!(looked.troubles.iter().any(|trouble| trouble.contains("shard 0")), "{looked:?}");
+    clock.advance(Duration::from_secs(10));
+    sweep(&monitor, &group(), Shard(0)).await.expect("the next sweep begins anew");
+    let healed = store.latest(&group(), Shard(0)).await.expect("a read").expect("a sweep");
+    assert_eq!((healed.slot, healed.members.len()), (at(DAY_MS + 10_000), 2));
+}

@@ -270,3 +270,16 @@ fn o5_who_loses_our_tag_is_disowned_and_replaced_and_the_instance_left_alone() {
     });
     assert!(forgotten.decide().plan.head.not_found.is_empty());
 }
+
+#[test]
+fn o5_who_was_launched_a_moment_ago_may_be_shown_without_tags() {
+    let untagged = |s: &mut Snapshot| {
+        let fleet = s.fleet.as_mut().unwrap().iter_mut();
+        fleet.filter(|listed| listed.id.0 == "i-2").for_each(|listed| listed.ours = false);
+    };
+    for (age, closes) in [(0, 0), (59, 0), (60, 1)] {
+        let launched = move |m: &mut muster_core::snapshot::Member| m.launched_at = ago(age);
+        let decision = Group::example().whose("i-2", launched).but(untagged).decide();
+        assert_eq!((decision.closes().len(), decision.launches_for(Cause::Lost)), (closes, closes), "{age} s old");
+    }
+}
