@@ -2,11 +2,12 @@
 
 The way is: a function's use cases call ports (`store.claim(`), a port's method in functions/aws calls the SDK (`.put_item()`), and a
 call of the SDK needs rights. PORTS says which rights each port's method needs; `slips` compares it with what the sources show, so that
-a new call, port or client fails until it is in the tables here, and in a role.
+a new call, port or client fails until it is in the tables here, and in a role. A folder of sources is read once.
 """
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 # What an SDK's method needs. Transactions need what they hold: IAM has no action for the call.
@@ -149,6 +150,7 @@ def needed(functions: Path, function: str, stack: str) -> set[tuple[str, str]]:
     return {(action, resource.format(stack=stack)) for action, resource in pairs}
 
 
+@cache
 def used(functions: Path, function: str) -> set[tuple[str, str]]:
     """The ports' methods that a function's sources call."""
     calls = re.compile(rf"\b({'|'.join(HOLDERS)})\s*\.\s*(\w+)\(")
@@ -160,6 +162,7 @@ def used(functions: Path, function: str) -> set[tuple[str, str]]:
     return found
 
 
+@cache
 def slips(functions: Path) -> list[str]:
     """Where the sources and the tables here do not agree."""
     found = []
@@ -192,6 +195,7 @@ def slips(functions: Path) -> list[str]:
     return found
 
 
+@cache
 def variables(functions: Path) -> dict[str, set[str]]:
     """The environment variables that each function reads, from the settings' sources."""
     settings = functions / "lambda/src/settings.rs"
@@ -214,6 +218,7 @@ def variables(functions: Path) -> dict[str, set[str]]:
     return found
 
 
+@cache
 def metrics(functions: Path) -> set[str]:
     """The names of the metrics that the functions emit."""
     emitted = set()
@@ -224,6 +229,7 @@ def metrics(functions: Path) -> set[str]:
     return {named[variant] for variant in emitted}
 
 
+@cache
 def defaults(functions: Path) -> dict[str, int]:
     """Numbers that templates and code must agree on."""
     port = re.search(r"DEFAULT_AGENT_PORT: u16 = (\d+);", (functions / "lambda/src/settings.rs").read_text())
@@ -232,6 +238,7 @@ def defaults(functions: Path) -> dict[str, int]:
     return {"agent_port": int(port[1]), "agent_listen": int(listen[1]), "longest_seconds": int(longest[1])}
 
 
+@cache
 def tables(functions: Path) -> dict[str, dict[str, bool]]:
     """The tables as the schema defines them: whether each rings, whether its items expire."""
     schema = (functions / "aws/src/tables/schema.rs").read_text()
@@ -248,6 +255,7 @@ def _files(functions: Path, names: list[str]) -> Iterator[Path]:
         yield from sorted(path.rglob("*.rs")) if path.is_dir() else [path]
 
 
+@cache
 def _code(file: Path) -> str:
     """A file without its comments and its tests."""
     code = re.sub(r"//.*", "", file.read_text())

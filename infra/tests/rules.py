@@ -53,8 +53,8 @@ class Stack:
         self.group = Template(infra / "group.yaml", {**one, "Group": GROUP, "Image": "ami-1"}, exports)
         self.image = Template(infra / "image.yaml", {**one, "Group": GROUP}, exports)
         self.templates = [self.foundation, self.triggers, self.group, self.image]
-        self.functions = json.loads((infra / "functions.json").read_text())
-        self.deployer = json.loads((infra / "deployer-policy.json").read_text())
+        self.functions = _json(infra / "functions.json")
+        self.deployer = _json(infra / "deployer-policy.json")
 
     def role(self, name: str) -> list[dict]:
         """The policies of a role of the foundation."""
@@ -73,9 +73,14 @@ def problems(infra: Path, functions: Path) -> list[str]:
     """Everything that is wrong. What cannot be read is a problem, too."""
     try:
         stack = Stack(infra)
-        found = [f"{name}: {what}" for rule in RULES for name, what in rule(stack, functions)]
-    except (Unresolved, KeyError, TypeError, ValueError) as error:
-        return [f"{infra.name}: it cannot be read: {error!r}"]
+    except Unresolved as error:
+        return [str(error)]
+    found = []
+    for rule in RULES:
+        try:
+            found += [f"{name}: {what}" for name, what in rule(stack, functions)]
+        except (Unresolved, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            found.append(f"infra, the rule on {rule.__name__.replace('_', ' ')}: it cannot be judged: {error!r}")
     return found + calls.slips(functions)
 
 
@@ -358,6 +363,13 @@ def guard(stack: Stack, _: Path):
         text = re.sub(r"\s+#?\s*", " ", (stack.infra / name).read_text())
         if GUARD not in text:
             yield name, f"it does not say that the agents' port is {GUARD}"
+
+
+def _json(path: Path):
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise Unresolved(f"{path.name}: it is not JSON: {error}") from error
 
 
 def alias(function: str) -> str:

@@ -21,7 +21,7 @@ NAMED_BY = {
 }
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """YAML with CloudFormation's short forms."""
 
 
@@ -54,7 +54,10 @@ class Template:
 
     def __init__(self, path: Path, parameters: dict | None = None, exports: dict | None = None):
         self.file = path.name
-        self.raw = yaml.load(path.read_text(), _Loader)
+        try:
+            self.raw = yaml.load(path.read_text(), _Loader)
+        except yaml.YAMLError as error:
+            raise Unresolved(f"{self.file}: it is not YAML: {error}") from error
         defaults = {name: body.get("Default") for name, body in self.raw.get("Parameters", {}).items()}
         self.parameters = {**defaults, **(parameters or {})}
         self.exports = exports or {}
