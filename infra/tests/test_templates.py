@@ -11,10 +11,10 @@ INFRA = Path(__file__).resolve().parent.parent
 FUNCTIONS = INFRA.parent / "functions"
 
 
-def linted(infra: Path) -> str:
-    """What cfn-lint says of all templates; nothing, if there is nothing to say. It needs no account and no network."""
+def linted(infra: Path, templates: tuple = TEMPLATES) -> str:
+    """What cfn-lint says of templates; nothing, if there is nothing to say. It needs no account and no network."""
     command = [Path(sys.executable).with_name("cfn-lint"), "--non-zero-exit-code", "warning", "--format", "parseable"]
-    run = subprocess.run([*command, *TEMPLATES], cwd=infra, capture_output=True, text=True, check=False)
+    run = subprocess.run([*command, *templates], cwd=infra, capture_output=True, text=True, check=False)
     return (run.stdout + run.stderr).strip() if run.returncode or run.stdout else ""
 
 
