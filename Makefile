@@ -8,7 +8,7 @@ ARGS ?=
 # With what needs an AWS SDK.
 EVERYTHING = --workspace --features muster/aws
 
-.PHONY: help up simulate test check deny fuzz bench
+.PHONY: help up simulate test test-infra check deny fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,9 +22,12 @@ simulate: ## Play faulty schedules in virtual time: make simulate ARGS="--schedu
 	@$${CARGO_TARGET_DIR:-target}/debug/muster simulate $(ARGS)
 
 # `--tests` beside `--bins`: binaries with the very features that the tests have, or the AWS SDK would be compiled twice.
-test: ## Pass all tests: rules, ports, the agent, the whole loop with real processes, the Lambdas
+test: test-infra ## Pass all tests: rules, ports, the agent, the whole loop with real processes, the Lambdas, the templates
 	$(CARGO) build --locked $(EVERYTHING) --bins --tests
 	$(CARGO) test --locked $(EVERYTHING) --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
+
+test-infra: ## Pass the tests of the templates alone: rules, cfn-lint, what each role may and may not do
+	@infra/tests/run
 
 check: ## Formatting, lints, documentation: every commit passes it
 	$(CARGO) fmt --all -- --check

@@ -7,7 +7,7 @@ use muster_control::activity::{Activity, Event};
 use muster_control::ports::Clock;
 use muster_control::reconcile::{Controller, Reconciled};
 use muster_core::group::GroupName;
-use muster_core::report::Report;
+use muster_core::report::{Report, Rule};
 use muster_core::time::millis;
 use muster_lambda::Failure;
 use muster_lambda::clock::within;
@@ -92,7 +92,12 @@ fn measured(metrics: Metrics, activity: &[Activity]) -> Metrics {
     let metrics =
         metrics.with(Metric::Decisions, count(reports(activity).count())).with(Metric::Refusals, count(refusals));
     let Some(last) = reports(activity).next_back() else { return metrics };
-    let metrics = metrics.with(Metric::Desired, last.desired.after).with(Metric::Actual, last.counts.actual);
+    // While silence is taken for our own fault every report says so (H3), whatever else it decides.
+    let breaker_open = last.remarks.iter().any(|remark| remark.rule == Rule::H3);
+    let metrics = metrics
+        .with(Metric::Desired, last.desired.after)
+        .with(Metric::Actual, last.counts.actual)
+        .with(Metric::BreakerOpen, u32::from(breaker_open));
     match last.slot {
         Some(slot) => {
             let age_ms = millis(last.at.since(slot)) as f64;

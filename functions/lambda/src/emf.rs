@@ -30,6 +30,7 @@ pub enum Metric {
     Actual,
     Decisions,
     Refusals,
+    BreakerOpen,
     Launches,
     LaunchFailures,
     Terminations,
@@ -51,6 +52,7 @@ impl Metric {
             Self::Actual => "Actual",
             Self::Decisions => "Decisions",
             Self::Refusals => "Refusals",
+            Self::BreakerOpen => "BreakerOpen",
             Self::Launches => "Launches",
             Self::LaunchFailures => "LaunchFailures",
             Self::Terminations => "Terminations",
@@ -71,6 +73,7 @@ impl Metric {
             | Self::Actual
             | Self::Decisions
             | Self::Refusals
+            | Self::BreakerOpen
             | Self::Launches
             | Self::LaunchFailures
             | Self::Terminations
@@ -159,6 +162,7 @@ mod tests {
             Actual,
             Decisions,
             Refusals,
+            BreakerOpen,
             Launches,
             LaunchFailures,
             Terminations,
