@@ -52,7 +52,7 @@ fn logs_say_what_was_done(lines: &[Value]) {
     }
     let metrics: Vec<&Value> = lines.iter().filter(|line| line.get("_aws").is_some()).collect();
     assert!(metrics.iter().all(|line| text(line, "Group") == "web" && text(line, "Stack") == "e2e"));
-    for name in ["Desired", "Actual", "Decisions", "Answered", "SweepDuration", "SweepAge"] {
+    for name in ["Desired", "Actual", "Decisions", "Answered", "BreakerOpen", "SweepDuration", "SweepAge"] {
         assert!(metrics.iter().any(|line| line.get(name).is_some_and(Value::is_number)), "no metric {name}");
     }
 }
