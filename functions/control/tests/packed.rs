@@ -249,9 +249,9 @@ fn a_base_serves_until_it_is_old_or_has_cost_as_much_as_a_new_one() {
     assert_eq!((same.standing, same.new_base), (first.standing, None));
     assert_eq!(next(first.standing, &shard(START + day), START + day).new_base, None);
     assert_ne!(next(first.standing, &shard(START + day + 1), START + day + 1).new_base, None, "it is a day old");
-    // All members are told in words from now on, each in its own.
+    // Half of the members are told in words from now on, each in its own.
     let mut changed = shard(START + 10_000);
-    for (n, health) in (0_u64..).zip(changed.values_mut()) {
+    for (n, health) in (0_u64..).zip(changed.values_mut().step_by(2)) {
         health.boot_id = format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
     let mut standing = first.standing;
