@@ -4,10 +4,15 @@ import argparse
 import ipaddress
 import os
 import re
+import subprocess
 import sys
+import time
+from pathlib import Path
 
-from . import deploy
+from . import cargo, deploy, destroy, dry, logs, rollback
 from .aws import Aws
+from .muster import Muster
+from .stacks import Stacks
 from .told import Failed, Refused, Told, result
 
 # As the templates have them; infra/tests compares.
@@ -50,7 +55,8 @@ def run_deploy(arguments: argparse.Namespace, further: list[str], told: Told) ->
     if not arguments.group and (options or further):
         raise Refused(f"{(options or further)[0]} is for a group: --group must name it")
     request = deploy.Request(
-        stack=arguments.stack,
+        # A check is of any stack; this is the templates' own name.
+        stack=arguments.stack or "muster",
         subnets=arguments.subnets,
         given=given,
         added=dict(arguments.env or []),
@@ -58,8 +64,59 @@ def run_deploy(arguments: argparse.Namespace, further: list[str], told: Told) ->
         group=arguments.group,
         group_options=[*options, *further],
     )
+    if not arguments.stack and not arguments.dry:
+        raise Refused("--stack must name the stack: make deploy STACK=NAME")
+    if arguments.dry:
+        checked = dry.dry(request, dict(os.environ), told)
+        result(dry.as_document(request, checked), dry.as_rows(checked), arguments.json)
+        return 0
     done = deploy.deploy(request, Aws(), dict(os.environ), told)
     result(deploy.as_document(request, done), deploy.as_rows(done), arguments.json)
+    return 0
+
+
+def run_destroy(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
+    aws = Aws()
+    gone = destroy.destroy(arguments.stack, arguments.force, aws, Muster(arguments.stack, aws.environment()), told)
+    result(destroy.as_document(arguments.stack, gone), destroy.as_text(arguments.stack, gone), arguments.json)
+    return 0
+
+
+def run_rollback(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
+    wanted = [arguments.function] if arguments.function else list(cargo.FUNCTIONS)
+    moves = rollback.rollback(arguments.stack, wanted, arguments.version, Aws(), told)
+    result(rollback.as_document(arguments.stack, moves), rollback.as_rows(moves), arguments.json)
+    return 0
+
+
+def run_logs(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
+    aws = Aws()
+    told.under_way = "reading the log"
+    names = rollback.names(arguments.stack, Stacks(aws, told))
+    if arguments.function:
+        names = {arguments.function: names[arguments.function]}
+    since_ms = int(time.time() * 1000) - arguments.since
+    read = logs.follow if arguments.follow else logs.events
+    try:
+        for event in read(aws, names, since_ms, arguments.group):
+            print(event.line(), flush=arguments.follow)
+    except BrokenPipeError:
+        # Somebody has seen enough, such as `head`. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        if not arguments.follow:
+            raise
+    return 0
+
+
+def run_build(_: argparse.Namespace, __: list[str], told: Told) -> int:
+    told.doing("the functions are being built for release")
+    try:
+        built = cargo.build(Path(sys.executable).parent)
+    except subprocess.CalledProcessError as error:
+        raise Failed(f"{' '.join(map(str, error.cmd))} ended with exit code {error.returncode}") from error
+    for path in built.values():
+        print(path)
     return 0
 
 
@@ -82,6 +139,23 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.add_argument("--policy", metavar="FILE", help="the group's policy, written if it has none")
     one.add_argument("--env", type=variable, action="append", metavar="NAME=VALUE", help="a variable of both functions; an empty value takes it away")
     one.add_argument("--bootstraps", metavar="DIR", help="where the functions' bootstraps are (target/lambda)")
+    one.add_argument("--dry", action="store_true", help="only check: no AWS, no credentials")
+
+    one = command(commands, "destroy", run_destroy, "take a stack down; its tables stay")
+    one.add_argument("--force", action="store_true", help="remove groups that have members, too: their instances end")
+
+    one = command(commands, "rollback", run_rollback, "move the alias live to an earlier version")
+    one.add_argument("--function", choices=cargo.FUNCTIONS, help="of one function alone (both)")
+    one.add_argument("--version", type=positive, metavar="N", help="to this version (the one before)")
+
+    one = command(commands, "logs", run_logs, "show what both functions log, in the order of time", as_json=False)
+    one.add_argument("--function", choices=cargo.FUNCTIONS, help="of one function alone (both)")
+    one.add_argument("--since", type=span, default="10m", metavar="SPAN", help="so long ago: 90s, 10m, 2h, 1d (10m)")
+    one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    one.add_argument("--group", metavar="NAME", help="only what is about this group")
+
+    one = commands.add_parser("build", help="build both functions for release", description="Build both functions for release.")
+    one.set_defaults(command=run_build)
 
     arguments, further = parser.parse_known_args(words)
     if further and arguments.name != "deploy":
@@ -89,10 +163,11 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     return arguments, further
 
 
-def command(commands, name: str, run, what: str) -> argparse.ArgumentParser:
+def command(commands, name: str, run, what: str, as_json: bool = True) -> argparse.ArgumentParser:
     one = commands.add_parser(name, help=what, description=f"{what[0].upper()}{what[1:]}.", allow_abbrev=False)
-    one.add_argument("--stack", type=like(STACK_NAME), required=True, metavar="NAME", help="the stack's name")
-    one.add_argument("--json", action="store_true", help="the result as JSON instead of a table")
+    one.add_argument("--stack", type=like(STACK_NAME), required=name != "deploy", metavar="NAME", help="the stack's name")
+    if as_json:
+        one.add_argument("--json", action="store_true", help="the result as JSON instead of a table")
     one.set_defaults(command=run)
     return one
 
@@ -139,6 +214,19 @@ def listed(prefix: str):
 def tables(value: str) -> str:
     """Route tables; an empty text is none."""
     return ",".join(listed("rtb-")(value)) if value else ""
+
+
+def positive(value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number from 1 on")
+    return int(value)
+
+
+def span(value: str) -> int:
+    try:
+        return logs.span_ms(value)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def variable(value: str) -> tuple[str, str]:

@@ -37,6 +37,7 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
-def result(document: dict, rows: list[list[str]], as_json: bool) -> None:
+def result(document: dict, shown: list[list[str]] | str, as_json: bool) -> None:
     """The one thing that goes to standard output."""
-    print(json.dumps(document, indent=2) if as_json else table(rows), flush=True)
+    text = shown if isinstance(shown, str) else table(shown)
+    print(json.dumps(document, indent=2) if as_json else text, flush=True)
