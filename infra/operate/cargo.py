@@ -59,9 +59,6 @@ class CargoLambda:
         self._environ = environ
         self._where = ["--region", region] + (["--endpoint-url", endpoint] if endpoint else [])
 
-    def architecture(self, function: str) -> str:
-        return architecture(self._folder / function / "bootstrap")
-
     def create(self, wanted: Settings) -> str:
         """Makes a function with all its settings, and the alias. Returns the version."""
         with _environment_file(wanted) as file:

@@ -30,6 +30,8 @@ PARAMETERS = {
     "controller_function": "ControllerFunction",
 }
 TABLES = ("control", "sweeps", "activity")
+# The outputs of foundation.yaml that say what the functions are called.
+NAMES = dict(zip(cargo.FUNCTIONS, ("MonitorFunction", "ControllerFunction")))
 
 
 @dataclass
@@ -69,8 +71,7 @@ def deploy(request: Request, aws: Aws, environ: dict[str, str], told: Told) -> D
     settings.check_added(request.added)
     folder = cargo.bootstraps(request.bootstraps)
     cargo.check_bootstraps(folder, bool(request.bootstraps))
-    for function in cargo.FUNCTIONS:
-        cargo.architecture(folder / function / "bootstrap")
+    built = {function: cargo.architecture(folder / function / "bootstrap") for function in cargo.FUNCTIONS}
     muster = Muster(request.stack, aws.environment())
     if request.group:
         muster.check()
@@ -79,6 +80,8 @@ def deploy(request: Request, aws: Aws, environ: dict[str, str], told: Told) -> D
     first = present is None or stacks.leftover(present)
     subnets = request.subnets or deployed_subnets(functions, outputs(present))
     given = foundation_parameters(request, aws, first, parameters(present), told)
+    for function, name in deployed_names(outputs(present)).items():
+        functions.refuse_another_architecture(name, built[function])
     if first:
         refuse_beside_tables(request.stack, aws, leftover=present is not None)
 
@@ -129,9 +132,14 @@ def foundation_parameters(request: Request, aws: Aws, first: bool, previous: dic
     return given
 
 
+def deployed_names(told: dict[str, str]) -> dict[str, str]:
+    """What the functions are called in AWS, by the outputs of foundation.yaml; nothing where there is no foundation."""
+    return {function: told[output] for function, output in NAMES.items() if output in told}
+
+
 def deployed_subnets(functions: Functions, told: dict[str, str]) -> list[str]:
     """The subnets that MonitorS is in; none where it is not deployed."""
-    name = told.get("MonitorFunction")
+    name = deployed_names(told).get("monitor-s")
     present = functions.present(name) if name else None
     return list((present or {}).get("VpcConfig", {}).get("SubnetIds", []))
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from .aws import Aws, found
 from .cargo import FUNCTIONS
-from .deploy import TABLES, deletion
+from .deploy import NAMES, TABLES, deletion
 from .functions import Functions
 from .muster import Muster
-from .rollback import NAMES
 from .stacks import Stacks, outputs
 from .told import Failed, Refused, Told
 

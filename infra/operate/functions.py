@@ -58,7 +58,6 @@ class Functions:
             self._told.doing(f"{wanted.name} is being created")
             version = self._create(wanted, cargo)
         else:
-            self._same_architecture(wanted, present, cargo)
             present = self._ready(wanted.name)
             self._apply(wanted, present)
             self._told.doing(f"{wanted.name}: its code is being uploaded")
@@ -71,6 +70,13 @@ class Functions:
         change = "created" if present is None else "unchanged" if before and before["FunctionVersion"] == version else "updated"
         self._told.say(f"{wanted.name}: {ALIAS} is version {version}")
         return Live(wanted.function, wanted.name, version, commit, change)
+
+    def refuse_another_architecture(self, name: str, built: str) -> None:
+        """A function that exists keeps its processor: Lambda takes code for another, and fails when it is called."""
+        present = self.present(name)
+        [deployed] = (present or {}).get("Architectures") or [built]
+        if built != deployed:
+            raise Refused(f"{name} is deployed for {deployed}, which cargo-lambda does not change, and the bootstrap is for {built}")
 
     def alias(self, name: str) -> dict | None:
         return found(self._client.get_alias, FunctionName=name, Name=ALIAS)
@@ -115,12 +121,6 @@ class Functions:
             self._told.doing(f"{wanted.name}: its role is not known everywhere yet; once more in {self._role_pause_seconds:.0f} s")
             time.sleep(self._role_pause_seconds)
         raise AssertionError("the last attempt returns or raises")
-
-    def _same_architecture(self, wanted: Settings, present: dict, cargo: CargoLambda) -> None:
-        [deployed] = present.get("Architectures") or ["x86_64"]
-        built = cargo.architecture(wanted.function)
-        if built != deployed:
-            raise Refused(f"{wanted.name} is deployed for {deployed}, which cannot be changed, and the bootstrap is for {built}")
 
     def _apply(self, wanted: Settings, present: dict) -> None:
         """Applies the settings that differ, those alone, and waits until they are in force."""

@@ -36,8 +36,10 @@ class Muster:
         """The groups of the stack, and how many members each has."""
         said = self._run(["group", "list", "--json"], LIST_SECONDS, answer=True)
         try:
-            return {one["group"]: _count(one["members"]) for one in json.loads(said)}
-        except (KeyError, TypeError, ValueError) as error:
+            document = json.loads(said)
+            listed = document["groups"] if isinstance(document, dict) else document
+            return {one["group"]: _members(one) for one in listed}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Failed(f"`muster group list --json` answered {said!r}") from error
 
     def _run(self, words: list[str], seconds: float, answer: bool = False) -> str:
@@ -57,6 +59,7 @@ class Muster:
         return run.stdout or ""
 
 
-def _count(members) -> int:
-    """Some count their members, some name them."""
-    return members if isinstance(members, int) else len(members)
+def _members(group: dict) -> int:
+    """The members of a group that is listed: beside its name, or in its records; nobody where it has none yet."""
+    told = group["members"] if "members" in group else (group["records"] or {"members": 0})["members"]
+    return told if isinstance(told, int) else len(told)

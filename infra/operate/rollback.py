@@ -6,14 +6,11 @@ Settings go back with the code, for a version is both. The next deployment moves
 from dataclasses import dataclass
 
 from .aws import Aws
-from .cargo import FUNCTIONS
+from .deploy import NAMES
 from .functions import Functions, before
 from .settings import ALIAS
 from .stacks import Stacks, outputs
 from .told import Refused, Told
-
-# The outputs of foundation.yaml that say what the functions are called.
-NAMES = dict(zip(FUNCTIONS, ("MonitorFunction", "ControllerFunction")))
 
 
 @dataclass

@@ -84,6 +84,12 @@ class Destroying(Deploying):
         self.assertEqual(self.steps(), [])
         self.assertEqual(self.muster_was_told(), ["--stack prod group list --json"])
 
+    def test_groups_as_their_records_tell_of_them(self):
+        self.deploy()
+        listed = [{"group": "web", "records": {"members": 2, "intents": 0}}, {"group": "new", "records": None}]
+        with self.assertRaisesRegex(Refused, r"members: web \(2\)\. "):
+            self.destroy({"stack": "prod", "groups": listed})
+
     def test_the_last_made_goes_first_and_tables_stay(self):
         self.deploy()
         self.world.interfaces = 2
