@@ -57,7 +57,7 @@ class CargoLambda:
     def __init__(self, folder: Path, environ: dict[str, str], region: str, endpoint: str):
         self._folder = folder
         self._environ = environ
-        self._where = ["--region", region] + (["--endpoint-url", endpoint] if endpoint else [])
+        self._where = ["--region", region, "--retry-attempts", "3"] + (["--endpoint-url", endpoint] if endpoint else [])
 
     def create(self, wanted: Settings) -> str:
         """Makes a function with all its settings, and the alias. Returns the version."""

@@ -30,7 +30,7 @@ PARAMETERS = {
     "controller_function": "ControllerFunction",
 }
 TABLES = ("control", "sweeps", "activity")
-# The outputs of foundation.yaml that say what the functions are called.
+# The parameters of foundation.yaml, and its outputs, that say what the functions are called.
 NAMES = dict(zip(cargo.FUNCTIONS, ("MonitorFunction", "ControllerFunction")))
 
 
@@ -80,7 +80,8 @@ def deploy(request: Request, aws: Aws, environ: dict[str, str], told: Told) -> D
     first = present is None or stacks.leftover(present)
     subnets = request.subnets or deployed_subnets(functions, outputs(present))
     given = foundation_parameters(request, aws, first, parameters(present), told)
-    for function, name in deployed_names(outputs(present)).items():
+    for function, name in names_to_be(given, parameters(present)).items():
+        functions.refuse_anothers(name, request.stack, f"--{function.split('-')[0]}-function")
         functions.refuse_another_architecture(name, built[function])
     if first:
         refuse_beside_tables(request.stack, aws, leftover=present is not None)
@@ -135,6 +136,11 @@ def foundation_parameters(request: Request, aws: Aws, first: bool, previous: dic
 def deployed_names(told: dict[str, str]) -> dict[str, str]:
     """What the functions are called in AWS, by the outputs of foundation.yaml; nothing where there is no foundation."""
     return {function: told[output] for function, output in NAMES.items() if output in told}
+
+
+def names_to_be(given: dict[str, str], previous: dict[str, str]) -> dict[str, str]:
+    """What the functions will be called: as is said now, as was said before, or as they are by themselves."""
+    return {function: given.get(name) or previous.get(name) or function for function, name in NAMES.items()}
 
 
 def deployed_subnets(functions: Functions, told: dict[str, str]) -> list[str]:

@@ -78,6 +78,16 @@ class Functions:
         if built != deployed:
             raise Refused(f"{name} is deployed for {deployed}, which cargo-lambda does not change, and the bootstrap is for {built}")
 
+    def refuse_anothers(self, name: str, stack: str, option: str) -> None:
+        """Functions are named in the account, not in the stack: another stack's must not become ours by a name that was not chosen."""
+        present = self.present(name)
+        if not present:
+            return
+        owner = self._client.list_tags(Resource=present["FunctionArn"]).get("Tags", {}).get("muster:stack")
+        if owner != stack:
+            whose = f"is of the stack {owner}" if owner else f"has no tag muster:stack; with muster:stack={stack} it would be taken over"
+            raise Refused(f"{option}: there is a function {name} already, and it {whose}. Give this stack's another name")
+
     def alias(self, name: str) -> dict | None:
         return found(self._client.get_alias, FunctionName=name, Name=ALIAS)
 

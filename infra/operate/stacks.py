@@ -3,6 +3,7 @@
 Created and updated directly, without change sets: nobody would look at one between. A wait is bounded, and says what failed and why.
 """
 
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -74,7 +75,9 @@ class Stacks:
             raise Refused(self._stuck(name, stack["StackStatus"]))
         previous = parameters(stack)
         told = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
-        told += [{"ParameterKey": key, "UsePreviousValue": True} for key in previous if key not in given]
+        # A parameter that the template has lost cannot keep anything, and one that it has gained gets its default.
+        kept = [key for key in previous if key not in given and key in parameter_names(body)]
+        told += [{"ParameterKey": key, "UsePreviousValue": True} for key in kept]
         request = {
             "StackName": name,
             "TemplateBody": body,
@@ -147,6 +150,12 @@ class Stacks:
             "UPDATE_ROLLBACK_FAILED": f"`aws cloudformation continue-update-rollback --stack-name {name}` brings it back",
         }[status]
         return "\n".join([f"{name} is {status}, and has to be looked at: {advice}.", *self._reasons(name, "")])
+
+
+def parameter_names(template: str) -> set[str]:
+    """The parameters of a template of ours: without a parser of YAML, by how ours are written."""
+    block = re.search(r"(?ms)^Parameters:\n(.*?)(?=^\S)", template)
+    return set(re.findall(r"(?m)^  (\w+):$", block[1])) if block else set()
 
 
 def outputs(stack: dict | None) -> dict[str, str]:

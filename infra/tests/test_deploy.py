@@ -8,7 +8,11 @@ from unittest import mock
 
 from operate import cargo, deploy, network
 from operate.deploy import Request
+from operate.stacks import parameter_names
 from operate.told import Failed, Refused
+from rules import TEMPLATES
+from template import Template
+from test_templates import INFRA
 from world import CargoLambda, Silent, World
 
 STEPS = ("CreateStack", "UpdateStack", "DeleteStack", "UpdateFunctionConfiguration", "create", "update")
@@ -141,6 +145,16 @@ class Parameters(Deploying):
         told = {one["ParameterKey"]: one for one in self.world.told("UpdateStack")[0]["Parameters"]}
         self.assertTrue(told["LogDays"]["UsePreviousValue"])
 
+    def test_a_parameter_that_the_template_has_lost_keeps_nothing(self):
+        self.deploy()
+        self.world.stacks["prod-foundation"]["Parameters"].append({"ParameterKey": "Gone", "ParameterValue": "x"})
+        self.deploy(subnets=None, given={"log_days": "7"})
+        self.assertNotIn("Gone", {one["ParameterKey"] for one in self.world.told("UpdateStack")[0]["Parameters"]})
+
+    def test_parameters_are_read_from_templates_as_yaml_has_them(self):
+        for file in TEMPLATES:
+            self.assertEqual(parameter_names((INFRA / file).read_text()), set(Template(INFRA / file).raw["Parameters"]), file)
+
     def test_functions_of_other_names(self):
         self.deploy(given={"monitor_function": "m-2", "controller_function": "c-2"})
         self.assertEqual(sorted(self.world.functions_there), ["c-2", "m-2"])
@@ -208,6 +222,14 @@ class Refusals(Deploying):
         self.world.calls.clear()
         (self.folder / "controller-asg/bootstrap").write_bytes(b"\x7fELF" + bytes(14) + b"\xb7\x00")
         self.refused("controller-asg is deployed for x86_64.*arm64")
+
+    def test_functions_of_another_stack(self):
+        self.deploy(stack="other")
+        self.world.calls.clear()
+        self.refused("--monitor-function: there is a function monitor-s already, and it is of the stack other")
+        self.refused("--controller-function: .*controller-asg already", given={"monitor_function": "m-2"})
+        self.world.functions_there["monitor-s"]["tags"].clear()
+        self.refused("with muster:stack=prod it would be taken over")
 
     def test_a_group_without_the_command_that_makes_it(self):
         self.muster.unlink()
