@@ -183,6 +183,28 @@ class Logging(unittest.TestCase):
                 logs.span_ms(text)
 
 
+class CargoLambdasWords(unittest.TestCase):
+    def test_causes_are_whole(self):
+        # As cargo-lambda 1.9.2 says it.
+        said = """▹▹▹▹▹ loading binary data
+▹▹▹▹▹ deploying functionError:   × failed to create the new lambda function
+  ├─▶ service error
+  ├─▶ InvalidParameterValueException: The role defined for the function cannot
+  │   be assumed by Lambda.
+  ╰─▶ InvalidParameterValueException: The role defined for the function cannot
+      be assumed by Lambda.
+
+  Was this behavior unexpected?
+  Start a thread in https://github.com/cargo-lambda/cargo-lambda/discussions
+"""
+        causes = [
+            "failed to create the new lambda function", "service error",
+            "InvalidParameterValueException: The role defined for the function cannot be assumed by Lambda.",
+        ]
+        self.assertEqual(cargo.last_words(said).splitlines(), [f"  {cause}" for cause in causes])
+        self.assertEqual(cargo.last_words("Error: no such file\n"), "  no such file")
+
+
 class CommandLine(unittest.TestCase):
     def refused(self, *words: str) -> str:
         told = io.StringIO()
