@@ -22,7 +22,7 @@ GROUP = {
     ("dynamodb:Query", "dynamodb:table/STACK-control"), ("dynamodb:GetItem", "dynamodb:table/STACK-sweeps"),
     ("dynamodb:Query", "dynamodb:table/STACK-sweeps"), ("dynamodb:DeleteItem", "dynamodb:table/STACK-control"),
     ("ssm:PutParameter", "ssm:parameter/muster/web/policy"), ("ssm:DeleteParameter", "ssm:parameter/muster/web/policy"),
-    ("cloudformation:CreateStack", "cloudformation:stack/STACK-web/1"), ("cloudformation:TagResource", "cloudformation:stack/STACK-web/1"), ("cloudformation:DeleteStack", "cloudformation:stack/STACK-web/1"),
+    ("cloudformation:CreateStack", "cloudformation:stack/STACK-web/1"), ("cloudformation:DeleteStack", "cloudformation:stack/STACK-web/1"),
     ("cloudformation:DescribeStacks", "*"), ("ec2:DescribeInstances", "*"), ("ec2:DescribeInstanceStatus", "*"),
 }
 
