@@ -117,6 +117,16 @@ class Destroying(Deploying):
             self.destroy([{"group": "web", "members": 2}], force=True)
         self.assertIn("prod-triggers", self.world.stacks)
 
+    def test_other_stacks_of_ours_are_told(self):
+        self.deploy()
+        images = {"StackName": "prod-web-image", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+        for name, of in (("prod-web-image", "prod"), ("prod-2-foundation", "prod-2")):
+            self.world.stacks[name] = {**images, "StackName": name, "Parameters": [{"ParameterKey": "Stack", "ParameterValue": of}]}
+        gone = self.destroy([])
+        self.assertIn("stack prod-web-image", gone.stays)
+        self.assertIn("aws cloudformation delete-stack --stack-name prod-web-image", "".join(gone.commands))
+        self.assertNotIn("stack prod-2-foundation", gone.stays)
+
     def test_what_is_gone_is_no_trouble(self):
         self.deploy()
         self.destroy([])

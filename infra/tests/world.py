@@ -72,7 +72,9 @@ class World:
 
     # CloudFormation.
 
-    def DescribeStacks(self, StackName):
+    def DescribeStacks(self, StackName=None):
+        if StackName is None:
+            return {"Stacks": [{key: stack[key] for key in stack if key not in ("then", "events")} for stack in self.stacks.values()]}
         if StackName not in self.stacks:
             raise Refusal("ValidationError", f"Stack with id {StackName} does not exist")
         stack = self.stacks[StackName]
