@@ -171,11 +171,20 @@ impl Removal<'_> {
             let written = desk.cloud.policies.put(group, &nobody.unwrap_or_default()).await;
             written.map_err(|error| Failure::run(&format!("the policy of {group} cannot be written"), &error))?;
         }
-        self.wait(census).await
+        self.wait(census, before).await
+    }
+
+    /// Writes the policy from before again, if there is one.
+    async fn take_back(&self, before: Option<&str>) -> Result<bool, Failure> {
+        let Some(before) = before else { return Ok(false) };
+        let group = &self.args.group;
+        let written = self.desk.cloud.policies.put(group, before).await;
+        written.map_err(|error| Failure::run(&format!("the policy of {group} cannot be written back"), &error))?;
+        Ok(true)
     }
 
     /// Waits until nobody is left and nobody can come any more.
-    async fn wait(&self, first: Census) -> Result<(), Failure> {
+    async fn wait(&self, first: Census, before: Option<&str>) -> Result<(), Failure> {
         let began = Instant::now();
         let refused_before = first.head.as_ref().and_then(|head| head.refusal.as_ref()).map(|refusal| refusal.at);
         let (mut census, mut told) = (first, String::new());
@@ -187,10 +196,11 @@ impl Removal<'_> {
             }
             let refusal = census.head.as_ref().and_then(|head| head.refusal.as_ref());
             if let Some(refusal) = refusal.filter(|refusal| !in_force && Some(refusal.at) != refused_before) {
+                let reason = &refusal.reason;
+                let back =
+                    if self.take_back(before).await? { " The policy from before has been written back." } else { "" };
                 return Err(Failure::Run(format!(
-                    "the controller refuses the policy of nobody: {}. Is it older than this command? {}",
-                    refusal.reason,
-                    self.remains()
+                    "the controller refuses the policy of nobody, so it is older than this command: {reason}.{back}"
                 )));
             }
             let text = self.text(&census, in_force);
