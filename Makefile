@@ -8,10 +8,26 @@ ARGS ?=
 # With what needs an AWS SDK.
 EVERYTHING = --workspace --features muster/aws
 
-.PHONY: help up simulate test test-infra check deny fuzz bench
+# What an operator's target is told (README.md, "Deploying"); what is empty is not said.
+STACK ?=
+SUBNETS ?=
+GROUP ?=
+IMAGE ?=
+POLICY ?=
+FORCE ?=
+DRY ?=
+FUNCTION ?=
+VERSION ?=
+# Bootstraps that are built already, instead of building them.
+BOOTSTRAPS ?=
+# `muster`, unless MUSTER says where one is.
+MUSTER_HERE = $(if $(MUSTER),,build-muster)
+said = $(if $($(2)),--$(1) '$($(2))')
+
+.PHONY: help up simulate test test-infra check deny fuzz bench build-functions build-muster deploy destroy rollback logs
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 up: ## Run the whole loop on this machine, with no AWS account: make up ARGS="--scenario calm --for 60s"
 	@$(CARGO) build --locked --package muster --package monitor-c
@@ -46,3 +62,22 @@ fuzz: ## Feed hostile input to everything that reads foreign input: make fuzz AR
 
 bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
 	@bench/run $(ARGS)
+
+build-functions: ## Build both Lambdas for release, with a cargo-lambda of the project's own
+	@infra/operate/run build
+
+build-muster: ## Build `muster` with what looks at AWS: the first time it takes minutes and 8 GB
+	$(CARGO) build --locked --release --package muster --features aws
+
+deploy: $(if $(BOOTSTRAPS),,build-functions) $(if $(GROUP),$(if $(DRY),,$(MUSTER_HERE))) ## Make a stack or change it: make deploy STACK=prod SUBNETS=subnet-a,subnet-b; DRY=1 only checks
+	@infra/operate/run deploy $(call said,stack,STACK) $(call said,subnets,SUBNETS) $(call said,group,GROUP) \
+		$(call said,image,IMAGE) $(call said,policy,POLICY) $(call said,bootstraps,BOOTSTRAPS) $(if $(DRY),--dry) $(ARGS)
+
+destroy: $(MUSTER_HERE) ## Take a stack down; its tables stay: make destroy STACK=prod
+	@infra/operate/run destroy $(call said,stack,STACK) $(if $(FORCE),--force) $(ARGS)
+
+rollback: ## Go back to the version before, or to another: make rollback STACK=prod
+	@infra/operate/run rollback $(call said,stack,STACK) $(call said,function,FUNCTION) $(call said,version,VERSION) $(ARGS)
+
+logs: ## Show what both Lambdas log: make logs STACK=prod ARGS="--since 1h --follow"
+	@infra/operate/run logs $(call said,stack,STACK) $(call said,function,FUNCTION) $(call said,group,GROUP) $(ARGS)

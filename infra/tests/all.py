@@ -4,6 +4,8 @@ import sys
 import unittest
 from pathlib import Path
 
+# For `operate`, whose tests are here, too.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 suite = unittest.defaultTestLoader.discover(str(Path(__file__).resolve().parent))
 result = unittest.TextTestRunner(verbosity=2).run(suite)
 failed = len(result.failures) + len(result.errors)

@@ -157,6 +157,9 @@ DEPLOYER_FORBIDDEN = {
     ),
     "tag an instance": Call("ec2:CreateTags", "arn:aws:ec2:REGION:ACCOUNT:instance/i-1", {"aws:RequestTag/muster:stack": "STACK"}),
     "make a role elsewhere": Call("iam:CreateRole", "arn:aws:iam::ACCOUNT:role/admin"),
+    "attach the administrator's policy": Call(
+        "iam:AttachRolePolicy", "arn:aws:iam::ACCOUNT:role/muster/STACK/x", {"iam:PolicyARN": "arn:aws:iam::aws:policy/AdministratorAccess"}
+    ),
     "attach a managed policy": Call("iam:AttachRolePolicy", "arn:aws:iam::ACCOUNT:role/muster/STACK/x"),
     "write another parameter": Call("ssm:PutParameter", "arn:aws:ssm:REGION:ACCOUNT:parameter/billing/key"),
     "change another function": Call("lambda:UpdateFunctionCode", "arn:aws:lambda:REGION:ACCOUNT:function:billing"),

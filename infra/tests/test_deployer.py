@@ -1,0 +1,112 @@
+"""deployer-policy.json against what the commands call: each call that they make in the world must be allowed, on its own resource."""
+
+import json
+import re
+
+from iam import ALLOWED, Call, decide
+from operate import destroy, logs, rollback
+from operate.muster import Muster
+from rules import Stack
+from test_deploy import Deploying
+from test_templates import INFRA
+from world import ACCOUNT, REGION
+
+STACK = "STACK"
+# What cargo-lambda calls, from its source (crates/cargo-lambda-deploy/src/functions.rs of 1.9).
+CARGO_LAMBDA = {
+    "lambda:CreateAlias", "lambda:CreateFunction", "lambda:GetAlias", "lambda:GetFunction", "lambda:GetFunctionConfiguration",
+    "lambda:PublishVersion", "lambda:TagResource", "lambda:UpdateAlias", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration",
+}
+# What `muster group` calls, beside what makes the stack of a group.
+GROUP = {
+    ("dynamodb:Query", "dynamodb:table/STACK-control"), ("dynamodb:GetItem", "dynamodb:table/STACK-sweeps"),
+    ("dynamodb:Query", "dynamodb:table/STACK-sweeps"), ("dynamodb:DeleteItem", "dynamodb:table/STACK-control"),
+    ("ssm:PutParameter", "ssm:parameter/muster/web/policy"), ("ssm:DeleteParameter", "ssm:parameter/muster/web/policy"),
+    ("cloudformation:CreateStack", "cloudformation:stack/STACK-web/1"), ("cloudformation:DeleteStack", "cloudformation:stack/STACK-web/1"),
+    ("cloudformation:DescribeStacks", "*"), ("ec2:DescribeInstances", "*"), ("ec2:DescribeInstanceStatus", "*"),
+}
+
+
+def arn(resource: str) -> str:
+    """An ARN of `service:what`, as it is in the policy: with words in the place of region and account."""
+    if resource == "*":
+        return resource
+    service, what = resource.split(":", 1)
+    return f"arn:aws:{service}:REGION:ACCOUNT:{what}"
+
+
+def resource(service: str, operation: str, told: dict) -> str:
+    """What a call is about, as IAM sees it."""
+    match service:
+        case "cloudformation":
+            return f"cloudformation:stack/{told['StackName']}/1"
+        case "dynamodb":
+            return f"dynamodb:table/{told['TableName']}"
+        case "lambda":
+            if "Resource" in told:
+                return "lambda:" + told["Resource"].split(":", 5)[5]
+            qualifier = told.get("Qualifier") or (told.get("Name") if "Alias" in operation else None)
+            return f"lambda:function:{told['FunctionName']}" + (f":{qualifier}" if qualifier else "")
+        case "logs" if "logGroupName" in told:
+            return f"logs:log-group:{told['logGroupName']}:*"
+        case "ssm":
+            return f"ssm:parameter{told['Name']}"
+    return "*"
+
+
+class Deployer(Deploying):
+    def setUp(self):
+        super().setUp()
+        self.policy = [Stack(INFRA).deployer]
+
+    def may(self, action: str, on: str, **context) -> bool:
+        return decide(self.policy, Call(action, arn(on), context)) == ALLOWED
+
+    def test_every_call_of_every_command_is_allowed(self):
+        self.deploy(stack=STACK)
+        self.world.functions_there["monitor-s"]["configuration"]["Timeout"] = 3
+        for _ in range(22):
+            self.deploy(stack=STACK, subnets=["subnet-a"])
+        self.world.stacks[f"{STACK}-foundation"]["StackStatus"] = "UPDATE_ROLLBACK_FAILED"
+        with self.assertRaises(Exception):
+            self.deploy(stack=STACK)
+        self.world.stacks[f"{STACK}-foundation"]["StackStatus"] = "UPDATE_COMPLETE"
+        rollback.rollback(STACK, ["monitor-s"], None, self.world, self.told)
+        self.world.log_groups = {"/aws/lambda/monitor-s": []}
+        list(logs.events(self.world, {"monitor-s": "monitor-s"}, 0))
+        (self.folder / "answer").write_text(json.dumps([{"group": "web", "members": 0}]))
+        destroy.destroy(STACK, False, self.world, Muster(STACK, self.world.environment()), self.told)
+
+        calls = {(f"{service}:{operation}", resource(service, operation, told)) for service, operation, told in self.world.calls if service != "cargo"}
+        # The account's answers are of its own number and region.
+        calls = {(action, on.replace(REGION, "REGION").replace(ACCOUNT, "ACCOUNT")) for action, on in calls}
+        self.assertGreater(len({action for action, _ in calls}), 20)
+        self.assertEqual(sorted(call for call in calls if not self.may(*call)), [])
+
+    def test_what_is_called_for_us_is_allowed(self):
+        for action in sorted(CARGO_LAMBDA):
+            self.assertTrue(self.may(action, "lambda:function:monitor-s"), action)
+        for action, on in sorted(GROUP):
+            self.assertTrue(self.may(action, on), action)
+        role = "arn:aws:iam::ACCOUNT:role/muster/STACK/MonitorRole"
+        passed = Call("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"})
+        self.assertEqual(decide(self.policy, passed), ALLOWED)
+
+    def test_image_yaml_is_covered(self):
+        text = (INFRA / "image.yaml").read_text()
+        kinds = set(re.findall(r"Type: AWS::ImageBuilder::(\w+)", text))
+        self.assertEqual(len(kinds), 5)
+        for kind in kinds:
+            for verb in ("Create", "Get", "Delete"):
+                self.assertTrue(self.may(f"imagebuilder:{verb}{kind}", f"imagebuilder:x/{STACK}-web/1.0.0"), f"{verb}{kind}")
+                self.assertFalse(self.may(f"imagebuilder:{verb}{kind}", "imagebuilder:x/another-web"), f"{verb}{kind}")
+        for managed in re.findall(r":iam::aws:policy/(\w+)", text):
+            attach = Call("iam:AttachRolePolicy", "arn:aws:iam::ACCOUNT:role/muster/STACK/BuildRole", {"iam:PolicyARN": f"arn:aws:iam::aws:policy/{managed}"})
+            self.assertEqual(decide(self.policy, attach), ALLOWED, managed)
+
+    def test_it_fits_into_a_role(self):
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html: white space is not counted.
+        text = (INFRA / "deployer-policy.json").read_text()
+        for word, longest in (("STACK", "a" * 32), ("REGION", "ap-southeast-1"), ("ACCOUNT", ACCOUNT)):
+            text = text.replace(word, longest)
+        self.assertLess(len(re.sub(r"\s", "", text)), 10_240)
