@@ -34,6 +34,10 @@ enum Command {
     /// Look at the agents of a group once from here, as MonitorS would.
     #[cfg(feature = "aws")]
     Sweep(stack::SweepArgs),
+    /// Add, remove or list the groups of a stack: launch template, schedule, alarms, policy.
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Group(stack::group::GroupCommand),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]
     Local(local::LocalCommand),
@@ -48,6 +52,8 @@ fn main() -> ExitCode {
         Command::Status(args) => stack::status(&cli.stack, &args),
         #[cfg(feature = "aws")]
         Command::Sweep(args) => stack::sweep(&cli.stack, &args),
+        #[cfg(feature = "aws")]
+        Command::Group(command) => stack::group::run(&cli.stack, &command),
         Command::Policy(command) => policy::run(
             command,
             #[cfg(feature = "aws")]

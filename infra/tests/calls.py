@@ -25,6 +25,14 @@ ACTIONS = {
     "terminate_instances": {"ec2:TerminateInstances"},
     "get_parameter": {"ssm:GetParameter"},
     "put_parameter": {"ssm:PutParameter"},
+    "delete_parameter": {"ssm:DeleteParameter"},
+    # Without a name it lists every stack of the account, which takes a second right.
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DescribeStacks.html
+    "describe_stacks": {"cloudformation:DescribeStacks", "cloudformation:ListStacks"},
+    "describe_stack_events": {"cloudformation:DescribeStackEvents"},
+    "create_stack": {"cloudformation:CreateStack"},
+    "update_stack": {"cloudformation:UpdateStack"},
+    "delete_stack": {"cloudformation:DeleteStack"},
 }
 # What a line of a transaction needs.
 WRITES = {
@@ -62,6 +70,10 @@ LAUNCH = {
     ("ec2:CreateTags", "volume/*"),
     ("iam:PassRole", "role/muster/{stack}/instance/*"),
 }
+POLICY = "parameter/muster/*/policy"
+GROUP_STACK = "stack/{stack}-*"
+FIND = {("cloudformation:DescribeStacks", ANYTHING), ("cloudformation:ListStacks", ANYTHING)}
+FOLLOW = FIND | {("cloudformation:DescribeStackEvents", GROUP_STACK)}
 LOOK = {("ec2:DescribeInstances", ANYTHING), ("ec2:DescribeInstanceStatus", ANYTHING)}
 
 # What each method of a port needs, as (action, resource).
@@ -95,14 +107,23 @@ PORTS = {
     ("fleet", "launch"): LAUNCH | {("ec2:DescribeInstances", ANYTHING)},
     ("fleet", "find"): {("ec2:DescribeInstances", ANYTHING)},
     ("fleet", "terminate"): {("ec2:DescribeInstances", ANYTHING), ("ec2:TerminateInstances", INSTANCE)},
-    ("policies", "fetch"): {("ssm:GetParameter", "parameter/muster/*/policy")},
+    ("policies", "fetch"): {("ssm:GetParameter", POLICY)},
     # The operator's command, with the operator's own rights.
-    ("policies", "put"): {("ssm:PutParameter", "parameter/muster/*/policy")},
+    ("store", "policies"): {("dynamodb:Query", CONTROL)},
+    ("store", "forget"): {("dynamodb:GetItem", CONTROL), ("dynamodb:Query", CONTROL), ("dynamodb:DeleteItem", CONTROL)},
+    ("policies", "put"): {("ssm:PutParameter", POLICY)},
+    ("policies", "put_first"): {("ssm:PutParameter", POLICY)},
+    ("policies", "delete"): {("ssm:DeleteParameter", POLICY)},
+    ("stacks", "list"): FIND,
+    ("stacks", "find"): FIND,
+    ("stacks", "follow"): FOLLOW,
+    ("stacks", "apply"): FOLLOW | {("cloudformation:CreateStack", GROUP_STACK), ("cloudformation:UpdateStack", GROUP_STACK)},
+    ("stacks", "delete"): FOLLOW | {("cloudformation:DeleteStack", GROUP_STACK)},
 }
 # Rights that come with another's call and that no line of the source names.
 IMPLIED = {"ec2:CreateTags", "iam:PassRole"}
 # What the variables are called that hold a port.
-HOLDERS = {"store": "store", "tables": "store", "fleet": "fleet", "policies": "policies", "source": "policies"}
+HOLDERS = {"store": "store", "tables": "store", "fleet": "fleet", "policies": "policies", "source": "policies", "stacks": "stacks"}
 # What a port's adapter has beside the port: they call nobody.
 LOCAL = {"clone", "take", "inner", "new", "name", "as_ref"}
 
@@ -118,6 +139,8 @@ SOURCES = {
         "control/src/reconcile.rs",
     ],
 }
+# The operator's command for groups, which whoever deploys may use.
+COMMANDS = ["../cli/src/stack/mod.rs", "../cli/src/stack/group"]
 # What Lambda itself does with a function's role; no line of the source says it.
 LAMBDA = {
     "monitor-s": {
@@ -150,12 +173,25 @@ def needed(functions: Path, function: str, stack: str) -> set[tuple[str, str]]:
     return {(action, resource.format(stack=stack)) for action, resource in pairs}
 
 
+def needed_by_groups(functions: Path, stack: str) -> set[tuple[str, str]]:
+    """The rights that `muster group` needs, beside those by which CloudFormation makes what is in group.yaml."""
+    pairs = set()
+    for port in called(functions, COMMANDS):
+        pairs |= PORTS[port]
+    return {(action, resource.format(stack=stack)) for action, resource in pairs}
+
+
 @cache
 def used(functions: Path, function: str) -> set[tuple[str, str]]:
     """The ports' methods that a function's sources call."""
+    return called(functions, SOURCES[function])
+
+
+def called(functions: Path, sources: list[str]) -> set[tuple[str, str]]:
+    """The ports' methods that sources call."""
     calls = re.compile(rf"\b({'|'.join(HOLDERS)})\s*\.\s*(\w+)\(")
     found = set()
-    for file in _files(functions, SOURCES[function]):
+    for file in _files(functions, sources):
         for holder, method in calls.findall(_code(file)):
             if method not in LOCAL:
                 found.add((HOLDERS[holder], method))
@@ -286,7 +322,7 @@ def _sdk_calls(place: tuple[str, str, str], body: str) -> set[str]:
 
 
 def _implementation(bodies: dict, port: str, method: str):
-    folder = {"store": "tables", "fleet": "fleet"}.get(port)
+    folder = {"store": "tables", "fleet": "fleet", "stacks": "stacks"}.get(port)
     for place in bodies:
         if place[2] == method and (place[0] == folder or (port == "policies" and place[1] == "parameters")):
             # `read` is the name of readers of items, too: the port's own is in the module of the groups.

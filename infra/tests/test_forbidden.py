@@ -152,6 +152,12 @@ DEPLOYER_FORBIDDEN = {
     "launch": Call("ec2:RunInstances", INSTANCE, OUR_TAGS),
     "delete a table": Call("dynamodb:DeleteTable", "arn:aws:dynamodb:REGION:ACCOUNT:table/STACK-control"),
     "write a group's state": Call("dynamodb:PutItem", "arn:aws:dynamodb:REGION:ACCOUNT:table/STACK-control"),
+    "change a group's state": Call("dynamodb:UpdateItem", "arn:aws:dynamodb:REGION:ACCOUNT:table/STACK-control"),
+    "delete another stack's group": Call("dynamodb:DeleteItem", "arn:aws:dynamodb:REGION:ACCOUNT:table/another-control"),
+    "delete a sweep": Call("dynamodb:DeleteItem", "arn:aws:dynamodb:REGION:ACCOUNT:table/STACK-sweeps"),
+    "delete an activity": Call("dynamodb:DeleteItem", "arn:aws:dynamodb:REGION:ACCOUNT:table/STACK-activity"),
+    "delete another parameter": Call("ssm:DeleteParameter", "arn:aws:ssm:REGION:ACCOUNT:parameter/billing/key"),
+    "delete a foreign stack": Call("cloudformation:DeleteStack", "arn:aws:cloudformation:REGION:ACCOUNT:stack/billing/1"),
     "change a foreign security group": Call(
         "ec2:AuthorizeSecurityGroupIngress", "arn:aws:ec2:REGION:ACCOUNT:security-group/sg-1", {"aws:ResourceTag/muster:stack": "x"}
     ),

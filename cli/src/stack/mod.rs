@@ -1,8 +1,9 @@
 //! `muster --stack NAME ...`: a stack in the operator's own AWS account, read and steered with the operator's own credentials.
 //!
-//! It works on the same tables and the same parameter as the Lambdas, through the same ports. It must never launch or terminate: that
-//! is the controller's, under its leases.
+//! It works on the same tables and the same parameter as the Lambdas, through the same ports; [`group`] makes and deletes a group's
+//! stack of CloudFormation, too. It must never launch or terminate: that is the controller's, under its leases.
 
+pub mod group;
 mod policy;
 mod status;
 mod sweep;
@@ -41,6 +42,7 @@ struct Cloud {
     stack: String,
     tables: Tables,
     policies: Parameters,
+    connection: Connection,
 }
 
 impl Cloud {
@@ -49,7 +51,7 @@ impl Cloud {
         let connection =
             Connection::open().await.map_err(|error| Failure::run("the AWS account cannot be reached", &error))?;
         let tables = Tables::new(connection.dynamodb(), &stack);
-        Ok(Self { stack, tables, policies: Parameters::new(&connection) })
+        Ok(Self { stack, tables, policies: Parameters::new(&connection), connection })
     }
 
     /// The group of that name, or the only one of the stack.

@@ -134,6 +134,16 @@ impl Connection {
         aws_sdk_ec2::config::Builder::from(&self.config).interceptor(crate::fleet::whole::WholeAnswer)
     }
 
+    /// CloudFormation. It checks a template and its parameters before it answers, and whoever asks it is a person: each try may take as
+    /// long as an operation elsewhere.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        let Deadlines { connect, operation, .. } = self.deadlines;
+        let patient = Deadlines { connect, attempt: operation, operation: operation * TRIES };
+        let config = aws_sdk_cloudformation::config::Builder::from(&self.config).timeout_config(patient.reads());
+        aws_sdk_cloudformation::Client::from_conf(config.build())
+    }
+
     /// SSM.
     #[cfg(feature = "parameters")]
     pub fn ssm(&self) -> aws_sdk_ssm::Client {

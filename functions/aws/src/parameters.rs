@@ -11,11 +11,14 @@ use crate::failure::Failure;
 /// Bytes of a standard parameter's value. <https://docs.aws.amazon.com/general/latest/gr/ssm.html#limits_ssm>
 const LONGEST: usize = 4_096;
 
+/// What writes a policy.
+const CALL: &str = "PutParameter";
+
 /// The policies of all groups.
 #[derive(Clone, Debug)]
 pub struct Parameters(Client);
 
-/// A policy that has not been written, or perhaps not.
+/// A policy that has not been written or deleted, or perhaps not.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
     /// SSM keeps no empty value.
@@ -49,7 +52,21 @@ impl Parameters {
     /// Writes the policy of `group`, and gives the version that it became. When the answer to a try is lost it is written
     /// again, as one version more with the same text.
     pub async fn put(&self, group: &GroupName, text: &str) -> Result<PolicyVersion, PutError> {
-        const CALL: &str = "PutParameter";
+        let put = self.put_parameter(group, text, true).await?;
+        put.ok_or_else(|| PutError::Unavailable(Box::new(Failure::odd(CALL, "what is written over exists"))))
+    }
+
+    /// The same, unless there is a policy: then nothing is written, and there is no version.
+    pub async fn put_first(&self, group: &GroupName, text: &str) -> Result<Option<PolicyVersion>, PutError> {
+        self.put_parameter(group, text, false).await
+    }
+
+    async fn put_parameter(
+        &self,
+        group: &GroupName,
+        text: &str,
+        over: bool,
+    ) -> Result<Option<PolicyVersion>, PutError> {
         if text.is_empty() {
             return Err(PutError::Empty);
         }
@@ -57,14 +74,28 @@ impl Parameters {
             return Err(PutError::TooLong { bytes: text.len() });
         }
         let request = self.0.put_parameter().name(Self::name(group)).value(text);
-        let request = request.r#type(ParameterType::String).tier(ParameterTier::Standard).overwrite(true);
-        let answer = request.send().await.map_err(|error| {
-            let failure = Failure::new(CALL, error);
-            let passing = failure.is_theirs() || failure.code().is_some_and(is_throttled);
-            if passing { PutError::Unavailable(Box::new(failure)) } else { PutError::Refused(Box::new(failure)) }
-        })?;
+        let request = request.r#type(ParameterType::String).tier(ParameterTier::Standard).overwrite(over);
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error)
+                if !over && error.as_service_error().is_some_and(|error| error.is_parameter_already_exists()) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(unwritten(Failure::new(CALL, error))),
+        };
         let version = version(answer.version());
-        version.ok_or_else(|| PutError::Unavailable(Box::new(Failure::odd(CALL, "there is no version in it"))))
+        let odd = || PutError::Unavailable(Box::new(Failure::odd(CALL, "there is no version in it")));
+        version.map(Some).ok_or_else(odd)
+    }
+
+    /// Deletes the policy of `group`; whether there was one.
+    pub async fn delete(&self, group: &GroupName) -> Result<bool, PutError> {
+        match self.0.delete_parameter().name(Self::name(group)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_parameter_not_found()) => Ok(false),
+            Err(error) => Err(unwritten(Failure::new("DeleteParameter", error))),
+        }
     }
 }
 
@@ -85,6 +116,11 @@ impl PolicySource for Parameters {
         let text = parameter.value.ok_or_else(|| failed(Failure::odd(CALL, "there is no value in it")))?;
         Ok(Some(PolicyText { text, version }))
     }
+}
+
+fn unwritten(failure: Failure) -> PutError {
+    let passing = failure.is_theirs() || failure.code().is_some_and(is_throttled);
+    if passing { PutError::Unavailable(Box::new(failure)) } else { PutError::Refused(Box::new(failure)) }
 }
 
 /// SSM's versions count from 1.

@@ -1,4 +1,4 @@
-//! A stub of SSM's Parameter Store: the two calls that Muster makes of it, over the JSON protocol.
+//! A stub of SSM's Parameter Store: the calls that Muster makes of it, over the JSON protocol.
 //! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html>
 
 use std::collections::BTreeMap;
@@ -55,6 +55,13 @@ impl Parameters {
     }
 }
 
+impl Parameters {
+    /// A parameter's version and value.
+    pub fn get(&self, name: &str) -> Option<(u64, String)> {
+        lock(&self.values).get(name).cloned()
+    }
+}
+
 impl Drop for Parameters {
     fn drop(&mut self) {
         self.server.abort();
@@ -82,6 +89,13 @@ async fn call(State(values): State<Values>, headers: HeaderMap, body: Bytes) -> 
                 StatusCode::OK,
                 &json!({"Parameter": {"Name": name, "Type": "String", "Value": value, "Version": version}}),
             ),
+            None => answer(StatusCode::BAD_REQUEST, &json!({"__type": "ParameterNotFound"})),
+        },
+        "AmazonSSM.PutParameter" if asked["Overwrite"] != true && values.contains_key(name) => {
+            answer(StatusCode::BAD_REQUEST, &json!({"__type": "ParameterAlreadyExists"}))
+        }
+        "AmazonSSM.DeleteParameter" => match values.remove(name) {
+            Some(_) => answer(StatusCode::OK, &json!({})),
             None => answer(StatusCode::BAD_REQUEST, &json!({"__type": "ParameterNotFound"})),
         },
         "AmazonSSM.PutParameter" => {

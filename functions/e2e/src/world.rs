@@ -1,6 +1,7 @@
 //! Everything together: the schedule that invokes MonitorS, the stream that invokes ControllerASG, and what stands around them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::cloudformation::CloudFormation;
 use crate::function::{Environment, Function, InvokeError};
 use crate::parameters::Parameters;
 use crate::processes::binary;
@@ -89,12 +91,24 @@ pub struct World {
     _running: Running,
     /// SSM.
     pub parameters: Parameters,
+    /// CloudFormation, with the stack's foundation.
+    pub cloudformation: CloudFormation,
     /// The tables, as the functions see them.
     pub tables: Tables,
+    records: Records,
     /// The group.
     pub group: GroupName,
     shared: Arc<Shared>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// The database itself, for what no port shows.
+struct Records(Database);
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Records")
+    }
 }
 
 #[derive(Debug)]
@@ -137,7 +151,10 @@ impl World {
         let ec2 = start_ec2(agents, prepared).await;
         let parameters = Parameters::start().await.expect("a stub of SSM");
         parameters.set(&muster_aws::parameters::Parameters::name(&group), Some(&setup.policy));
-        let environment = environment(&setup, &dynamodb, &ec2.url(), agent_port, &parameters);
+        let cloudformation = CloudFormation::start().await.expect("a stub of CloudFormation");
+        cloudformation.seed(&format!("{STACK}-foundation"), &[], &[&format!("{STACK}-ScheduleGroup")]);
+        let mut environment = environment(&setup, &dynamodb, &ec2.url(), agent_port, &parameters);
+        environment.push(("AWS_ENDPOINT_URL_CLOUDFORMATION".into(), cloudformation.url()));
         let shared = Arc::new(Shared {
             delivery: Mutex::new(setup.delivery),
             setup,
@@ -155,7 +172,30 @@ impl World {
             tokio::spawn(schedule(Arc::clone(&shared), group.clone())),
             tokio::spawn(watch(Arc::clone(&shared), tables.clone(), group.clone())),
         ];
-        Self { ec2: ec2.ec2.clone(), _running: ec2, parameters, tables, group, shared, tasks }
+        Self {
+            ec2: ec2.ec2.clone(),
+            _running: ec2,
+            parameters,
+            cloudformation,
+            tables,
+            records: Records(database),
+            group,
+            shared,
+            tasks,
+        }
+    }
+
+    /// The sort keys of all that one of the tables holds of the group.
+    pub fn keys(&self, table: &str) -> Vec<String> {
+        let pk = format!("GROUP#{}", self.group);
+        let request = json!({
+            "TableName": format!("{STACK}-{table}"), "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": pk}}, "ConsistentRead": true,
+        });
+        let answer = self.records.0.query(serde_json::from_value(request).expect("a request")).expect("an answer");
+        let answer = serde_json::to_value(answer).expect("plain data");
+        let items = answer["Items"].as_array().cloned().unwrap_or_default();
+        items.iter().filter_map(|item| item["sk"]["S"].as_str().map(str::to_owned)).collect()
     }
 
     /// Changes what befalls the stream's records from now on.

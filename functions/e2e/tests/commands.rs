@@ -1,45 +1,12 @@
 //! `muster --stack NAME ...` against real tables, a live group and a parameter: what an operator types.
 
-use std::io::Write;
-use std::process::{Output, Stdio};
+mod support;
 
 use muster_core::time::Timestamp;
 use muster_e2e::{Setup, World, binary, quick_policy, serving};
-use serde_json::Value;
 use tokio::process::Command;
 
-/// Runs `muster` in the world's environment, with the operator's own region and credentials.
-async fn muster(world: &World, arguments: &[&str]) -> Output {
-    Command::new(binary("muster"))
-        .env_clear()
-        .envs(world.environment())
-        .envs([("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("muster runs")
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-async fn json(world: &World, arguments: &[&str]) -> Value {
-    let output = muster(world, arguments).await;
-    assert!(output.status.success(), "{arguments:?}: {}", err(&output));
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {}", out(&output)))
-}
-
-fn policy_file(text: &str) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    file.write_all(text.as_bytes()).expect("a policy");
-    file
-}
+use support::{err, json, muster, out, policy_file};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_operator_sees_a_stack_and_steers_it() {

@@ -27,6 +27,8 @@ pub(super) const LEASED_UNTIL: &str = "leased_until";
 pub(super) const MEMBERS: &str = "MEMBER#";
 /// Where the sort keys of intents begin.
 pub(super) const INTENTS: &str = "INTENT#";
+/// Where the sort keys of policies begin.
+pub(super) const POLICIES: &str = "POLICY#";
 /// Where the sort keys of sweeps begin. The stream's filter knows it, too.
 pub(super) const SWEEPS: &str = "S#";
 
@@ -62,7 +64,7 @@ impl Key {
     }
 
     pub(super) fn policy(group: &GroupName, version: PolicyVersion) -> Self {
-        Self::of(group, format!("POLICY#{:012}", version.0))
+        Self::of(group, format!("{POLICIES}{:012}", version.0))
     }
 
     pub(super) fn lock(group: &GroupName, shard: Shard) -> Self {
@@ -142,6 +144,12 @@ pub(super) fn decode<T: DeserializeOwned>(table: &str, mut item: Item) -> Result
     }
     let item: Item = item.into_iter().map(|(name, value)| (name, renamed(value, &unnamed))).collect();
     serde_dynamo::from_item(item).map_err(|error| corrupt::<T>(table, key, error))
+}
+
+/// The key that an item has, if it has one.
+pub(super) fn key_in(item: &Item) -> Option<Key> {
+    let part = |name| item.get(name).and_then(|part| part.as_s().ok()).cloned();
+    Some(Key { pk: part(PARTITION_KEY)?, sk: part(SORT_KEY)? })
 }
 
 /// The group that an item of the list names.

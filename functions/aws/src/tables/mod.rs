@@ -19,6 +19,7 @@ mod activity;
 #[cfg(test)]
 mod bytes;
 mod failure;
+mod forget;
 mod group;
 mod items;
 mod query;

@@ -1,6 +1,7 @@
 //! The sweeps, and the slots that they need. Appending one rings the doorbell: the table has a stream of keys.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use muster_control::packed::{Base, Standing};
@@ -10,9 +11,9 @@ use muster_core::health::Sweep;
 use muster_core::time::Timestamp;
 
 use super::failure::failure;
-use super::items::{Item, Key, SWEEPS, checked, number, partition, text};
+use super::items::{Item, Key, SWEEPS, checked, expiry, number, partition, text};
 use super::row::{self, READABLE};
-use super::schema::SORT_KEY;
+use super::schema::{EXPIRES_AT, SORT_KEY};
 use super::transaction::{Expression, Transaction, absent};
 use super::{Tables, once};
 
@@ -20,12 +21,17 @@ use super::{Tables, once};
 /// makes them, 1 MB. A shard whose latest lies further back, hours for a group of some thousands, begins anew.
 const PAGES: [i32; 7] = [4, 16, 64, 256, i32::MAX, i32::MAX, i32::MAX];
 
+/// How long a lock is kept after its slot. A group that is swept renews it; one that has been removed may be swept for some minutes yet.
+const LOCKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
 impl HealthStore for Tables {
     async fn take_slot(&self, group: &GroupName, shard: Shard, slot: Timestamp, owner: &str) -> Result<(), StoreError> {
-        let update = Expression::new("SET #slot = :slot, #owner = :owner")
+        let update = Expression::new("SET #slot = :slot, #owner = :owner, #expires = :expires")
             .name("#slot", "slot")
             .name("#owner", "owner")
+            .name("#expires", EXPIRES_AT)
             .value(":slot", number(slot.as_millis()))
+            .value(":expires", expiry(slot.plus(LOCKS_KEPT)))
             .value(":owner", text(owner));
         let later = "attribute_not_exists(#slot) OR #slot < :slot";
         self.update_once(&Key::lock(group, shard), &update, later).await

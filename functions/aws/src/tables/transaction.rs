@@ -11,7 +11,7 @@ use super::items::{Item, Key, checked};
 
 /// What DynamoDB takes as one transaction.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-const ITEMS_MAX: usize = 100;
+pub(super) const ITEMS_MAX: usize = 100;
 
 /// An expression with the names and values that it speaks of. Names are never spelled out: DynamoDB reserves 573 words.
 #[derive(Clone, Debug, Default)]
