@@ -61,6 +61,7 @@ fn validate(file: &Path, json: bool) -> Result<(), Failure> {
     }
     match verdict {
         Ok(_) if json => Ok(()),
+        Ok(policy) if policy.wants_nobody() => say(&format!("{} is valid: it empties the group", file.display())),
         Ok(policy) => say(&format!("{} is valid: {} to {} instances", file.display(), policy.min, policy.max)),
         Err(error) => Err(PolicyReport::new(file.display().to_string(), error).into()),
     }

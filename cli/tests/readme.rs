@@ -150,6 +150,9 @@ fn a_policy_is_validated_in_words_and_as_json() {
         (valid.status.code(), String::from_utf8_lossy(&valid.stdout).trim()),
         (Some(0), "- is valid: 2 to 5 instances")
     );
+    let none = muster(&["policy", "validate", "-"], "{\"min_instances\": 0, \"max_instances\": 0}");
+    let said = String::from_utf8_lossy(&none.stdout).into_owned();
+    assert_eq!((none.status.code(), said.trim()), (Some(0), "- is valid: it empties the group"));
     let wrong = muster(&["policy", "validate", "-", "--json"], "{\n  \"min_instances\": 9, \"max_instances\": 3}");
     assert_eq!(wrong.status.code(), Some(2));
     let verdict: Value = serde_json::from_slice(&wrong.stdout).expect("JSON");

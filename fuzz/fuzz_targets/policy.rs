@@ -32,7 +32,7 @@ fn is_valid(policy: &Policy) {
     let rule = policy.threshold;
     let limit = |limit: Limit| limit.percent <= 10_000 && (1..=10_000).contains(&limit.at_least);
     let holds = [
-        (1..=policy.max).contains(&policy.min) && policy.max <= 10_000,
+        policy.min <= policy.max && policy.max <= 10_000 && (policy.min == 0) == policy.wants_nobody(),
         rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0,
         rule.up_factor > 1.0 && rule.up_factor <= 10.0,
         rule.down_factor > 0.0 && rule.down_factor < 1.0,

@@ -51,6 +51,7 @@ pub enum Rule {
     Z1,
     Z2,
     Z5,
+    Z7,
     Z9,
 }
 

@@ -312,7 +312,7 @@ fn limits() -> impl Strategy<Value = Limit> {
 
 prop_compose! {
     fn policies()(
-        (min, more) in (1_u32..4, prop_oneof![10_u32..20, 0_u32..12]),
+        (min, more) in prop_oneof![15 => (1_u32..4, prop_oneof![10_u32..20, 0_u32..12]), 1 => Just((0, 0))],
         (up, down) in (50.0..100.0, 2.0..40.0),
         (up_factor, down_factor) in (1.01..10.0, 0.01..0.99),
         (cooldown_out, cooldown_in, stable_out, stable_in) in (0_u64..100, 0_u64..300, 0_u64..100, 0_u64..300),
@@ -463,6 +463,21 @@ proptest! {
     }
 
     #[test]
+    fn z7_a_group_of_none_only_shrinks_and_spares_the_protected(snapshot in snapshots(), policy in policies()) {
+        let policy = Policy { min: 0, max: 0, ..policy };
+        let decision = decide(&snapshot, &policy);
+        prop_assert_eq!(decision.plan.head.desired, 0);
+        prop_assert_eq!((decision.launches(), decision.takes_back().len()), (0, 0), "{:#?}", decision.report);
+        let listed = |id: &InstanceId| snapshot.fleet.iter().flatten().any(|seen| seen.id == *id && seen.protected);
+        for id in gone(&snapshot, &decision, &[Cause::Bounds, Cause::Unhealthy]) {
+            let member = member(&snapshot, id);
+            let said = member.health.as_ref().is_some_and(|health| health.protected);
+            let at_work = matches!(member.state, MemberState::Pending | MemberState::Active);
+            prop_assert!(!at_work || !(said || listed(id)), "{} is protected", id);
+        }
+    }
+
+    #[test]
     fn z6_inside_the_bounds_nothing_moves_against_the_rule(snapshot in snapshots(), policy in policies()) {
         let (min, max) = (policy.min, policy.max);
         let decision = decide(&snapshot, &policy);
@@ -576,8 +591,9 @@ proptest! {
             let ours = |id| listed(&snapshot, id).is_none_or(|listed| listed.ours);
             match step {
                 Step::Confirm { id, .. } | Step::TakeBack { id } | Step::Drain { id, .. } | Step::Terminate { id, .. } => {
-                    member(&snapshot, id);
-                    prop_assert!(ours(id), "{:?}", step);
+                    // In the minute after its launch EC2 may not show the tags yet: nobody is disowned for that.
+                    let young = NOW.since(member(&snapshot, id).launched_at) < Duration::from_secs(60);
+                    prop_assert!(ours(id) || young, "{:?}", step);
                 }
                 Step::Close { id, departure } => {
                     member(&snapshot, id);

@@ -362,3 +362,39 @@ async fn h7_not_found_is_a_word_only_three_times_over_an_hour() {
     assert_eq!((world.member_state(&id(1)).await, world.calls(Call::Launch)), (None, 4));
     assert_eq!(world.head().await.not_found.len(), 0, "and it is forgotten");
 }
+
+#[tokio::test]
+async fn z7_an_emptied_group_drains_stays_empty_and_comes_back() {
+    let world = World::grown(json!({ "min_instances": 3 })).await;
+    world.agents(Scripted::Load(95.0));
+    world.edit(json!({ "min_instances": 0, "max_instances": 0 }));
+    world.ring().await;
+    assert_eq!((draining(&world).await.len(), world.calls(Call::Terminate)), (3, 0), "drained first");
+    world.steps(1).await;
+    assert_eq!((world.calls(Call::Terminate), world.running().len()), (3, 0));
+    world.steps(2).await;
+    world.assert_whole().await;
+    let (launches, version) = (world.calls(Call::Launch), world.head().await.version);
+    // Sweeps of nobody, and of nobody by a monitor that is cut off, are no reason to do anything.
+    world.steps(3).await;
+    world.blind(true);
+    world.steps(3).await;
+    world.blind(false);
+    let state = world.state().await;
+    assert_eq!((state.members.len(), state.head.desired, world.calls(Call::Launch)), (0, 0, launches));
+    assert!(state.head.version > version, "every sweep is decided on");
+    let report = world.report().await;
+    assert_eq!(report.headline, "No change at 0: nobody is wanted, and nobody is there: nothing to do.");
+    world.edit(json!({}));
+    world.ring().await;
+    assert_eq!((world.calls(Call::Launch), world.running().len()), (launches + 2, 2), "min, without a sweep");
+    world.steps(3).await;
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn z7_a_group_that_is_made_empty_begins_calmly() {
+    let world = World::new(json!({ "min_instances": 0, "max_instances": 0 }));
+    world.steps(3).await;
+    assert_eq!((world.changing_calls(), world.head().await.desired), (0, 0));
+}

@@ -168,7 +168,10 @@ impl<'a> Census<'a> {
         };
         census.sort_members(snapshot, policy);
         census.sort_intents(snapshot);
-        census.pair_replacements();
+        // Where nobody is wanted, nobody is replaced: both of a pair are to go.
+        if !policy.wants_nobody() {
+            census.pair_replacements();
+        }
         census.count();
         let fresh = sweep.is_some_and(|sweep| snapshot.now.since(sweep.slot) <= period * super::STALE_PERIODS);
         census.trusted = fresh && census.blind.is_none() && !census.nobody_answers();

@@ -60,6 +60,9 @@ impl Recommendation {
 /// The size that the load asks for, from the desired size as it is.
 pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Recommendation {
     let n = head.desired;
+    if policy.wants_nobody() {
+        return Recommendation::hold(n, Rule::Z7, nobody_wanted(census));
+    }
     if let Some(why) = too_thin(census, policy) {
         return Recommendation::hold(n, Rule::M5, why);
     }
@@ -73,6 +76,14 @@ pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Re
         let why = format!("mean load {} is within {} and {}", percent(mean), percent(rule.down), percent(rule.up));
         Recommendation::hold(n, Rule::Z1, why)
     }
+}
+
+/// What there is to say of a group that is to be empty: its load asks for nothing (Z7).
+fn nobody_wanted(census: &Census<'_>) -> String {
+    let counts = census.counts;
+    let there = counts.actual + counts.draining + counts.terminating;
+    let rest = if there == 0 { ", and nobody is there: nothing to do" } else { "" };
+    format!("nobody is wanted{rest}")
 }
 
 /// Why too little is known for load to move anything (M5).

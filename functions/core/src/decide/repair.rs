@@ -12,8 +12,12 @@ use super::census::Census;
 use super::draft::Draft;
 use super::{breaker, counted, launches};
 
-/// Replaces unhealthy members, as far as the limits have room. Neither desired nor a cooldown changes (H5).
+/// Replaces unhealthy members, as far as the limits have room. Neither desired nor a cooldown changes (H5). In a group that is to be
+/// empty nobody is followed by anybody (Z7): who goes there goes for the bound's sake, and whoever is protected stays (D2).
 pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
+    if draft.policy.wants_nobody() {
+        return;
+    }
     let blackout = census.nobody_answers();
     let unhealthy: Vec<_> = census
         .seats

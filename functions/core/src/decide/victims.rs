@@ -83,7 +83,9 @@ pub(super) fn choose<'a>(
             victims.push(Victim::Member(&seat.member.id));
         }
     }
-    let bound_by = if spare.refused || kept.is_empty() {
+    let bound_by = if kept.is_empty() && policy.wants_nobody() {
+        (Rule::F6, "launches are under way: who comes of them goes at once".into())
+    } else if spare.refused || kept.is_empty() {
         (Rule::D7, format!("fewer than {} healthy members would be left, which is min_instances", spare.min))
     } else {
         (Rule::D2, format!("of those that are left, {} may not go: protected", kept.len()))

@@ -16,13 +16,12 @@ pub struct PolicyDocument {
     /// nothing, `paused` nothing.
     #[garde(skip)]
     pub mode: Mode,
-    /// Fewest instances, 1-10000, not above `max_instances`. 0 will need a signal that exists without members, which
-    /// `threshold` on processor load is not.
+    /// Fewest instances, 1-10000, not above `max_instances`; 0 only together with `max_instances` 0, which empties the
+    /// group.
     #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
-    #[schemars(range(min = 1))]
     pub min_instances: u32,
-    /// Most instances, 1-10000, not below `min_instances`.
-    #[garde(range(min = 1, max = 10_000))]
+    /// Most instances, 1-10000, not below `min_instances`; 0 together with `min_instances` 0 empties the group.
+    #[garde(range(max = 10_000))]
     pub max_instances: u32,
     /// The rule that turns load into a size.
     #[garde(dive)]
@@ -299,10 +298,15 @@ fn refuse(text: String) -> Check {
 fn fewest(max: u32) -> impl Fn(&u32, &()) -> Check {
     move |min, ()| {
         if *min > max {
-            return refuse(format!("must not be above max_instances, which is {max}"));
+            let hint = if max == 0 { ": to empty the group set both to 0" } else { "" };
+            return refuse(format!("must not be above max_instances, which is {max}{hint}"));
         }
-        if *min == 0 {
-            return refuse("must be at least 1: processor load cannot wake a group without members (Z7)".into());
+        if *min == 0 && max > 0 {
+            return refuse(
+                "must be at least 1: processor load cannot wake a group without members (Z7); to empty the group set \
+                 max_instances to 0, too"
+                    .into(),
+            );
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ pub use span::Span;
 pub struct Policy {
     /// What may be done.
     pub mode: Mode,
-    /// Fewest members.
+    /// Fewest members; 0 only when `max` is.
     pub min: u32,
     /// Most members; not below `min`.
     pub max: u32,
@@ -87,6 +87,11 @@ impl Policy {
     /// The policy that `text` holds, or everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         read::document(text).map(|document| Self::of(&document))
+    }
+
+    /// Whether it empties the group (Z7): neither load nor the health of its members asks for anybody then.
+    pub const fn wants_nobody(&self) -> bool {
+        self.max == 0
     }
 
     /// The policy of a valid document.
@@ -221,11 +226,14 @@ mod tests {
             *document.pointer_mut(place).expect("a setting") = value.clone();
             Policy::parse(&document.to_string()).is_ok()
         };
-        // No schema can say that the thresholds must be apart, and that min is not above max.
-        let apart = [("/scaling/cpu_up_threshold", json!(1.01)), ("/scaling/cpu_down_threshold", json!(100.0))];
-        let crossed = ("/max_instances", json!(1));
-        let related =
-            |place: &str, end: &Value| apart.iter().chain([&crossed]).any(|(at, value)| (place, end) == (*at, value));
+        // No schema can say that the thresholds must be apart, that min is not above max, and that both are 0 or neither is.
+        let related = [
+            ("/scaling/cpu_up_threshold", json!(1.01)),
+            ("/scaling/cpu_down_threshold", json!(100.0)),
+            ("/min_instances", json!(0)),
+            ("/max_instances", json!(0)),
+        ];
+        let related = |place: &str, end: &Value| related.iter().any(|(at, value)| (place, end) == (*at, value));
         let mut free = Vec::new();
         for (place, said) in settings() {
             let ends = ends(&said);

@@ -149,9 +149,18 @@ mod tests {
             ),
             (r#"{"min_instances": 9}"#, "min_instances is 9: must not be above max_instances, which is 5"),
             (r#"{"max_instances": 1}"#, "min_instances must not be above max_instances, which is 1"),
-            (r#"{"min_instances": 0}"#, "min_instances is 0: must be at least 1"),
+            (
+                r#"{"min_instances": 0}"#,
+                "min_instances is 0: must be at least 1: processor load cannot wake a group without members (Z7); to empty \
+                 the group set max_instances to 0, too",
+            ),
+            (r#"{"min_instances": 0, "max_instances": 1}"#, "min_instances is 0: must be at least 1"),
             (r#"{"max_instances": 10001}"#, "max_instances is 10001: "),
-            (r#"{"max_instances": 0}"#, "max_instances is 0: "),
+            (
+                r#"{"max_instances": 0}"#,
+                "min_instances must not be above max_instances, which is 0: to empty the group set both to 0",
+            ),
+            (r#"{"min_instances": 0, "max_instances": -1}"#, "max_instances is -1: "),
             (
                 r#"{"scaling": {"cpu_up_threshold": 0.7}}"#,
                 "scaling.cpu_up_threshold is 0.7: must be above 1 and at most 100; percentages are 0-100: 0.7 means 70",

@@ -420,6 +420,16 @@ fn f8_lost_members_and_bounds_are_paced_too() {
 }
 
 #[test]
+fn f8_a_group_of_none_empties_as_fast_as_its_window_lets_it() {
+    // With the limit of the default half of the group goes, and the rest when the window has moved on.
+    let decision = Group::example().bounds(0, 0).decide();
+    assert_eq!((decision.plan.head.desired, decision.drains().len(), decision.waits_for(Rule::F8)), (0, 2, true));
+    // Of nobody a share is nobody, and `at_least` still lets the last one go.
+    let last = Group::of(&[50.0; 1]).bounds(0, 0).with(|p| p.inward.limit = Limit { percent: 0, at_least: 1 });
+    assert_eq!((last.decide().drains(), last.decide().waits_for(Rule::F8)), (vec!["i-1"], false));
+}
+
+#[test]
 fn f8_a_cancelled_launch_keeps_its_place_in_the_window() {
     let group = Group::of(&[5.0; 4]).desired(6).ungated().but(|s| {
         s.intents = vec![open_launch("l-1", 0), open_launch("l-2", 0)];

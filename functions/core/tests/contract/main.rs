@@ -11,6 +11,7 @@ mod flapping;
 mod health;
 mod launching;
 mod measurements;
+mod nobody;
 mod operating;
 mod orphans;
 mod places;

@@ -143,8 +143,10 @@ fn z7_from_no_members_desired_is_min() {
 
 #[test]
 fn z7_a_min_of_zero_is_refused_because_load_cannot_wake_an_empty_group() {
-    let error = Policy::parse(r#"{"min_instances": 0}"#).unwrap_err().to_string();
-    assert!(error.contains("Z7"), "{error}");
+    for text in [r#"{"min_instances": 0}"#, r#"{"min_instances": 0, "max_instances": 1}"#] {
+        let error = Policy::parse(text).unwrap_err().to_string();
+        assert!(error.contains("Z7") && error.contains("to empty the group set max_instances to 0"), "{error}");
+    }
 }
 
 #[test]

@@ -26,8 +26,12 @@ fn launched(zone: &str, cause: Cause, replaces: Option<&str>) -> Event {
 
 /// The decision on a snapshot, as it is recorded.
 fn decided(snapshot: &Value, count: u32, recorded: bool) -> Activity {
+    decided_with(&Policy::default(), snapshot, count, recorded)
+}
+
+fn decided_with(policy: &Policy, snapshot: &Value, count: u32, recorded: bool) -> Activity {
     let snapshot: Snapshot = serde_json::from_value(snapshot.clone()).expect("a snapshot");
-    let report = Box::new(decide(&snapshot, &Policy::default()).report);
+    let report = Box::new(decide(&snapshot, policy).report);
     let recorded = recorded.then(|| Box::new(snapshot.clone()));
     activity(Event::Decision { report, version: 1, since: snapshot.now, count, snapshot: recorded })
 }
@@ -131,6 +135,21 @@ fn a_decision_is_told_when_it_holds_against_a_wish() {
     }
     let text = events(&[held]).remove(0).text;
     assert!(text.starts_with("Hold at 4: "), "{text}");
+}
+
+#[test]
+fn z7_that_an_emptied_group_is_empty_is_no_news() {
+    let nobody = Policy { min: 0, max: 0, ..Policy::default() };
+    let empty = json!({"now": NOW, "head": {"desired": 0}, "members": [], "sweep": {"slot": NOW - 1_000}, "fleet": []});
+    assert_eq!(kinds(&decided_with(&nobody, &empty, 1, true)), []);
+    let mut kept = snapshot(0, &json!({"desired": 0}));
+    for n in 0..4 {
+        kept["members"][n]["health"]["protected"] = json!(true);
+    }
+    let kept = decided_with(&nobody, &kept, 1, true);
+    assert_eq!(kinds(&kept), [Kind::Held], "that somebody stays is");
+    let text = events(&[kept]).remove(0).text;
+    assert!(text.contains("4 may not go: protected (D2)"), "{text}");
 }
 
 #[test]
