@@ -113,6 +113,8 @@ faults! {
     HandStop "hand-stop",
     /// The operator takes a member's tag away, or puts it back.
     HandRetag "hand-retag",
+    /// The operator empties the group, and fills it again.
+    Emptied "group-emptied",
 }
 
 impl fmt::Display for Fault {

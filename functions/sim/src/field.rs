@@ -66,7 +66,9 @@ impl World {
         self.after(happening.until.saturating_sub(happening.from), Event::End(number));
         let (fault, pick) = (happening.fault, happening.pick);
         match fault {
-            Fault::PolicyEdit | Fault::PolicyInvalid | Fault::PolicyDeleted | Fault::Mode => self.write(fault, pick),
+            Fault::PolicyEdit | Fault::PolicyInvalid | Fault::PolicyDeleted | Fault::Mode | Fault::Emptied => {
+                self.write(fault, pick);
+            }
             Fault::BadImage => {
                 self.template += 1;
                 self.bad_templates.insert(self.template);
@@ -148,6 +150,15 @@ impl World {
                 let text = self.operator.document.to_string();
                 self.operator.write(Some(text), None);
             }
+            Fault::Emptied => {
+                let first = |key: &str| self.schedule.policy.get(key).cloned().unwrap_or_default();
+                let (min, max) = (first("min_instances"), first("max_instances"));
+                let pace = json!({"percent": 50, "at_least": 1});
+                let filled = json!({"min_instances": min, "max_instances": max, "max_in_per_window": pace});
+                merge(&mut self.operator.document, filled);
+                let text = self.operator.document.to_string();
+                self.operator.write(Some(text), None);
+            }
             Fault::BadImage => self.template += 1,
             Fault::Leaving => {
                 if let Some(instance) = chosen.and_then(|id| self.ec2.get_mut(&id)) {
@@ -208,6 +219,15 @@ impl World {
                 merge(&mut self.operator.document, json!({"mode": mode}));
                 Some(self.operator.document.to_string())
             }
+            Fault::Emptied => {
+                merge(&mut self.operator.document, json!({"min_instances": 0, "max_instances": 0}));
+                // Now and then all may go at once.
+                if pick.is_multiple_of(2) {
+                    let pace = json!({"percent": 10_000, "at_least": 10_000});
+                    merge(&mut self.operator.document, json!({ "max_in_per_window": pace }));
+                }
+                Some(self.operator.document.to_string())
+            }
             _ => {
                 self.edit(pick);
                 Some(self.operator.document.to_string())
@@ -221,7 +241,9 @@ impl World {
         let whole = |key: &str| self.operator.document.get(key).and_then(serde_json::Value::as_u64).unwrap_or(5);
         let (min, max) = (whole("min_instances"), whole("max_instances"));
         let by = pick / 8 % 4 + 1;
-        let change = match pick % 8 {
+        // The bounds of an emptied group are left as they are: one of them alone would be refused.
+        let kind = if max == 0 { 4 + pick % 4 } else { pick % 8 };
+        let change = match kind {
             0 => json!({"max_instances": max.saturating_sub(by).max(min)}),
             1 => json!({"max_instances": (max + by).min(16)}),
             2 => json!({"min_instances": (min + by).min(max)}),

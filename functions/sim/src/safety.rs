@@ -152,7 +152,7 @@ impl World {
         let own = self.ec2.all().iter().filter(|i| i.spec.is_some() && i.taken_by != Some(Fault::HandRetag));
         let own = own.filter(|i| i.alive(self.now) && i.ours(self.now) && !self.safety.orphans.contains(&i.made.id));
         let live = u32::try_from(own.filter(|i| stays(&i.made.id)).count()).unwrap_or(u32::MAX);
-        let (ceiling, known) = (self.safety.ceiling, self.safety.max > 0);
+        let (ceiling, known) = (self.safety.ceiling, self.policy().is_some());
         if known && live > ceiling {
             let text = format!(
                 "EC2 runs {live} instances that are neither Draining nor Terminating, at most {ceiling} may be"

@@ -159,3 +159,23 @@ fn d2_the_protected_stay() {
     schedule.protected = 1.0;
     assert_eq!(gone(&schedule), 0, "everybody is");
 }
+
+/// A group is emptied, and filled again: everybody drains first, nobody comes meanwhile, and the minimum is back at once.
+#[test]
+fn z7_a_group_is_emptied_and_filled_again() {
+    let wide = json!({"percent": 10_000, "at_least": 10_000});
+    let none = json!({"min_instances": 0, "max_instances": 0, "max_in_per_window": wide});
+    let back = json!({"min_instances": 2, "max_instances": 5});
+    let mut schedule = group(5, 12, 40).edit(10 * MINUTE, none).edit(20 * MINUTE, back);
+    schedule.demand = Demand::constant(100.0);
+    let outcome = played(&schedule);
+    let minutes = |from: u64, to: u64| Duration::from_secs(from * MINUTE)..Duration::from_secs(to * MINUTE);
+    let drained: Vec<Duration> = outcome.history.drained().map(|deed| deed.at).collect();
+    assert!(drained.len() == 5 && drained.iter().all(|at| minutes(10, 11).contains(at)), "{drained:?}");
+    let ended: Vec<Duration> = outcome.history.terminated().map(|deed| deed.at).collect();
+    assert!(ended.len() == 5 && ended.iter().all(|at| minutes(10, 14).contains(at)), "{ended:?}");
+    let launched = outcome.history.deeds.iter().filter(|deed| matches!(deed.done, Done::Launched(_)));
+    let launched: Vec<Duration> =
+        launched.map(|deed| deed.at).filter(|at| *at > Duration::from_secs(9 * MINUTE)).collect();
+    assert!(launched.len() == 2 && launched.iter().all(|at| minutes(20, 21).contains(at)), "{launched:?}");
+}
