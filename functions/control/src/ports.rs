@@ -88,7 +88,8 @@ pub trait GroupStore: Send + Sync {
 
 /// The sweeps. Appending one rings the doorbell.
 pub trait HealthStore: Send + Sync {
-    /// Claims a slot for `owner`, before its sweep begins. `Conflict` when this or a later slot of the shard is claimed.
+    /// Claims a slot for `owner`, before its sweep begins. `Conflict` when a later slot of the shard is claimed, or this one
+    /// by somebody else: who has claimed it may do so again, for the sweep has failed or the answer was lost.
     fn take_slot(
         &self,
         group: &GroupName,

@@ -40,6 +40,9 @@ pub fn interval(head: Option<&Head>) -> Duration {
 }
 
 /// Sweeps one shard of a group once. A group without HEAD gets an empty sweep: its doorbell makes the controller create it.
+///
+/// After an error it may be tried again under the same name: a slot that the failed attempt has claimed is claimed again, and a sweep
+/// that it has written after all is not written twice.
 pub async fn sweep<S, A, C>(monitor: &Monitor<S, A, C>, group: &GroupName, shard: Shard) -> Result<Swept, StoreError>
 where
     S: GroupStore + HealthStore,

@@ -23,10 +23,11 @@ pub(crate) fn take_slot(
     slot: Timestamp,
     owner: &str,
 ) -> Result<(), Failure> {
-    let later = "INSERT INTO slots (grp, shard, slot, owner) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (grp, shard) DO UPDATE SET slot = excluded.slot, owner = excluded.owner
-                 WHERE slots.slot < excluded.slot";
-    match run(work, later, (group, shard.0, number(slot.as_millis())?, owner))? {
+    let free = "INSERT INTO slots (grp, shard, slot, owner) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (grp, shard) DO UPDATE SET slot = excluded.slot, owner = excluded.owner
+                WHERE slots.slot < excluded.slot
+                   OR (slots.slot = excluded.slot AND slots.owner = excluded.owner)";
+    match run(work, free, (group, shard.0, number(slot.as_millis())?, owner))? {
         0 => Err(conflict()),
         _ => Ok(()),
     }

@@ -63,7 +63,7 @@ where
 {
     let clock = &monitor.clock;
     let metrics = || Metrics::of(stack, &order.group);
-    let mut turn = Turn { began: clock.now(), deadline, last_slot: None, whole_sweep: FOR_THE_STORE };
+    let mut turn = Turn { began: clock.now(), deadline, last_slot: None, failed: None, whole_sweep: FOR_THE_STORE };
     let mut watched = Watched { sweeps: 0, failed: 0, ended: End::LongEnough };
     let mut latest_failure = None;
     let mut known_interval = Policy::default().sweep_interval;
@@ -72,18 +72,23 @@ where
         let attempt = match attempt(monitor, order, deadline).await {
             Ok(Swept::Written(swept)) => {
                 watched.sweeps += 1;
-                turn.last_slot = Some(swept.slot);
+                turn.writes(swept.slot);
                 turn.whole_sweep = longest_look(swept.members.len()).saturating_add(FOR_THE_STORE);
                 let now = clock.now();
                 tell(&swept, now.since(began), metrics()).write(now, out);
                 Attempt::Written
             }
-            Ok(Swept::Taken) => Attempt::Taken,
+            Ok(Swept::Taken) => {
+                // The store answers, and the slot is somebody's: there is no want of the store any more.
+                latest_failure = None;
+                Attempt::Taken
+            }
             Err(failure) => {
                 warn!(group = %order.group, shard = %order.shard, error_type = failure.name, error = failure.text, "A sweep failed.");
                 metrics().with(Metric::Failures, 1_u32).write(clock.now(), out);
                 watched.failed += 1;
                 latest_failure = Some(failure);
+                turn.fails(began);
                 Attempt::Failed
             }
         };

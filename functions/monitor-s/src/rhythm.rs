@@ -11,7 +11,9 @@
 //!
 //! So at every slot somebody sweeps, and of two that run side by side one ends soon. An invocation lasts at most [`LONGEST`],
 //! and begins no sweep that its own deadline might cut off. A sweep that takes longer than the interval skips the slots that it
-//! has missed. At [`PERIOD`] or more between slots there is one sweep an invocation: tuning the schedule tunes the sweep.
+//! has missed. At [`PERIOD`] or more between slots there is one sweep an invocation: tuning the schedule tunes the sweep. There a
+//! sweep that fails is tried again at once, a few times with growing pauses, for nobody else would before the next slot; below,
+//! the next slot is the retry.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,6 +30,10 @@ pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an invocation that finds its slot taken waits for the next one when slots are [`PERIOD`] or more apart: a tick that came a moment
 /// early would otherwise leave its own slot to nobody.
 const EARLY: Duration = Duration::from_secs(5);
+/// The pause after the first attempt of a slot that failed, when slots are [`PERIOD`] or more apart; it doubles with each ...
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// ... and after so many in a row the slot is given up: 31 s of pauses outlast a throttle, and leave a minute's slot its rest.
+const RETRIES: u32 = 5;
 
 /// An invocation, and how far it has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +44,29 @@ pub struct Turn {
     pub deadline: Timestamp,
     /// The slot of the last sweep that it has written.
     pub last_slot: Option<Timestamp>,
+    /// Attempts in a row that have failed, and when the last of them began: its slot may be taken by oneself, and its sweep written.
+    pub failed: Option<(u32, Timestamp)>,
     /// The longest that its next sweep may take.
     pub whole_sweep: Duration,
+}
+
+impl Turn {
+    /// Notes an attempt that began at `began` and failed.
+    pub fn fails(&mut self, began: Timestamp) {
+        let before = self.failed.map_or(0, |(attempts, _)| attempts);
+        self.failed = Some((before.saturating_add(1), began));
+    }
+
+    /// Notes a sweep that is written.
+    pub fn writes(&mut self, slot: Timestamp) {
+        (self.last_slot, self.failed) = (Some(slot), None);
+    }
+
+    /// When the attempt that has just failed is made again, unless it has failed too often.
+    fn again(&self, now: Timestamp) -> Option<Timestamp> {
+        let (attempts, _) = self.failed.filter(|(attempts, _)| (1..=RETRIES).contains(attempts))?;
+        Some(now.plus(FIRST_PAUSE * 2_u32.pow(attempts - 1)))
+    }
 }
 
 /// How an attempt at a slot went.
@@ -91,11 +118,16 @@ impl fmt::Display for End {
 pub fn next(turn: &Turn, attempt: Attempt, interval: Duration, now: Timestamp) -> Next {
     let interval = interval.max(SHORTEST_INTERVAL);
     let slot = now.round_down(interval);
-    if attempt == Attempt::Taken && turn.last_slot.is_some_and(|own| own < slot) {
+    let half_own = turn.failed.is_some_and(|(_, began)| began >= slot);
+    if attempt == Attempt::Taken && !half_own && turn.last_slot.is_some_and(|own| own < slot) {
         return Next::End(End::TakenOver);
     }
     // Counted from now: what a long sweep has missed is skipped, not made up for.
     let at = slot.plus(interval);
+    if attempt == Attempt::Failed && interval >= PERIOD {
+        let again = turn.again(now).filter(|again| *again < at && again.plus(turn.whole_sweep) <= turn.deadline);
+        return again.map_or(Next::End(End::NextTick), Next::At);
+    }
     if interval >= PERIOD && (attempt != Attempt::Taken || at.since(now) > EARLY) {
         return Next::End(End::NextTick);
     }
@@ -122,7 +154,7 @@ mod tests {
     /// An invocation that began at `began`, has five minutes, and has last swept the slot at `last`.
     fn turn(began: f64, last: Option<f64>) -> Turn {
         let whole_sweep = Duration::from_secs(5);
-        Turn { began: at(began), deadline: at(began + 300.0), last_slot: last.map(at), whole_sweep }
+        Turn { began: at(began), deadline: at(began + 300.0), last_slot: last.map(at), failed: None, whole_sweep }
     }
 
     fn check(cases: &[(Turn, Attempt, u64, f64, Next, &str)]) {
@@ -139,7 +171,7 @@ mod tests {
             (turn(3.0, Some(0.0)), Written, 10, 3.4, Next::At(at(10.0)), "the first slot is not a whole one"),
             (turn(3.0, Some(10.0)), Written, 10, 10.4, Next::At(at(20.0)), "then they are"),
             (turn(3.0, Some(10.0)), Taken, 10, 20.0, ends(End::TakenOver), "a newer one has the next"),
-            (turn(3.0, Some(10.0)), Failed, 10, 29.0, Next::At(at(30.0)), "a store that fails is tried again"),
+            (turn(3.0, Some(10.0)), Failed, 10, 29.0, Next::At(at(30.0)), "a store that fails is asked again"),
             (turn(3.0, None), Failed, 10, 3.4, Next::At(at(10.0)), "by who has not swept yet, too"),
         ]);
     }
@@ -197,8 +229,43 @@ mod tests {
             (turn(60.0, None), Taken, 3_600, 60.0, ends, "an hour, of which this minute is not the first"),
             (turn(59.8, None), Taken, 60, 59.8, Next::At(at(60.0)), "a tick that came early waits for its own slot"),
             (turn(54.0, None), Taken, 60, 54.0, ends, "but not long"),
-            (turn(59.8, None), Failed, 60, 59.8, ends, "a store that fails is the next tick's"),
         ]);
+    }
+
+    #[test]
+    fn at_a_schedules_period_or_more_what_fails_is_tried_again_with_growing_pauses() {
+        let ends = Next::End(End::NextTick);
+        let failed = |attempts: u32| Turn { failed: Some((attempts, at(60.0))), ..turn(60.0, None) };
+        let soon = Turn { deadline: at(66.9), ..failed(1) };
+        check(&[
+            (failed(1), Failed, 60, 61.0, Next::At(at(62.0)), "the first"),
+            (failed(2), Failed, 60, 63.0, Next::At(at(65.0)), "the second"),
+            (failed(5), Failed, 3_600, 90.0, Next::At(at(106.0)), "the last"),
+            (failed(6), Failed, 3_600, 110.0, ends, "then it is given up"),
+            (failed(5), Failed, 60, 104.0, ends, "the next slot is the next tick's"),
+            (soon, Failed, 60, 61.0, ends, "another sweep might be cut off"),
+            (failed(1), Failed, 48, 61.0, Next::At(at(96.0)), "below that the next slot is the retry"),
+        ]);
+    }
+
+    #[test]
+    fn a_slot_of_which_the_attempt_failed_may_be_ones_own() {
+        let failed = |last: Option<f64>, began: f64| Turn { failed: Some((1, at(began))), ..turn(0.0, last) };
+        check(&[
+            (failed(Some(40.0), 50.1), Taken, 10, 55.0, Next::At(at(60.0)), "it was written, and the answer was lost"),
+            (failed(Some(40.0), 50.1), Taken, 10, 60.0, Next::End(End::TakenOver), "the next one never was"),
+            (failed(None, 60.1), Taken, 60, 61.4, Next::End(End::NextTick), "with a long interval all is done"),
+        ]);
+    }
+
+    #[test]
+    fn failures_are_counted_until_a_sweep_is_written() {
+        let mut turn = turn(0.0, None);
+        turn.fails(at(1.0));
+        turn.fails(at(3.0));
+        assert_eq!(turn.failed, Some((2, at(3.0))));
+        turn.writes(at(0.0));
+        assert_eq!((turn.last_slot, turn.failed), (Some(at(0.0)), None));
     }
 
     #[test]

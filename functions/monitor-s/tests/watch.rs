@@ -225,6 +225,70 @@ async fn a_store_that_fails_is_tried_at_every_slot_and_then_told_by_its_name() {
     assert_eq!(invoked_for(&monitor, 0, 14).await.0, Ok(ended(1, 1, End::OutOfTime)));
 }
 
+/// A store that fails the first so many calls of a kind; with `done` they have their effect, and only the answer is lost.
+fn failing(call: Call, times: u32, done: bool) -> impl Fn(Call) -> Fate + Send + Sync {
+    let calls = Mutex::new(0);
+    move |made: Call| {
+        let mut calls = calls.lock().expect("nobody panics");
+        *calls += u32::from(made == call);
+        match made == call && *calls <= times {
+            true if done => Fate::LOST,
+            true => Fate::fails(Kind::Unavailable),
+            false => Fate::GOES,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_long_interval_a_sweep_that_fails_half_way_is_tried_again_by_the_same_invocation() {
+    for call in [Call::TakeSlot, Call::Roster, Call::Latest, Call::Append] {
+        for (times, wait) in [(1, 1), (3, 7)] {
+            let clock = ManualClock::at(at(0));
+            let schedule = failing(call, times, false);
+            let flaky = Faulty { inner: store(Duration::from_secs(120)).await, schedule, clock };
+            let monitor = monitor(flaky, MemoryProbe::default());
+            let before = monitor.clock.now();
+            let (watched, lines) = invoked(&monitor, 0).await;
+            assert_eq!(watched, Ok(ended(1, times, End::NextTick)), "{call:?}");
+            assert_eq!(monitor.clock.now().since(before), Duration::from_secs(wait), "{call:?}");
+            assert_eq!(slots(&monitor.store.inner), [0], "{call:?}");
+            assert_eq!(lines.len(), times as usize + 1, "a line for each: {lines:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_long_interval_a_store_that_stays_down_is_given_up() {
+    let clock = ManualClock::at(at(0));
+    let down =
+        Faulty { inner: store(Duration::from_secs(120)).await, schedule: failing(Call::Append, 99, false), clock };
+    let monitor = monitor(down, MemoryProbe::default());
+    let before = monitor.clock.now();
+    let (watched, lines) = invoked(&monitor, 0).await;
+    assert_eq!(watched.expect_err("down").name, "Store.Unavailable");
+    assert_eq!((lines.len(), monitor.clock.now().since(before)), (6, Duration::from_secs(31)));
+    // Lambda runs a failed invocation again under its name: it has the slot that it has claimed.
+    let schedule = |_: Call| Fate::GOES;
+    let well = Faulty { inner: monitor.store.inner, schedule, clock: ManualClock::at(at(0)) };
+    let monitor = self::monitor(well, MemoryProbe::default());
+    assert_eq!(invoked(&monitor, 0).await.0, Ok(ended(1, 0, End::NextTick)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_was_written_after_all_is_not_written_twice() {
+    for (interval, expected) in [(120, End::NextTick), (10, End::OutOfTime)] {
+        let clock = ManualClock::at(at(0));
+        let schedule = failing(Call::Append, 1, true);
+        let lossy = Faulty { inner: store(Duration::from_secs(interval)).await, schedule, clock };
+        let monitor = monitor(lossy, MemoryProbe::default());
+        let (watched, _) = invoked_for(&monitor, 0, 28).await;
+        // The slot has its sweep: that is no failure of the invocation.
+        assert_eq!(watched.map(|watched| watched.ended), Ok(expected));
+        let swept = slots(&monitor.store.inner);
+        assert_eq!(swept, if interval == 10 { vec![0, 10, 20] } else { vec![0] }, "every {interval} s");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_hangs_is_dropped_before_the_invocation_is_cut_off() {
     let forever = Duration::from_secs(86_400);

@@ -33,8 +33,8 @@ impl HealthStore for Tables {
             .value(":slot", number(slot.as_millis()))
             .value(":expires", expiry(slot.plus(LOCKS_KEPT)))
             .value(":owner", text(owner));
-        let later = "attribute_not_exists(#slot) OR #slot < :slot";
-        self.update_once(&Key::lock(group, shard), &update, later).await
+        let free = "attribute_not_exists(#slot) OR #slot < :slot OR (#slot = :slot AND #owner = :owner)";
+        self.update_once(&Key::lock(group, shard), &update, free).await
     }
 
     async fn append(&self, sweep: &Sweep) -> Result<(), StoreError> {

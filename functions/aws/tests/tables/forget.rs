@@ -43,7 +43,7 @@ async fn a_group_is_forgotten_whole_and_no_other() {
     for number in [1, 90, 180] {
         assert_eq!(tables.roster(&group(), Shard(0), RosterNumber(number)).await.expect("a read"), None);
     }
-    tables.take_slot(&group(), Shard(0), at(60_000), "me").await.expect("the lock has gone, too");
+    tables.take_slot(&group(), Shard(0), at(60_000), "another").await.expect("the lock has gone, too");
     assert_eq!(tables.groups().await.expect("a read"), [other.group.clone()] as [GroupName; 1]);
     assert_eq!(tables.head(&other.group).await.expect("a read"), Some(other));
     assert_eq!(tables.since(&group(), at(0), 9).await.expect("a read").len(), 1, "what has happened stays");

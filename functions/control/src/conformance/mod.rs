@@ -32,6 +32,7 @@ macro_rules! store_conformance {
             a_first_lease_is_remembered_and_a_later_one_is_not,
             a_lease_is_released_by_its_own_attempt_only,
             a_slot_is_taken_once_and_never_backwards,
+            a_slot_is_taken_again_by_its_owner_and_by_nobody_else,
             a_sweep_is_written_once,
             shards_and_groups_are_kept_apart,
             activities_come_back_in_order_and_bounded,

@@ -321,6 +321,19 @@ pub async fn a_slot_is_taken_once_and_never_backwards<S: Store>(store: &S) {
     store.take_slot(&group(), Shard(0), at(2_000), "b").await.expect("the next slot");
 }
 
+pub async fn a_slot_is_taken_again_by_its_owner_and_by_nobody_else<S: Store>(store: &S) {
+    store.take_slot(&group(), Shard(0), at(1_000), "a").await.expect("a slot");
+    store.take_slot(&group(), Shard(0), at(1_000), "a").await.expect("its own slot, again");
+    assert!(conflict(&store.take_slot(&group(), Shard(0), at(1_000), "b").await), "it stays the first one's");
+    assert!(conflict(&store.take_slot(&group(), Shard(0), at(500), "a").await), "an earlier one is over");
+    store.take_slot(&group(), Shard(1), at(1_000), "b").await.expect("another shard's slot");
+    store.take_slot(&group(), Shard(0), at(2_000), "b").await.expect("the next slot");
+    for slot in [1_000, 2_000] {
+        assert!(conflict(&store.take_slot(&group(), Shard(0), at(slot), "a").await), "{slot}: another has the next");
+    }
+    store.take_slot(&group(), Shard(0), at(2_000), "b").await.expect("its own slot, again");
+}
+
 pub async fn a_sweep_is_written_once<S: Store>(store: &S) {
     store.append(&sweep(1_000)).await.expect("a sweep");
     assert!(conflict(&store.append(&sweep(1_000)).await));

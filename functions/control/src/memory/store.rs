@@ -26,7 +26,8 @@ struct Group {
     intents: BTreeMap<IntentId, Intent>,
     rosters: BTreeMap<(Shard, RosterNumber), Roster>,
     policies: BTreeMap<PolicyVersion, StoredPolicy>,
-    slots: BTreeMap<Shard, Timestamp>,
+    /// The latest slot that is claimed, and whose it is.
+    slots: BTreeMap<Shard, (Timestamp, String)>,
     sweeps: BTreeMap<(Shard, Timestamp), Sweep>,
     activity: BTreeMap<String, Activity>,
     /// The stream: keys only, in the order of the writes.
@@ -143,13 +144,14 @@ impl GroupStore for MemoryStore {
 }
 
 impl HealthStore for MemoryStore {
-    async fn take_slot(&self, group: &GroupName, shard: Shard, slot: Timestamp, _: &str) -> Result<(), StoreError> {
+    async fn take_slot(&self, group: &GroupName, shard: Shard, slot: Timestamp, owner: &str) -> Result<(), StoreError> {
         let mut groups = self.groups();
         let slots = &mut groups.entry(group.clone()).or_default().slots;
-        if slots.get(&shard).is_some_and(|taken| *taken >= slot) {
+        let free = slots.get(&shard).is_none_or(|(taken, by)| *taken < slot || (*taken == slot && by == owner));
+        if !free {
             return Err(StoreError::Conflict);
         }
-        slots.insert(shard, slot);
+        slots.insert(shard, (slot, owner.to_owned()));
         Ok(())
     }
 

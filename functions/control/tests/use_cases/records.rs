@@ -185,9 +185,26 @@ async fn a_monitor_that_died_after_taking_its_slot_costs_that_slot_and_no_more()
     world.at(Call::Append, 1, Fault::DiesBefore);
     assert!(futures_util::FutureExt::now_or_never(world.sweep(Shard(0))).is_none());
     world.well();
-    assert_eq!(world.sweep(Shard(0)).await, Swept::Taken);
+    assert_eq!(world.sweep_by("another", Shard(0)).await, Swept::Taken);
     world.step().await;
     assert_eq!(world.report().await.counts.serving, 2);
+}
+
+#[tokio::test]
+async fn a_monitor_that_failed_half_way_has_its_slot_again_and_writes_it_once() {
+    let world = World::grown(json!({})).await;
+    world.clock.advance(INTERVAL);
+    world.at(Call::Append, 1, Fault::DiesBefore);
+    assert!(futures_util::FutureExt::now_or_never(world.sweep(Shard(0))).is_none());
+    world.well();
+    assert!(matches!(world.sweep(Shard(0)).await, Swept::Written(_)));
+    assert_eq!(world.sweep(Shard(0)).await, Swept::Taken);
+    // What was written and not answered for is not written again.
+    world.clock.advance(INTERVAL);
+    world.at(Call::Append, 1, Fault::DiesAfter);
+    assert!(futures_util::FutureExt::now_or_never(world.sweep(Shard(0))).is_none());
+    world.well();
+    assert_eq!(world.sweep(Shard(0)).await, Swept::Taken);
 }
 
 #[tokio::test]

@@ -188,8 +188,12 @@ impl World {
     }
 
     pub(crate) async fn sweep(&self, shard: Shard) -> Swept {
+        self.sweep_by("monitor", shard).await
+    }
+
+    pub(crate) async fn sweep_by(&self, name: &str, shard: Shard) -> Swept {
         let port = self.port();
-        let monitor = Monitor { store: port, probe: port, clock: port, name: "monitor".into() };
+        let monitor = Monitor { store: port, probe: port, clock: port, name: name.into() };
         sweep(&monitor, &group(), shard).await.expect("a sweep")
     }
 

@@ -19,11 +19,9 @@ pub struct PolicyDocument {
     /// Fewest instances, 1-10000, not above `max_instances`; 0 only together with `max_instances` 0, which empties the
     /// group.
     #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
-    #[schemars(range(min = 0))]
     pub min_instances: u32,
     /// Most instances, 1-10000, not below `min_instances`; 0 together with `min_instances` 0 empties the group.
     #[garde(range(max = 10_000))]
-    #[schemars(range(min = 0))]
     pub max_instances: u32,
     /// The rule that turns load into a size.
     #[garde(dive)]

@@ -34,7 +34,7 @@ pub(super) struct Tables {
     pub(super) intents: BTreeMap<(GroupName, IntentId), Intent>,
     pub(super) rosters: BTreeMap<(GroupName, Shard, RosterNumber), Roster>,
     pub(super) policies: BTreeMap<(GroupName, PolicyVersion), StoredPolicy>,
-    pub(super) slots: BTreeMap<(GroupName, Shard), Timestamp>,
+    pub(super) slots: BTreeMap<(GroupName, Shard), (Timestamp, &'static str)>,
     pub(super) sweeps: BTreeMap<(GroupName, Shard, Timestamp), Sweep>,
     pub(super) activities: BTreeMap<(GroupName, String), Activity>,
 }
@@ -51,7 +51,7 @@ impl Tables {
             Made::Lease(request) => self.lease(request),
             Made::Release(release) => self.release(release),
             Made::Settle(settlement) => self.settle(settlement),
-            Made::TakeSlot(group, shard, slot) => self.take_slot(group, *shard, *slot),
+            Made::TakeSlot(group, shard, slot, owner) => self.take_slot(group, *shard, *slot, owner),
             Made::Append(sweep) => self.append(sweep),
         }
     }
@@ -120,10 +120,10 @@ impl Tables {
         Ok(0)
     }
 
-    fn take_slot(&mut self, group: &GroupName, shard: Shard, slot: Timestamp) -> Written {
+    fn take_slot(&mut self, group: &GroupName, shard: Shard, slot: Timestamp, owner: &'static str) -> Written {
         let key = (group.clone(), shard);
-        holds(self.slots.get(&key).is_none_or(|taken| slot > *taken))?;
-        self.slots.insert(key, slot);
+        holds(self.slots.get(&key).is_none_or(|taken| slot > taken.0 || (slot, owner) == *taken))?;
+        self.slots.insert(key, (slot, owner));
         Ok(0)
     }
 

@@ -32,7 +32,7 @@ pub(super) enum Made {
     Lease(LeaseRequest),
     Release(Release),
     Settle(Settlement),
-    TakeSlot(GroupName, Shard, Timestamp),
+    TakeSlot(GroupName, Shard, Timestamp, &'static str),
     Append(Sweep),
 }
 
@@ -51,7 +51,7 @@ pub(super) fn draw(tables: &Tables, dice: &mut Dice) -> Made {
         5..=8 => Made::Lease(draw.lease(dice)),
         9 => Made::Release(draw.release(dice)),
         10..=12 => Made::Settle(draw.settlement(dice)),
-        13 => Made::TakeSlot(draw.group, dice.one(&SHARDS), draw_time(dice)),
+        13 => draw.slot(dice),
         _ => Made::Append(draw.sweep(dice)),
     }
 }
@@ -148,6 +148,14 @@ impl Draw<'_> {
         }
     }
 
+    /// A slot, often the one that is claimed already, for one of two owners.
+    fn slot(&self, dice: &mut Dice) -> Made {
+        let (shard, time) = (dice.one(&SHARDS), draw_time(dice));
+        let taken = self.tables.slots.get(&(self.group.clone(), shard)).map(|(slot, _)| *slot);
+        let slot = taken.filter(|_| dice.once_in(3)).unwrap_or(time);
+        Made::TakeSlot(self.group.clone(), shard, slot, dice.one(&["me", "you"]))
+    }
+
     fn sweep(&self, dice: &mut Dice) -> Sweep {
         let shard = dice.one(&SHARDS);
         let roster = self.head.and_then(|head| head.rosters.get(&shard).copied());
@@ -211,7 +219,9 @@ pub(super) async fn play<S: Store>(store: S, case: Case<StoreModel>) {
             Made::Lease(request) => tested.lease(request).await,
             Made::Release(release) => tested.release(release).await.map(|()| 0),
             Made::Settle(settlement) => tested.settle(settlement).await.map(|()| 0),
-            Made::TakeSlot(group, shard, slot) => tested.take_slot(group, *shard, *slot, "me").await.map(|()| 0),
+            Made::TakeSlot(group, shard, slot, owner) => {
+                tested.take_slot(group, *shard, *slot, owner).await.map(|()| 0)
+            }
             Made::Append(sweep) => tested.append(sweep).await.map(|()| 0),
         };
         let answered = match answered {
