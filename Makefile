@@ -42,7 +42,7 @@ test: test-infra ## Pass all tests: rules, ports, the agent, the whole loop with
 	$(CARGO) build --locked $(EVERYTHING) --bins --tests
 	$(CARGO) test --locked $(EVERYTHING) --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
 
-test-infra: ## Pass the tests of the templates alone: rules, cfn-lint, what each role may and may not do
+test-infra: ## Pass the tests of the templates and of what deploys them: rules, cfn-lint, what each role may and may not do
 	@infra/tests/run
 
 check: ## Formatting, lints, documentation: every commit passes it

@@ -41,7 +41,7 @@ class Aws:
         try:
             return self._client("sts").get_caller_identity()["Account"]
         except Exception as error:
-            raise Refused(f"AWS does not know who is asking: {error}") from error
+            raise Refused(f"AWS cannot be asked whose account this is: {error}") from error
 
     @cached_property
     def cloudformation(self):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,7 @@ class CargoLambda:
         except subprocess.TimeoutExpired as error:
             raise Failed(f"cargo lambda deploy of {wanted.name} had not ended after {seconds:.0f} s") from error
         if run.returncode:
-            raise Failed(f"cargo lambda deploy of {wanted.name} failed:\n{_last_words(run.stderr)}")
+            raise Failed(f"cargo lambda deploy of {wanted.name} failed:\n{last_words(run.stderr)}")
         try:
             return json.loads(run.stdout[run.stdout.index("{") :])
         except ValueError as error:
@@ -103,8 +104,22 @@ def _environment_file(wanted: Settings) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _last_words(text: str) -> str:
-    """What cargo-lambda says of a failure, without its progress and without its advertisement."""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip() and "▹" not in line]
-    ends = next((at for at, line in enumerate(lines) if "Was this behavior unexpected" in line), len(lines))
-    return "\n".join(f"  {line.strip()}" for line in lines[:ends][-20:])
+def last_words(text: str) -> str:
+    """What cargo-lambda says of a failure, a cause a line: without its progress, its frames, and the breaks at the 80th column.
+
+    Somebody looks for AWS's words in it, and a break in the midst of them would hide them.
+    """
+    causes: list[str] = []
+    for line in text.splitlines():
+        if "Was this behavior unexpected" in line:
+            break
+        # Progress, and the failure at the end of its line.
+        words = line.split("Error:", 1)[-1].strip().lstrip("│ ")
+        if not words or "▹" in words:
+            continue
+        begins = re.match(r"(×|├─▶|╰─▶)\s*(.*)", words)
+        if begins or not causes:
+            causes.append(begins[2] if begins else words)
+        else:
+            causes[-1] += f" {words}"
+    return "\n".join(f"  {cause}" for cause in dict.fromkeys(causes))

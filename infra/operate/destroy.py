@@ -57,6 +57,10 @@ def destroy(stack: str, force: bool, aws: Aws, muster: Muster, told: Told, poll_
         stacks.delete(f"{stack}-foundation")
         gone.deleted.append(f"stack {stack}-foundation")
     _what_stays(stack, groups, called, aws, gone)
+    # Such as image.yaml's, which would build images for nobody.
+    for name in stacks.of(stack):
+        gone.stays.append(f"stack {name}")
+        gone.commands.append(f"  aws cloudformation delete-stack --stack-name {name}")
     return gone
 
 

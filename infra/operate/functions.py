@@ -58,7 +58,8 @@ class Functions:
             self._told.doing(f"{wanted.name} is being created")
             version = self._create(wanted, cargo)
         else:
-            present = self._ready(wanted.name)
+            # An update that has failed is no reason to stop: this one may be what mends it.
+            present = self._ready(wanted.name, judged=False)
             self._apply(wanted, present)
             self._told.doing(f"{wanted.name}: its code is being uploaded")
             version = cargo.update(wanted)
@@ -141,7 +142,7 @@ class Functions:
             self._client.update_function_configuration(FunctionName=wanted.name, **changed)
             self._ready(wanted.name)
 
-    def _ready(self, name: str, qualifier: str | None = None) -> dict:
+    def _ready(self, name: str, qualifier: str | None = None, judged: bool = True) -> dict:
         """Waits until Lambda has made what it was told to make."""
         more = {"Qualifier": qualifier} if qualifier else {}
         until = time.monotonic() + READY_SECONDS
@@ -149,7 +150,7 @@ class Functions:
         while True:
             present = self._client.get_function_configuration(FunctionName=name, **more)
             state, update = present.get("State", "Active"), present.get("LastUpdateStatus", "Successful")
-            if state == "Failed" or update == "Failed":
+            if judged and (state == "Failed" or update == "Failed"):
                 reason = present.get("StateReason") or present.get("LastUpdateStatusReason") or "Lambda gives no reason"
                 raise Failed(f"{name} could not be made ready: {reason}")
             if state != "Pending" and update != "InProgress":

@@ -15,6 +15,8 @@ from .told import Failed, Refused, Told
 POLL_SECONDS = 2.0
 # A foundation takes two minutes. What takes longer than this will not end well, or is somebody else's.
 LONGEST_SECONDS = 20 * 60
+# Somebody who hears nothing for longer thinks that it hangs.
+SILENT_SECONDS = 30.0
 # What a failed first creation leaves behind: it can be deleted, and nothing else.
 LEFTOVERS = {"CREATE_FAILED", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
 # A template's text may have so many bytes.
@@ -57,6 +59,11 @@ class Stacks:
             self._told.doing(f"{name} is {stack['StackStatus']}: waiting until that has ended")
             stack = self._wait(name)
         return stack
+
+    def of(self, stack: str) -> list[str]:
+        """The names of all stacks that a template of ours made for this stack of Muster's: they say so in a parameter."""
+        pages = self._client.get_paginator("describe_stacks").paginate()
+        return sorted(one["StackName"] for page in pages for one in page["Stacks"] if parameters(one).get("Stack") == stack)
 
     def leftover(self, stack: dict | None) -> bool:
         return bool(stack) and stack["StackStatus"] in LEFTOVERS
@@ -118,7 +125,8 @@ class Stacks:
         return True
 
     def _wait(self, name: str) -> dict | None:
-        until = time.monotonic() + self._longest_seconds
+        begun = heard = time.monotonic()
+        until = begun + self._longest_seconds
         while True:
             stack = self.describe(name)
             if stack is None or not stack["StackStatus"].endswith("_IN_PROGRESS"):
@@ -128,6 +136,9 @@ class Stacks:
                     f"{name} is still {stack['StackStatus']} after {self._longest_seconds:.0f} s. CloudFormation goes on with it; "
                     "run the same command again to wait for it and to go on."
                 )
+            if time.monotonic() > heard + SILENT_SECONDS:
+                heard = time.monotonic()
+                self._told.say(f"{name} is {stack['StackStatus']}, {heard - begun:.0f} s by now")
             time.sleep(self._poll_seconds)
 
     def _reasons(self, name: str, token: str) -> list[str]:

@@ -85,6 +85,15 @@ class Order(Deploying):
         [told] = self.world.told("UpdateFunctionConfiguration")
         self.assertEqual(set(told), {"FunctionName", "Role"})
 
+    def test_settings_that_lambda_cannot_apply_are_told_with_its_reason(self):
+        self.deploy()
+        self.world.after_a_change = {"LastUpdateStatus": "Failed", "LastUpdateStatusReason": "the subnet has no free address"}
+        with self.assertRaisesRegex(Failed, "monitor-s could not be made ready: the subnet has no free address"):
+            self.deploy(subnets=["subnet-b"])
+        self.world.after_a_change = {}
+        self.deploy(subnets=["subnet-a"])
+        self.assertEqual(self.world.functions_there["monitor-s"]["live"], 2)
+
     def test_other_subnets_are_applied(self):
         self.deploy(subnets=["subnet-a"])
         self.deploy(subnets=["subnet-b"], given={"route_tables": "rtb-b"})

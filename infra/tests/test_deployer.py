@@ -32,7 +32,7 @@ def resource(service: str, operation: str, told: dict) -> str:
     """What a call is about, as IAM sees it."""
     match service:
         case "cloudformation":
-            return f"cloudformation:stack/{told['StackName']}/1"
+            return f"cloudformation:stack/{told['StackName']}/1" if "StackName" in told else "*"
         case "dynamodb":
             return f"dynamodb:table/{told['TableName']}"
         case "lambda":

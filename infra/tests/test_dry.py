@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 import unittest
 from pathlib import Path

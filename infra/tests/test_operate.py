@@ -117,6 +117,16 @@ class Destroying(Deploying):
             self.destroy([{"group": "web", "members": 2}], force=True)
         self.assertIn("prod-triggers", self.world.stacks)
 
+    def test_other_stacks_of_ours_are_told(self):
+        self.deploy()
+        images = {"StackName": "prod-web-image", "CreationTime": 0, "StackStatus": "CREATE_COMPLETE"}
+        for name, of in (("prod-web-image", "prod"), ("prod-2-foundation", "prod-2")):
+            self.world.stacks[name] = {**images, "StackName": name, "Parameters": [{"ParameterKey": "Stack", "ParameterValue": of}]}
+        gone = self.destroy([])
+        self.assertIn("stack prod-web-image", gone.stays)
+        self.assertIn("aws cloudformation delete-stack --stack-name prod-web-image", "".join(gone.commands))
+        self.assertNotIn("stack prod-2-foundation", gone.stays)
+
     def test_what_is_gone_is_no_trouble(self):
         self.deploy()
         self.destroy([])
@@ -181,6 +191,28 @@ class Logging(unittest.TestCase):
         for text in ("10", "m", "0m", "-1s", "1.5h"):
             with self.assertRaises(ValueError):
                 logs.span_ms(text)
+
+
+class CargoLambdasWords(unittest.TestCase):
+    def test_causes_are_whole(self):
+        # As cargo-lambda 1.9.2 says it.
+        said = """▹▹▹▹▹ loading binary data
+▹▹▹▹▹ deploying functionError:   × failed to create the new lambda function
+  ├─▶ service error
+  ├─▶ InvalidParameterValueException: The role defined for the function cannot
+  │   be assumed by Lambda.
+  ╰─▶ InvalidParameterValueException: The role defined for the function cannot
+      be assumed by Lambda.
+
+  Was this behavior unexpected?
+  Start a thread in https://github.com/cargo-lambda/cargo-lambda/discussions
+"""
+        causes = [
+            "failed to create the new lambda function", "service error",
+            "InvalidParameterValueException: The role defined for the function cannot be assumed by Lambda.",
+        ]
+        self.assertEqual(cargo.last_words(said).splitlines(), [f"  {cause}" for cause in causes])
+        self.assertEqual(cargo.last_words("Error: no such file\n"), "  no such file")
 
 
 class CommandLine(unittest.TestCase):
