@@ -19,7 +19,7 @@ use crate::claim;
 use crate::ports::{
     Clock, Fleet, FleetError, Found, GroupState, GroupStore, Launched, LeaseRequest, Release, Settlement, StoreError,
 };
-use crate::reconcile::Controller;
+use crate::reconcile::{Controller, Reconciled};
 
 /// Calls to EC2 under way at a time. RunInstances refills two a second for the whole account.
 const CALLS_AT_ONCE: usize = 8;
@@ -63,15 +63,6 @@ struct Ended {
     activity: Activity,
 }
 
-/// What carrying out intents came to.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Executed {
-    /// Intents that have ended.
-    pub settled: Vec<Activity>,
-    /// Why others have not, beyond that somebody else holds them: for the log.
-    pub troubles: Vec<String>,
-}
-
 /// An intent that is left to the next lease, and why, when that is worth a word.
 struct Left(Option<String>);
 
@@ -81,22 +72,23 @@ impl Left {
     }
 }
 
-/// Carries out every open intent of the group that nobody else holds. An error means that no call has been made; a store
-/// that fails later is a trouble of the calls that it leaves unsettled.
+/// Carries out every open intent of the group that nobody else holds. Those that end, and why others do not, go to `done` one
+/// after another, so that it holds them also when this is dropped before its end. An error means that no call has been made; a
+/// store that fails later is a trouble of the calls that it leaves unsettled.
 pub async fn execute<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
     allowed: Allowed,
     deadline: Timestamp,
-) -> Result<Executed, StoreError>
+    done: &mut Reconciled,
+) -> Result<(), StoreError>
 where
     S: GroupStore,
     F: Fleet,
     P: Sync,
     C: Clock,
 {
-    let mut executed = Executed::default();
-    let Some(state) = controller.store.read(group).await? else { return Ok(executed) };
+    let Some(state) = controller.store.read(group).await? else { return Ok(()) };
     let now = controller.clock.now();
     let free = |intent: &Intent| intent.lease.as_ref().is_none_or(|lease| lease.until <= now);
     let wanted = |intent: &Intent| match intent.call {
@@ -115,23 +107,23 @@ where
     for outcome in outcomes {
         match outcome {
             Ok(end) => shards.entry(end.shard).or_default().push(end),
-            Err(Left(why)) => executed.troubles.extend(why),
+            Err(Left(why)) => done.troubles.extend(why),
         }
     }
     for (shard, mut ended) in shards {
         while !ended.is_empty() {
             let rest = ended.split_off(ended.len().min(SETTLED_AT_ONCE));
             match settle(controller, group, shard, ended).await {
-                Ok(settled) => executed.settled.extend(settled),
+                Ok(settled) => done.activity.extend(settled),
                 Err(error) => {
                     let text = format!("calls of shard {shard} are left to their next lease: {}", chain(&error));
-                    executed.troubles.push(text);
+                    done.troubles.push(text);
                 }
             }
             ended = rest;
         }
     }
-    Ok(executed)
+    Ok(())
 }
 
 /// Whether the instance that an intent would end is still a member that is Terminating, or a proven orphan (S4). The record of

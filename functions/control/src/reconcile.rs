@@ -90,15 +90,32 @@ where
     P: PolicySource,
     C: Clock,
 {
+    let mut done = Reconciled::default();
+    reconcile_into(controller, group, jitter, &mut done).await?;
+    Ok(done)
+}
+
+/// The same for whoever may drop it before its end: what has been done until then is in `done`.
+pub async fn reconcile_into<S, F, P, C>(
+    controller: &Controller<S, F, P, C>,
+    group: &GroupName,
+    jitter: f64,
+    done: &mut Reconciled,
+) -> Result<(), ReconcileError>
+where
+    S: GroupStore + HealthStore,
+    F: Fleet,
+    P: PolicySource,
+    C: Clock,
+{
     let Controller { clock, settings, .. } = controller;
     let deadline = clock.now().plus(settings.budget);
-    let mut done = Reconciled::default();
     let mut lost_claims = 0;
     for _ in 0..ROUNDS {
         if clock.now() >= deadline {
             break;
         }
-        let outcome = match look(controller, group, deadline, &mut done.troubles).await {
+        let outcome = match look(controller, group, deadline, done).await {
             Ok(outcome) => outcome,
             Err(error) if done.activity.is_empty() => return Err(error),
             // What has been done is done, whatever comes after it, and is told.
@@ -117,24 +134,18 @@ where
                 let share = if (0.0..=1.0).contains(&jitter) { jitter } else { 1.0 };
                 clock.sleep(AFTER_LOST_CLAIM.mul_f64(share)).await;
             }
-            Round::Done(activity) => {
-                done.activity.extend(activity);
-                break;
-            }
-            Round::Again(activity) => {
-                lost_claims = 0;
-                done.activity.extend(activity);
-            }
+            Round::Done => break,
+            Round::Again => lost_claims = 0,
         }
     }
-    Ok(done)
+    Ok(())
 }
 
 enum Round {
     /// There is nothing more to do now.
-    Done(Vec<Activity>),
+    Done,
     /// Something was done that may make room for more.
-    Again(Vec<Activity>),
+    Again,
     LostClaim,
 }
 
@@ -143,7 +154,7 @@ async fn look<S, F, P, C>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
     deadline: Timestamp,
-    troubles: &mut Vec<String>,
+    done: &mut Reconciled,
 ) -> Result<Round, ReconcileError>
 where
     S: GroupStore + HealthStore,
@@ -158,8 +169,8 @@ where
     let state = store.read(group).await?;
     let in_force = policy::in_force(store, policies, group, state.as_ref().map(|state| &state.head)).await?;
     match &state {
-        None => create(controller, group, &in_force).await,
-        Some(state) => round(controller, state, listed, &in_force, deadline, troubles).await,
+        None => create(controller, group, &in_force, done).await,
+        Some(state) => round(controller, state, listed, &in_force, deadline, done).await,
     }
 }
 
@@ -167,10 +178,14 @@ async fn create<S: GroupStore, F, P, C: Clock>(
     controller: &Controller<S, F, P, C>,
     group: &GroupName,
     in_force: &InForce,
+    done: &mut Reconciled,
 ) -> Result<Round, ReconcileError> {
     let claim = claim::first(group, &controller.settings.stack, controller.clock.now(), in_force);
     match controller.store.claim(&claim).await {
-        Ok(()) => Ok(Round::Again(claim.activity)),
+        Ok(()) => {
+            done.activity.extend(claim.activity);
+            Ok(Round::Again)
+        }
         Err(StoreError::Conflict) => Ok(Round::LostClaim),
         Err(error) => Err(error.into()),
     }
@@ -182,7 +197,7 @@ async fn round<S, F, P, C>(
     listed: Result<Vec<FleetInstance>, FleetError>,
     in_force: &InForce,
     deadline: Timestamp,
-    troubles: &mut Vec<String>,
+    done: &mut Reconciled,
 ) -> Result<Round, ReconcileError>
 where
     S: GroupStore + HealthStore,
@@ -192,8 +207,8 @@ where
 {
     let Controller { store, fleet, clock, .. } = controller;
     let group = &state.head.group;
-    let sweeps = latest_sweeps(store, &state.head, troubles).await?;
-    let mut told = |error: FleetError| troubles.push(chain(&error));
+    let sweeps = latest_sweeps(store, &state.head, &mut done.troubles).await?;
+    let mut told = |error: FleetError| done.troubles.push(chain(&error));
     let facts = match listed {
         Ok(listed) => with_unlisted(fleet, state, listed).await,
         Err(error) => Err(error),
@@ -202,32 +217,30 @@ where
     let template = template_version(fleet, in_force).await.map_err(&mut told).ok().flatten();
     let snapshot = Snapshot { template_version: template, ..snapshot(state, &sweeps, facts, in_force, clock.now()) };
     let decision = decide(&snapshot, &in_force.policy);
-    let mut activity = Vec::new();
+    let before = done.activity.len();
     if needs_claim(state, &decision, in_force) {
         let claim = claim::of(state, &snapshot, &decision, in_force);
         match store.claim(&claim).await {
-            Ok(()) => activity.extend(claim.activity),
+            Ok(()) => done.activity.extend(claim.activity),
             Err(StoreError::Conflict) => return Ok(Round::LostClaim),
             Err(error) => return Err(error.into()),
         }
     }
     let allowed = execute::Allowed::by(in_force.policy.mode);
-    match execute(controller, group, allowed, deadline).await {
-        Ok(executed) => {
-            activity.extend(executed.settled);
-            troubles.extend(executed.troubles);
-        }
-        Err(error) if activity.is_empty() => return Err(error.into()),
+    match execute(controller, group, allowed, deadline, done).await {
+        Ok(()) => {}
+        Err(error) if done.activity.len() == before => return Err(error.into()),
         Err(error) => {
-            troubles.push(chain(&ReconcileError::from(error)));
-            return Ok(Round::Done(activity));
+            done.troubles.push(chain(&ReconcileError::from(error)));
+            return Ok(Round::Done);
         }
     }
-    let settled = activity.iter().any(|a| !matches!(a.event, Event::Decision { .. } | Event::Joined { .. }));
+    let settled =
+        done.activity.iter().skip(before).any(|a| !matches!(a.event, Event::Decision { .. } | Event::Joined { .. }));
     // What is postponed follows only a claim that took some of it: a mode that withholds everything makes no room.
     let plan = &decision.plan;
     let acted = plan.steps.iter().any(|step| !step.is_record()) || (plan.postponed > 0 && !plan.is_empty());
-    Ok(if settled || acted { Round::Again(activity) } else { Round::Done(activity) })
+    Ok(if settled || acted { Round::Again } else { Round::Done })
 }
 
 /// EC2's listing, and what it says of members that the listing does not hold: they may have lost their tag, or the listing

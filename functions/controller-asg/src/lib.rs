@@ -18,7 +18,7 @@ use std::io::Write;
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use muster_control::activity::Activity;
 use muster_control::ports::{Clock, Fleet, GroupStore, HealthStore, PolicySource, StoreError};
-use muster_control::reconcile::{Controller, Reconciled, reconcile};
+use muster_control::reconcile::{Controller, Reconciled, reconcile_into};
 use muster_core::group::GroupName;
 use muster_core::time::Timestamp;
 use muster_lambda::Failure;
@@ -147,10 +147,18 @@ where
     }
     controller.settings.budget = share;
     let limit = budget.limit(controller.clock.now(), share);
-    match within(&controller.clock, limit, reconcile(controller, group, jitter)).await {
-        Some(done) => done.map_err(|error| Failure::from(&error)),
+    let mut done = Reconciled::default();
+    let too_long = "it took longer than its share of the time";
+    match within(&controller.clock, limit, reconcile_into(controller, group, jitter, &mut done)).await {
+        Some(Ok(())) => Ok(done),
+        Some(Err(error)) => Err(Failure::from(&error)),
         // A call that was under way is one that was never answered: its lease and its token make that harmless.
-        None => Err(Failure { name: "Timeout", text: "it took longer than its share of the time".into() }),
+        None if done.activity.is_empty() => Err(Failure { name: "Timeout", text: too_long.into() }),
+        // What has been done is done, and is told.
+        None => {
+            done.troubles.push(too_long.into());
+            Ok(done)
+        }
     }
 }
 

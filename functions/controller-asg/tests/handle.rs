@@ -35,9 +35,10 @@ impl Clock for Paused {
     }
 }
 
-/// Parameters as an operator has left them. A group of which nothing is said has none; one that hangs is never answered for.
+/// Parameters as an operator has left them. A group of which nothing is said has none; one that hangs is never answered for, and
+/// neither is the nth next question, if n is not 0.
 #[derive(Default)]
-struct Parameters(Mutex<BTreeMap<GroupName, PolicyText>>);
+struct Parameters(Mutex<BTreeMap<GroupName, PolicyText>>, Mutex<usize>);
 
 const HANGS: &str = "hangs";
 
@@ -57,7 +58,14 @@ impl Parameters {
 impl PolicySource for Parameters {
     async fn fetch(&self, group: &GroupName) -> Result<Option<PolicyText>, PolicySourceError> {
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(group).cloned();
-        if found.as_ref().is_some_and(|found| found.text == HANGS) {
+        let unanswered = {
+            let mut nth = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+            *nth > 0 && {
+                *nth -= 1;
+                *nth == 0
+            }
+        };
+        if unanswered || found.as_ref().is_some_and(|found| found.text == HANGS) {
             return std::future::pending().await;
         }
         Ok(found)
@@ -160,6 +168,18 @@ async fn v5_one_groups_trouble_fails_neither_the_batch_nor_the_others() {
     assert_eq!(failures, [Some(1.0), Some(1.0), Some(0.0)], "{lines:?}");
     assert_eq!((launched(&world), handled.happened.len()), (2, 1));
     assert!(world.clock.now().since(before) < Duration::from_secs(57), "the one that hangs has its share, and no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_before_the_time_was_up_is_told() {
+    let mut world = world(&[("web", TWO)]);
+    // The first HEAD is claimed, two are launched; then nobody answers for the policy any more.
+    *world.policies.1.lock().expect("nobody panics") = 3;
+    let (handled, lines) = invoked(&mut world, &batch(&["web"])).await;
+    assert_eq!((launched(&world), metric(&lines, "web", "Failures")), (2, Some(0.0)), "{lines:?}");
+    let [(_, happened)] = &handled.happened[..] else { panic!("one group: {handled:?}") };
+    assert_eq!(happened.len(), log(&world, "web").await.len());
+    assert_eq!(happened.iter().filter(|activity| matches!(activity.event, Event::Launched { .. })).count(), 2);
 }
 
 #[tokio::test(start_paused = true)]

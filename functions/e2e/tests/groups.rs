@@ -3,14 +3,17 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
 
 use muster_control::activity::Event;
 use muster_control::ports::GroupStore;
 use muster_e2e::{BAD_IMAGE, Setup, World, quick_policy, serving};
 use muster_fake_ec2::State;
 use serde_json::{Value, json as value};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
-use support::{err, json, muster, out, policy_file};
+use support::{command, err, json, muster, out, policy_file};
 
 const IMAGE: &str = "ami-0123456789abcdef0";
 
@@ -132,6 +135,24 @@ async fn both_sides_are_listed(world: &World) {
     }
 }
 
+async fn interrupted_it_says_where_it_was(world: &World, held: &str) {
+    let mut removing = command(world, &["group", "remove", "web", "--force"]);
+    let mut removing = removing.stderr(Stdio::piped()).spawn().expect("muster starts");
+    let mut said = BufReader::new(removing.stderr.take().expect("a pipe")).lines();
+    let first = said.next_line().await.expect("a pipe").expect("a line");
+    assert!(first.starts_with("waiting: "), "the policy of nobody is there already: {first}");
+    let signal = format!("kill -INT {}", removing.id().expect("it runs"));
+    assert!(Command::new("sh").args(["-c", &signal]).status().await.expect("a shell").success());
+    assert_eq!(removing.wait().await.expect("an end").code(), Some(130));
+    let mut rest = String::new();
+    while let Some(line) = said.next_line().await.expect("a pipe") {
+        rest += &line;
+    }
+    for word in ["interrupted", held, "The same command goes on from there"] {
+        assert!(rest.contains(word), "no {word:?} in {rest}");
+    }
+}
+
 /// Changes the tag that spares an instance.
 fn protect(world: &World, id: &str, protected: bool) {
     let action = if protected { "CreateTags" } else { "DeleteTags" };
@@ -162,6 +183,7 @@ async fn a_group_is_removed_when_nobody_is_left() {
         assert!(said.contains(word), "no {word:?} in {said}");
     }
     assert!(said.contains(&quick_policy(2, 5)), "the policy is told before it is replaced: {said}");
+    interrupted_it_says_where_it_was(&world, &held).await;
     assert!(world.cloudformation.stack("e2e-web").is_some(), "MonitorS is still needed");
     protect(&world, &held, false);
 

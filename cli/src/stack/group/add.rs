@@ -214,6 +214,9 @@ async fn compare(desk: &Desk, args: &AddArgs, added: &Added<'_>) -> Result<(), F
         ));
     }
     let Some(kept) = desk.policy(group).await? else { return Ok(()) };
+    if policies::wants_nobody(&kept.text) {
+        tell("its policy wants nobody: was a removal cut off?");
+    }
     let named = policies::template_of(&kept.text);
     let own = [Some(&added.launch_template.name), added.launch_template.id.as_ref()];
     if !own.contains(&named.as_ref()) {

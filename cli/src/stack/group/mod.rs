@@ -34,7 +34,7 @@ const STACK_LIMIT: Duration = Duration::from_secs(15 * 60);
 #[derive(Clone, Debug, Subcommand)]
 pub enum GroupCommand {
     /// Make a group, or change one: its CloudFormation stack NAME-GROUP, and its policy if there is none yet. Touches no other group.
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Take a group away for good. Refuses while anybody lives in it, unless --force drains it first.
     Remove(RemoveArgs),
     /// Show the groups of the stack, as CloudFormation and the control table know them.

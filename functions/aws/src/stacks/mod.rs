@@ -186,7 +186,7 @@ impl Stacks {
             None => None,
         });
         let request = self.client.update_stack().stack_name(&present.id).template_body(wanted.template);
-        let request = request.set_parameters(Some(parameters.collect())).set_tags(Some(tags(wanted.tags)));
+        let request = request.set_parameters(Some(parameters.collect())).set_tags(Some(with_others(wanted, present)));
         let request = request.capabilities(Capability::CapabilityIam).client_request_token(wanted.token);
         match request.send().await {
             Ok(_) => Ok(true),
@@ -207,6 +207,14 @@ fn parameter(name: &str, value: &str) -> Parameter {
 
 fn tags(tags: &[(&str, &str)]) -> Vec<Tag> {
     tags.iter().map(|(key, value)| Tag::builder().key(*key).value(*value).build()).collect()
+}
+
+/// The tags that are wanted and those that somebody else has put there: what a change does not name, it takes off.
+fn with_others(wanted: &Wanted<'_>, present: &StackFacts) -> Vec<Tag> {
+    let ours = |key: &str| wanted.tags.iter().any(|(known, _)| *known == key) || key.starts_with("aws:");
+    let others = present.tags.iter().filter(|(key, _)| !ours(key));
+    let others: Vec<(&str, &str)> = others.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    [tags(wanted.tags), tags(&others)].concat()
 }
 
 fn facts(stack: &Stack) -> StackFacts {

@@ -1,4 +1,4 @@
-//! The ports over EC2 and SSM, against servers of our own: an EC2 that keeps EC2's rules (`against_ec2`), and a stub that gives one
+//! EC2, SSM and CloudFormation, against servers of our own: an EC2 that keeps EC2's rules (`against_ec2`), and a stub that gives one
 //! answer, for what no such EC2 says: torn answers, odd ones, none.
 
 mod against_ec2;
@@ -8,4 +8,5 @@ mod errors;
 mod launching;
 mod policy;
 mod reading;
+mod stacks;
 mod stub;

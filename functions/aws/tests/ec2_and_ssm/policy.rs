@@ -94,3 +94,27 @@ async fn a_refused_policy_was_not_written_and_a_lost_answer_may_have_been() {
     let put = parameters(&stub).await.put(&group(), POLICY).await;
     assert!(matches!(put, Err(PutError::Unavailable(_))), "{put:?}");
 }
+
+#[tokio::test]
+async fn a_first_policy_is_written_over_nobodys() {
+    let stub = Stub::giving([Answer::Whole(200, r#"{"Version":1}"#.into()), refusal("ParameterAlreadyExists")]).await;
+    let policies = parameters(&stub).await;
+    assert_eq!(policies.put_first(&group(), POLICY).await.expect("a version"), Some(PolicyVersion(1)));
+    assert_eq!(policies.put_first(&group(), POLICY).await.expect("an answer"), None, "there is one");
+    let asked: serde_json::Value = serde_json::from_str(&stub.asked()[0].body).expect("JSON");
+    assert_eq!(asked["Overwrite"], false);
+    let stub = Stub::giving([refusal("AccessDeniedException")]).await;
+    let put = parameters(&stub).await.put_first(&group(), POLICY).await;
+    assert!(matches!(put, Err(PutError::Refused(_))), "{put:?}");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_there_is_deleted() {
+    let stub =
+        Stub::giving([Answer::Whole(200, "{}".into()), refusal("ParameterNotFound"), refusal("AccessDeniedException")])
+            .await;
+    let policies = parameters(&stub).await;
+    assert!(policies.delete(&group()).await.expect("an answer"));
+    assert!(!policies.delete(&group()).await.expect("an answer"));
+    assert!(matches!(policies.delete(&group()).await, Err(PutError::Refused(_))));
+}

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster_control::activity::{Activity, Event};
 use muster_control::chain::chain;
-use muster_control::ports::{ActivityLog, Claim, GroupStore, Settlement, StoreError, StoredPolicy};
+use muster_control::ports::{ActivityLog, Claim, GroupStore, HealthStore, Settlement, StoreError, StoredPolicy};
 use muster_core::group::{Breaker, GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::history::Sightings;
 use muster_core::intent::{Call, Cause, Intent, IntentId, Lease};
@@ -144,7 +144,7 @@ async fn the_groups_of_a_stack_are_listed_with_their_first_claim() {
 }
 
 #[tokio::test]
-async fn only_a_roster_that_is_superseded_expires() {
+async fn only_a_superseded_roster_and_a_lock_expire() {
     let (tables, emulator) = fresh().await;
     let policy = StoredPolicy { version: PolicyVersion(1), text: "{}".into(), since: at(1) };
     let head = |version| Head { rosters: BTreeMap::from([(Shard(0), RosterNumber(version))]), ..claim(version).head };
@@ -168,7 +168,9 @@ async fn only_a_roster_that_is_superseded_expires() {
         activity: vec![activity("b", 5_000)],
     };
     tables.settle(&settlement).await.expect("a settlement");
+    tables.take_slot(&group(), Shard(0), at(60_000), "me").await.expect("a slot");
     for (sk, expires) in [
+        ("LOCK#sweep#0", Some(30 * DAY_S + 60)),
         ("ROSTER#00000#000000000001", Some(30 * DAY_S + 2)),
         ("ROSTER#00000#000000000002", Some(30 * DAY_S + 5)),
         ("ROSTER#00000#000000000003", None),

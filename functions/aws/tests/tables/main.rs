@@ -3,6 +3,7 @@
 
 mod emulator;
 mod failures;
+mod forget;
 mod items;
 mod life;
 mod limits;

@@ -1,11 +1,13 @@
 //! Deaths between any two calls, lost answers, and controllers at the same time.
 
+use std::collections::BTreeSet;
+
 use futures_util::FutureExt;
 use futures_util::future::{join, join3};
 use muster_control::activity::Event;
 use muster_control::memory::Scripted;
 use muster_control::ports::{Clock, GroupStore, LeaseRequest};
-use muster_control::reconcile::reconcile;
+use muster_control::reconcile::{Reconciled, reconcile, reconcile_into};
 use muster_core::group::Shard;
 use muster_core::snapshot::InstanceState;
 use serde_json::json;
@@ -63,6 +65,28 @@ async fn l1_s2_whoever_dies_before_or_after_any_call_another_finishes() {
         }
     }
     assert!(deaths > 30, "only {deaths} deaths: the calls have become fewer than the story has");
+}
+
+#[tokio::test]
+async fn what_a_reconcile_has_done_before_it_is_dropped_is_told() {
+    let ids = async |world: &World| -> BTreeSet<String> { world.log().await.into_iter().map(|a| a.id).collect() };
+    let mut told = 0;
+    for nth in 1.. {
+        let world = about_to_grow().await;
+        let before = ids(&world).await;
+        world.death(nth, false);
+        let mut done = Reconciled::default();
+        let ended = reconcile_into(&world.controller("one"), &group(), 0.5, &mut done).now_or_never();
+        world.script().dead = false;
+        let logged: BTreeSet<String> = ids(&world).await.difference(&before).cloned().collect();
+        let said: BTreeSet<String> = done.activity.into_iter().map(|activity| activity.id).collect();
+        assert_eq!(said.difference(&before).cloned().collect::<BTreeSet<_>>(), logged, "cut off at call {nth}");
+        if ended.is_some() {
+            break;
+        }
+        told += usize::from(!said.is_empty());
+    }
+    assert!(told > 10, "only {told} were cut off when they had something to tell");
 }
 
 #[tokio::test]

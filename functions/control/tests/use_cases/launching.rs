@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_control::activity::Event;
-use muster_control::execute::{Allowed, Executed, execute};
+use muster_control::execute::{Allowed, execute};
 use muster_control::memory::Scripted;
 use muster_control::ports::{Clock, GroupStore};
+use muster_control::reconcile::Reconciled;
 use muster_control::sweep::Swept;
 use muster_core::decide::ACTIONS_PER_CLAIM;
 use muster_core::group::Shard;
@@ -303,8 +304,9 @@ async fn with_no_time_left_no_call_is_begun() {
     world.well();
     let controller = world.controller("one");
     let allowed = Allowed::by(Mode::Active);
-    let executed = execute(&controller, &group(), allowed, world.clock.now()).await.expect("an execute");
-    assert_eq!((executed, world.calls(Call::Launch)), (Executed::default(), 0));
+    let mut done = Reconciled::default();
+    execute(&controller, &group(), allowed, world.clock.now(), &mut done).await.expect("an execute");
+    assert_eq!((done, world.calls(Call::Launch)), (Reconciled::default(), 0));
     assert!(world.state().await.intents.iter().all(|intent| intent.attempt == 0), "nor is a lease taken");
 }
 
@@ -351,8 +353,9 @@ async fn a_lease_that_is_over_when_it_comes_is_not_used_whatever_time_is_left() 
     world.well();
     world.at(Call::Lease, 1, Fault::First(Box::new(|world| world.clock.advance(LEASE))));
     let deadline = world.clock.now().plus(LEASE * 3);
-    let executed = execute(&world.controller("one"), &group(), Allowed::by(Mode::Active), deadline).await;
-    assert_eq!((executed.expect("an execute"), world.calls(Call::Launch)), (Executed::default(), 0));
+    let (controller, mut done) = (world.controller("one"), Reconciled::default());
+    execute(&controller, &group(), Allowed::by(Mode::Active), deadline, &mut done).await.expect("an execute");
+    assert_eq!((done, world.calls(Call::Launch)), (Reconciled::default(), 0));
 }
 
 #[tokio::test]

@@ -7,17 +7,17 @@ use muster_e2e::{World, binary};
 use serde_json::Value;
 use tokio::process::Command;
 
-/// Runs `muster` in the world's environment, with the operator's own region and credentials.
+/// `muster` in the world's environment, with the operator's own region and credentials.
+pub(crate) fn command(world: &World, arguments: &[&str]) -> Command {
+    let own = [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let mut command = Command::new(binary("muster"));
+    command.env_clear().envs(world.environment()).envs(own).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
 pub(crate) async fn muster(world: &World, arguments: &[&str]) -> Output {
-    Command::new(binary("muster"))
-        .env_clear()
-        .envs(world.environment())
-        .envs([("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .expect("muster runs")
+    command(world, arguments).output().await.expect("muster runs")
 }
 
 pub(crate) fn out(output: &Output) -> String {
