@@ -13,6 +13,11 @@ pub const MIN_CAPACITY: usize = 600;
 /// Samples kept at most: three of the longest sweep intervals (1 h) of one-second samples, 700 kB.
 pub const MAX_CAPACITY: usize = 3 * 3600;
 
+/// The part of a window that the load is taken over: its latest quarter, and no fewer than three samples. A sweep that comes just after the
+/// load has risen still sees it rise; over the whole window it would be half of what it is, and the group would grow an interval later.
+const LOAD_PART: usize = 4;
+const LOAD_SAMPLES: usize = 3;
+
 /// What was measured at one moment. Every number is a percentage, finite and inside 0-100.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
@@ -74,6 +79,8 @@ pub struct Window {
     pub samples: u32,
     /// When its first sample was taken, since the agent's start.
     pub first_at: Option<Duration>,
+    /// Of the processor, over the latest part of the window: what the group is scaled by.
+    pub load: Option<Summary>,
     /// Of the processor; every other summary is `None` when this one is.
     pub cpu: Option<Summary>,
     /// Of memory.
@@ -132,10 +139,12 @@ impl Ring {
         let fresh = usize::try_from(self.taken - cursor).unwrap_or(held).min(held);
         let window = || self.samples.iter().skip(held - fresh);
         let samples = || window().map(|(_, sample)| sample);
+        let latest = (fresh / LOAD_PART).max(LOAD_SAMPLES).min(fresh);
         Window {
             cursor: self.taken,
             samples: u32::try_from(fresh).expect("a ring holds at most MAX_CAPACITY samples"),
             first_at: window().next().map(|(at, _)| *at),
+            load: Summary::of(samples().skip(fresh - latest).map(|sample| sample.cpu)),
             cpu: Summary::of(samples().map(|sample| sample.cpu)),
             memory: Summary::of(samples().filter_map(|sample| sample.memory)),
             pressure: Summary::of(samples().filter_map(|sample| sample.pressure)),
@@ -199,6 +208,17 @@ mod tests {
             assert_eq!(window.cpu.map(|cpu| cpu.latest), latest, "cursor {cursor}");
             assert_eq!(window.pressure, None, "cursor {cursor}");
         }
+    }
+
+    #[test]
+    fn the_load_is_of_the_latest_quarter_of_the_window_and_of_three_samples_at_least() {
+        // cursor of a hundred samples of 1, 2 ... 100 %; the mean of how many of the latest
+        let cases = [(0, 25), (60, 10), (90, 3), (97, 3), (98, 2), (99, 1)];
+        for (cursor, latest) in cases {
+            let load = ring(100).since(cursor).load.expect("there are samples");
+            assert_eq!((load.mean, load.latest), (100.0 - (f64::from(latest) - 1.0) / 2.0, 100.0), "cursor {cursor}");
+        }
+        assert_eq!(ring(100).since(100).load, None);
     }
 
     #[test]

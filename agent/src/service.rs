@@ -54,15 +54,14 @@ impl MonitorC for Service {
         let mut facts = self.agent.facts();
         let window = facts.ring.since(if known { request.cursor } else { 0 });
         let since = |at: Option<Duration>| millis(now.saturating_sub(at.unwrap_or(now)));
-        let cpu = window.cpu.map(summary);
         Ok(Response::new(GetMetricsResponse {
             cursor: window.cursor,
             samples: window.samples,
             window_ms: since(window.first_at),
             latest_age_ms: since(facts.ring.latest_at()),
             status: Some(self.agent.status(&mut facts, now)),
-            load: cpu,
-            cpu,
+            load: window.load.map(summary),
+            cpu: window.cpu.map(summary),
             memory: window.memory.map(summary),
             pressure: window.pressure.map(summary),
             steal: window.steal.map(summary),

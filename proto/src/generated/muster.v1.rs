@@ -70,7 +70,8 @@ pub struct GetMetricsResponse {
     /// Milliseconds from the latest sample to this answer.
     #[prost(uint64, tag = "5")]
     pub latest_age_ms: u64,
-    /// What the group is scaled by: 0-100 %. Here the processor.
+    /// What the group is scaled by: 0-100 %. Here the processor, over the latest quarter of the window and at least three of its samples: a rise
+    /// shows in the next sweep, however much of the window lies before it.
     #[prost(message, optional, tag = "6")]
     pub load: ::core::option::Option<Summary>,
     /// Share of processor time in use, 0-100 %.
