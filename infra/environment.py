@@ -1,5 +1,6 @@
 """Throw-away Python environments beside the build, for what this repository runs and nobody should have to install."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -22,10 +23,18 @@ def environment(name: str, requirements: Path) -> Path:
     key = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:16]
     home = target() / f"{name}-{key}"
     python, installed = home / "bin/python", home / "installed"
-    if not installed.exists():
-        # What is told while it is made belongs to nobody's standard output.
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], stdout=sys.stderr, check=True)
-        pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--requirement", requirements]
-        subprocess.run(pip, stdout=sys.stderr, check=True)
-        installed.touch()
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        # Two that begin at once would install into each other's.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not installed.exists():
+            install(home, requirements)
+            installed.touch()
     return python
+
+
+def install(home: Path, requirements: Path) -> None:
+    # What is told while it is made belongs to nobody's standard output.
+    subprocess.run([sys.executable, "-m", "venv", "--clear", home], stdout=sys.stderr, check=True)
+    pip = [home / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--requirement", requirements]
+    subprocess.run(pip, stdout=sys.stderr, check=True)
