@@ -81,3 +81,12 @@ rollback: ## Go back to the version before, or to another: make rollback STACK=p
 
 logs: ## Show what both Lambdas log: make logs STACK=prod ARGS="--since 1h --follow"
 	@infra/operate/run logs $(call said,stack,STACK) $(call said,function,FUNCTION) $(call said,group,GROUP) $(ARGS)
+
+# muster, our EC2 and the agent. One test beside them gives them the features that `make test` builds with, or the AWS SDK would be compiled twice.
+build-emulator: build-functions
+	$(CARGO) build --locked $(EVERYTHING) --bins --test generated
+
+emulator: build-emulator ## Run the deployed stack on an emulator of AWS, live: make emulator ARGS="--scenario surge --for 5m"
+	@infra/emulator/run demo $(ARGS)
+
+.PHONY: build-emulator emulator
