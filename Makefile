@@ -89,4 +89,7 @@ build-emulator: build-functions
 emulator: build-emulator ## Run the deployed stack on an emulator of AWS, live: make emulator ARGS="--scenario surge --for 5m"
 	@infra/emulator/run demo $(ARGS)
 
-.PHONY: build-emulator emulator
+test-emulator: build-emulator ## Pass the tests of the deployed stack on an emulator of AWS: every step of its life, and faults
+	@infra/emulator/run test $(ARGS)
+
+.PHONY: build-emulator emulator test-emulator

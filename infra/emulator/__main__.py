@@ -14,14 +14,17 @@ def main() -> int:
     demo.add_argument("--for", dest="lasts", metavar="SPAN", help="end after this long, such as 5m")
     demo.add_argument("--pace", type=float, default=2.0, metavar="TIMES", help="play the scenario so much slower (2)")
     demo.add_argument("--json", action="store_true", help="one JSON object a line")
-    for command in (demo,):
+    test = commands.add_parser("test", help="every step of a stack's life, and what goes wrong in it")
+    for command in (demo, test):
         command.add_argument("--tools", metavar="DIR", help="where muster, muster-fake-ec2 and monitor-c are (TARGET/debug)")
         command.add_argument("--bootstraps", metavar="DIR", help="where the bootstraps are (TARGET/lambda)")
     arguments = parser.parse_args()
     adopt_orphans()
     try:
-        from .demo import demo as run
-
+        if arguments.command == "demo":
+            from .demo import demo as run
+        else:
+            from .all import test as run
         return run(arguments)
     except Trouble as error:
         print(f"infra/emulator/run: {error}", file=sys.stderr)
