@@ -10,7 +10,8 @@ from types import SimpleNamespace
 from .aws import CREDENTIALS, REGION
 from .build import Binaries, found
 from .crossing import Crossing
-from .scenario import Event, Scenario, span
+from .mishaps import Mishaps
+from .scenario import Scenario, span
 from .world import World
 
 GROUP = "web"
@@ -90,27 +91,21 @@ def live(world: World, scenario: Scenario, lasts: float | None, told: Told) -> N
     """Plays the scenario from the moment at which the group serves, and tells what comes of it."""
     threshold = world.policy(GROUP)["scaling"]["cpu_up_threshold"]
     crossing = Crossing(world.ec2, threshold)
+    mishaps = Mishaps(world.ec2, GROUP, scenario.events)
     begun: float | None = None
     next_line = 0.0
     sizes: list[int] = []
-    pending = sorted(scenario.events, key=lambda event: event.at)
-    thaws: list[tuple[float, str]] = []
     while lasts is None or told.elapsed() < lasts:
         time.sleep(BEAT_SECONDS)
         if begun is None:
-            head = world.tables.head(GROUP)
-            joined = world.tables.activities(GROUP, "joined")
-            if head and len(joined) >= int(head["desired"]) > 0:
+            if serves(world):
                 begun = told.elapsed()
                 told.say("step", f"the group serves; now: {scenario.title}")
         else:
             at = told.elapsed() - begun
             crossing.set_demand(scenario.demand(at))
-            while pending and pending[0].at <= at:
-                thaws += befall(world, pending.pop(0), at, told)
-            for when, instance in [one for one in thaws if one[0] <= at]:
-                world.ec2.ask("POST", f"agents/{instance}/continue")
-                thaws.remove((when, instance))
+            for mishap in mishaps.befall(at):
+                told.say("event", mishap)
         if took := crossing.look():
             within = "within" if took <= LIMIT_SECONDS else "NOT within"
             told.say("crossing", f"RunInstances came {took:.1f} s after the load crossed {threshold} %, {within} {LIMIT_SECONDS:.0f} s",
@@ -123,14 +118,9 @@ def live(world: World, scenario: Scenario, lasts: float | None, told: Told) -> N
                  first=sizes[0], most=max(sizes), last=sizes[-1])
 
 
-def befall(world: World, event: Event, at: float, told: Told) -> list[tuple[float, str]]:
-    """Does to the agents what the scenario says, and returns when which has to be thawed."""
-    oldest = [one["id"] for one in world.ec2.alive({"muster:group": GROUP})][: event.agents]
-    deed = {"freeze": "stop", "thaw": "continue", "kill": "kill"}[event.deed]
-    told.say("event", f"{event.deed}: {', '.join(oldest)}")
-    for instance in oldest:
-        world.ec2.ask("POST", f"agents/{instance}/{deed}")
-    return [(at + event.lasts, instance) for instance in oldest] if event.deed == "freeze" and event.lasts else []
+def serves(world: World) -> bool:
+    head = world.tables.head(GROUP)
+    return bool(head) and len(world.tables.activities(GROUP, "joined")) >= int(head["desired"]) > 0
 
 
 def tell(world: World, told: Told) -> list[int]:

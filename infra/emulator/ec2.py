@@ -41,8 +41,9 @@ class Ec2:
     def remove_rules(self) -> None:
         self.ask("DELETE", "rules")
 
-    def kill_agent(self, instance: str) -> None:
-        self.ask("POST", f"agents/{instance}/kill")
+    def tell_agent(self, instance: str, deed: str) -> None:
+        """kill, stop, continue ... an instance's agent, and not the instance."""
+        self.ask("POST", f"agents/{instance}/{deed}")
 
     def calls(self, action: str, since: int = 0) -> list[dict]:
         """The calls of an action after the call number `since`."""

@@ -53,6 +53,9 @@ class Watch:
                 members = self._tables.members(group)
                 note(seen, members, intents)
 
+    def problems(self) -> list[str]:
+        return [] if self._thread.is_alive() else ["the watch has ended: nobody knows how many members there were"]
+
 
 def note(seen: Seen, members: list[dict], intents: list[dict]) -> None:
     known = {member["intent"] for member in members}
@@ -69,7 +72,7 @@ def problems(ec2: Ec2, tables: Tables, watch: Watch, most: dict[str, int], forei
     """Each rule that is broken, with the names of what breaks it; nothing if all hold. `most` is max_instances of each group."""
     ledger = ec2.ledger()
     ours = [found for found in ledger["instances"] if found["id"] not in foreign and found["tags"].get("muster:stack") == tables.stack]
-    found = []
+    found = watch.problems()
     strangers = {one["id"] for one in ledger["instances"]} - {one["id"] for one in ours} - set(foreign)
     found += [f"L7: {instance} was launched without our tags" for instance in sorted(strangers)]
     meant: set[str] = set()

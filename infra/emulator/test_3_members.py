@@ -44,7 +44,7 @@ class Test3Members(Step):
 
     def test_03_a_member_whose_agent_is_killed_is_replaced(self):
         victim = self.until_settled(MAX)[0]
-        self.ec2.kill_agent(victim)
+        self.ec2.tell_agent(victim, "kill")
         members = self.until("a replacement", lambda: self.replaced(victim, MAX))
         self.assertNotIn(victim, members)
         replacing = [one for one in self.tables.activities(GROUP, "launched") if one.get("replaces") == victim]
