@@ -2,7 +2,8 @@
 //!
 //! A [`trace`] says how many requests came when; a [`world`] plays them against one group of identical instances, whose size a
 //! [`scaler`] orders; a [`score`] says how many requests met an overloaded group and what the instances cost, beside an
-//! [`oracle`] that knew the load before. Scalers are models of other autoscalers ([`peers`]). [`matrix`] plays many worlds.
+//! [`oracle`] that knew the load before. Scalers are the shipped decision itself ([`muster`]: every stage of
+//! [`muster_core::decide`], not a model of it) and models of other autoscalers ([`peers`]). [`matrix`] plays many worlds.
 //!
 //! Nothing in here is asynchronous, reads a clock or an environment, or does I/O. Chance is a seed ([`noise`]), and the same seed
 //! gives the same figures on every machine. What must never be in here: a second version of a rule of the core.
@@ -10,6 +11,7 @@
 //! Start reading at [`world`].
 
 pub mod matrix;
+pub mod muster;
 pub mod noise;
 pub mod oracle;
 pub mod peers;
