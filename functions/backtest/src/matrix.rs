@@ -88,3 +88,25 @@ impl Matrix {
 pub fn mean(cells: &[Cell]) -> Score {
     Score::mean(cells.iter().map(|cell| &cell.score))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers;
+
+    #[test]
+    fn every_world_is_played_once() {
+        let load = |name: &str, rate| (name.to_owned(), Demand { start_unix_s: 0.0, rates: vec![rate; 60] });
+        let matrix = Matrix {
+            loads: vec![load("a", 1.0), load("b", 5.0)],
+            peaks: vec![20, 4],
+            boots_s: vec![60.0, 90.0],
+            seed: 1,
+        };
+        let cells = matrix.play(peers::all().first());
+        let worlds: Vec<_> = cells.iter().map(|cell| (cell.load.as_str(), cell.peak, cell.boot_seconds)).collect();
+        assert_eq!(worlds[..3], [("a", 20, 60.0), ("b", 20, 60.0), ("a", 20, 90.0)]);
+        assert_eq!(worlds.len(), 8);
+        assert_eq!(mean(&matrix.play(None)).cost, 1.0);
+    }
+}

@@ -78,3 +78,39 @@ impl Book {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scaler::Bounds;
+    use crate::trace::Demand;
+
+    /// What the oracle does when so many instances are needed in each step and booting takes 30 s.
+    fn play_needs(needs: &[u32]) -> Run {
+        let rates = needs.iter().map(|need| f64::from(*need) * 9.0).collect();
+        let demand = Demand { start_unix_s: 0.0, rates };
+        let mut world = World::of(&demand, 1, Bounds { min: 1, max: 4 }, 30.0, 1);
+        world.capacity = 10.0;
+        play(&world)
+    }
+
+    #[test]
+    fn a_level_stays_on_through_a_gap_no_longer_than_a_boot() {
+        let run = play_needs(&[1, 3, 1, 1, 1, 3, 1]);
+        assert_eq!(run.ready, [1, 3, 3, 3, 3, 3, 1]);
+        assert_eq!(run.billed_s, 70.0 + 2.0 * (50.0 + 30.0));
+        assert_eq!((run.launches, run.changes), (2, 2));
+        let run = play_needs(&[1, 2, 1, 1, 1, 1, 2]);
+        assert_eq!(run.ready, [1, 2, 1, 1, 1, 1, 2], "four steps are longer");
+        assert_eq!(run.billed_s, 70.0 + 2.0 * 60.0, "a minute at least");
+    }
+
+    #[test]
+    fn what_is_there_at_the_start_need_not_boot_and_nobody_exceeds_the_maximum() {
+        let run = play_needs(&[3, 3, 3, 3, 3, 3, 9]);
+        assert_eq!(run.ready, [3, 3, 3, 3, 3, 3, 4]);
+        assert_eq!(run.billed_s, 3.0 * 70.0 + 60.0);
+        assert!((run.utilisation[6] - 81.0 / 40.0).abs() < 1e-9);
+        assert!((run.lost - 410.0).abs() < 1e-6);
+    }
+}

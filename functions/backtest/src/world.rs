@@ -226,3 +226,82 @@ impl Fleet {
 fn named(nth: u64) -> InstanceId {
     InstanceId(format!("i-{nth}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Orders these sizes, a step each, and takes down what it sees.
+    struct Script {
+        sizes: Vec<u32>,
+        seen: Vec<(Vec<String>, usize, f64)>,
+    }
+
+    impl Scaler for Script {
+        fn interval_s(&self) -> f64 {
+            STEP_S
+        }
+
+        fn decide(&mut self, seen: &Observation<'_>) -> Option<u32> {
+            let ready = seen.ready.iter().map(|instance| instance.id.to_string()).collect();
+            self.seen.push((ready, seen.booting.len(), seen.cpu));
+            self.sizes.get(self.seen.len() - 1).copied()
+        }
+    }
+
+    /// Plays `rates` while `sizes` are ordered; an instance serves 10 requests a second after 20 s, give or take 2.
+    fn play(rates: &[f64], sizes: &[u32]) -> (Run, Script) {
+        let demand = Demand { start_unix_s: 0.0, rates: rates.to_vec() };
+        let mut world = World::of(&demand, 1, Bounds { min: 1, max: 9 }, 20.0, 1);
+        world.capacity = 10.0;
+        let mut script = Script { sizes: sizes.to_vec(), seen: Vec::new() };
+        (world.play(&mut script), script)
+    }
+
+    #[test]
+    fn what_cannot_be_served_waits_for_five_seconds_of_work_and_the_rest_is_lost() {
+        // One instance: 100 requests a step, 50 may wait.
+        let (run, script) = play(&[6.0, 12.0, 12.0, 6.0, 6.0, 0.0], &[1; 6]);
+        assert_eq!(run.ready, [1; 6]);
+        let used: Vec<f64> = run.utilisation.iter().map(|used| (used * 1e6).round() / 1e6).collect();
+        assert_eq!(used, [0.6, 1.2, 1.4, 1.0, 0.6, 0.0], "20 wait, then 40, then 0 and what has come is served");
+        assert_eq!(run.lost, 0.0);
+        let (run, _) = play(&[6.0, 20.0, 6.0], &[1; 3]);
+        assert!((run.lost - 50.0).abs() < 1e-9 && (run.utilisation[2] - 1.1).abs() < 1e-9, "{run:?}");
+        let reports: Vec<f64> = script.seen.iter().map(|(_, _, cpu)| *cpu).collect();
+        assert!((reports[1] - 60.0).abs() < 11.0 && reports[2] > 96.0 && reports[3] > 96.0, "a step late: {reports:?}");
+        assert!(reports.iter().all(|cpu| (0.0..=100.0).contains(cpu)));
+    }
+
+    #[test]
+    fn an_instance_is_paid_for_from_its_order_and_a_minute_at_least() {
+        // Ordered in step 1, it serves from step 3 or 4.
+        let (run, script) = play(&[6.0; 9], &[1, 2, 2, 2, 2, 1]);
+        let total: Vec<u32> = run.ready.iter().zip(&run.booting).map(|(ready, booting)| ready + booting).collect();
+        assert_eq!(total, [1, 2, 2, 2, 2, 1, 1, 1, 1]);
+        assert_eq!((run.booting[1], run.booting[2], run.ready[4]), (1, 1, 2));
+        assert_eq!(run.billed_s, 90.0 + 60.0, "40 s were used");
+        assert_eq!((run.changes, run.launches), (2, 1));
+        assert_eq!(script.seen[5].0, ["i-0", "i-1"]);
+    }
+
+    #[test]
+    fn the_youngest_goes_first_and_those_that_boot_before_those_that_serve() {
+        let (run, script) = play(&[6.0; 9], &[3, 3, 3, 3, 5, 2, 1, 1, 1]);
+        assert_eq!(run.launches, 4);
+        assert_eq!((script.seen[4].0.len(), script.seen[4].1, script.seen[5].1), (3, 0, 2));
+        let after: Vec<&[String]> = script.seen[6..8].iter().map(|(ready, ..)| &ready[..]).collect();
+        let oldest = &script.seen[4].0;
+        assert_eq!(after, [&oldest[..2], &oldest[..1]], "both that booted went, and then the youngest");
+    }
+
+    #[test]
+    fn the_busiest_steps_need_the_peak() {
+        let rates: Vec<f64> = (0..1_000).map(f64::from).collect();
+        let demand = Demand { start_unix_s: 0.0, rates };
+        let world = World::sized(&demand, 20, 90.0, 1);
+        assert_eq!(world.bounds, Bounds { min: 2, max: 60 });
+        assert!((world.capacity * 20.0 - 994.005).abs() < 1e-9);
+        assert_eq!((world.need().next(), world.need().last()), (Some(2), Some(23)));
+    }
+}
