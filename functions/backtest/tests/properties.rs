@@ -5,6 +5,7 @@ use muster_backtest::oracle;
 use muster_backtest::peers;
 use muster_backtest::scaler::{Bounds, Observation, Scaler};
 use muster_backtest::score::Score;
+use muster_backtest::stream::{Reply, Stream};
 use muster_backtest::trace::{Demand, Trace};
 use muster_backtest::world::{OVERLOADED, Run, World};
 use muster_core::policy::Policy;
@@ -140,5 +141,25 @@ proptest! {
             all.chain([world.play(&mut Muster::new(Policy::default(), world.bounds))]).collect::<Vec<_>>()
         };
         prop_assert_eq!(play(), play());
+    }
+
+    #[test]
+    fn no_line_makes_a_stream_panic(
+        lines in vec(prop_oneof![
+            ".{0,60}",
+            r#"\{"type":"(init|tick|end)","min":[0-9]{1,3},"max":[0-9]{1,5},"interval_s":[0-9]{1,4},"unix":-?[0-9]{1,12},"desired":[0-9]{1,11},"samples":\[(\{"instance_id":"[ab]","state":"(ready|booting)","age_s":[0-9]{1,13},"cpu":(null|-?[0-9]{1,3})\})?\]\}"#,
+        ], 0..12),
+    ) {
+        let mut stream = Stream::new(Policy::default());
+        for line in lines {
+            match stream.take(&line) {
+                Ok(Reply::Line(answer)) => {
+                    let whole = serde_json::from_str::<serde_json::Value>(&answer).is_ok();
+                    prop_assert!(whole, "a line of JSON");
+                },
+                Ok(Reply::End) => break,
+                Err(error) => prop_assert!(error.line >= 1),
+            }
+        }
     }
 }
