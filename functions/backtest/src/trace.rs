@@ -101,16 +101,18 @@ impl Trace {
         lower.zip(upper).map_or(0.0, |(lower, upper)| (lower + upper) / 2.0)
     }
 
+    /// Steps that it takes to play it.
+    pub fn steps(&self) -> u32 {
+        let span_s = self.bins.first().zip(self.bins.last()).map_or(0.0, |(first, last)| last.start_s - first.start_s);
+        crate::scaler::size((span_s + self.width_s()) / STEP_S)
+    }
+
     /// The demand, step by step.
     pub fn demand(&self) -> Demand {
-        let (Some(first), Some(last)) = (self.bins.first(), self.bins.last()) else {
-            return Demand { start_unix_s: 0.0, rates: Vec::new() };
-        };
-        let width_s = self.width_s();
-        let held = width_s <= HELD_S;
-        let steps = crate::scaler::size((last.start_s - first.start_s + width_s) / STEP_S);
+        let Some(first) = self.bins.first() else { return Demand { start_unix_s: 0.0, rates: Vec::new() } };
+        let held = self.width_s() <= HELD_S;
         let mut within = 0;
-        let rates = (0..steps).map(|step| {
+        let rates = (0..self.steps()).map(|step| {
             let at_s = first.start_s + f64::from(step) * STEP_S;
             while self.bins.get(within + 1).is_some_and(|next| next.start_s <= at_s) {
                 within += 1;
