@@ -24,7 +24,7 @@ BOOTSTRAPS ?=
 MUSTER_HERE = $(if $(MUSTER),,build-muster)
 said = $(if $($(2)),--$(1) '$($(2))')
 
-.PHONY: help up simulate test test-infra check deny fuzz bench build-functions build-muster deploy destroy rollback logs
+.PHONY: help up simulate quality test test-infra check deny fuzz bench build-functions build-muster deploy destroy rollback logs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -36,6 +36,10 @@ up: ## Run the whole loop on this machine, with no AWS account: make up ARGS="--
 simulate: ## Play faulty schedules in virtual time: make simulate ARGS="--schedules 10000"
 	@$(CARGO) build --locked --package muster
 	@$${CARGO_TARGET_DIR:-target}/debug/muster simulate $(ARGS)
+
+quality: ## Judge the shipped policies on recorded loads, beside other autoscalers and an oracle: make quality ARGS="--json"
+	@$(CARGO) build --locked --package muster-backtest --example quality
+	@$${CARGO_TARGET_DIR:-target}/debug/examples/quality --write $${CARGO_TARGET_DIR:-target}/quality $(ARGS)
 
 # `--tests` beside `--bins`: binaries with the very features that the tests have, or the AWS SDK would be compiled twice.
 test: test-infra ## Pass all tests: rules, ports, the agent, the whole loop with real processes, the Lambdas, the templates

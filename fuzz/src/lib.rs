@@ -7,16 +7,40 @@ use std::ops::Range;
 
 use serde_json::{Map, Value, json};
 
-/// Changes the text in `data[..size]`, and says how long it is then. `fuzz_mutator!` takes it.
+/// Changes the JSON text in `data[..size]`, and says how long it is then. `fuzz_mutator!` takes it.
 pub fn mutate(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    mutate_as(data, size, max_size, seed, |text| serde_json::from_slice(text).ok(), Value::to_string)
+}
+
+/// The same for a text of which each line is JSON.
+pub fn mutate_lines(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usize {
+    let read = |text: &[u8]| {
+        let lines = std::str::from_utf8(text).ok()?.lines();
+        lines.map(|line| serde_json::from_str(line).ok()).collect::<Option<Vec<Value>>>().map(Value::Array)
+    };
+    let write = |document: &Value| {
+        let lines = document.as_array().into_iter().flatten();
+        lines.map(|line| format!("{line}\n")).collect()
+    };
+    mutate_as(data, size, max_size, seed, read, write)
+}
+
+fn mutate_as(
+    data: &mut [u8],
+    size: usize,
+    max_size: usize,
+    seed: u32,
+    read: impl Fn(&[u8]) -> Option<Value>,
+    write: impl Fn(&Value) -> String,
+) -> usize {
     let mut dice = Dice(u64::from(seed) << 1 | 1);
     if dice.roll(0..2) == 1
-        && let Ok(mut document) = serde_json::from_slice(&data[..size])
+        && let Some(mut document) = read(&data[..size])
     {
         for _ in 0..dice.roll(1..4) {
             change(&mut document, &mut dice);
         }
-        let text = document.to_string();
+        let text = write(&document);
         if text.len() <= max_size.min(data.len()) {
             data[..text.len()].copy_from_slice(text.as_bytes());
             return text.len();

@@ -1,0 +1,77 @@
+//! The figures as text.
+
+use std::fmt::Write;
+
+use muster_backtest::matrix::Matrix;
+use muster_backtest::score::PRICE;
+
+use crate::{PEER, Row};
+
+const HEADINGS: [&str; 9] =
+    ["policy", "over %", "avoidable %", "lost %", "cost", "bill", "changes/h", "min at max", "gap closed %"];
+
+fn fields(row: &Row) -> [String; 9] {
+    let score = &row.mean;
+    [
+        row.name.clone(),
+        format!("{:.2}", score.over_percent),
+        format!("{:.2}", score.avoidable_percent),
+        format!("{:.2}", score.lost_percent),
+        format!("{:.2}", score.cost),
+        format!("{:.2}", row.bill),
+        format!("{:.1}", score.changes_per_hour),
+        format!("{:.0}", score.minutes_at_max),
+        row.compared.map_or_else(String::new, |compared| format!("{:+.0}", compared.gap_closed_percent)),
+    ]
+}
+
+/// For a terminal: a table, and a line for each policy of ours.
+pub(crate) fn plain(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let lines = std::iter::once(HEADINGS.map(String::from)).chain(rows.iter().map(fields));
+    for [name, figures @ ..] in lines {
+        let figures: String = figures.iter().map(|figure| format!("{figure:>13}")).collect();
+        // Writing into a string does not fail.
+        let _ = writeln!(text, "{name:<24}{figures}");
+    }
+    for (row, compared) in rows.iter().filter(|row| row.ours).filter_map(|row| Some((row, row.compared?))) {
+        let _ = writeln!(
+            text,
+            "SCORE vs {PEER}: {}: avoidable overload {:+.1} %  cost {:+.1} %  oracle gap closed {:.1} %  changes/h {:.1}",
+            row.name,
+            compared.avoidable_percent,
+            compared.cost_percent,
+            compared.gap_closed_percent,
+            row.mean.changes_per_hour
+        );
+    }
+    text
+}
+
+/// For a document.
+pub(crate) fn markdown(rows: &[Row], matrix: &Matrix) -> String {
+    let line = |fields: &[String]| format!("| {} |\n", fields.join(" | "));
+    let mut text = line(&HEADINGS.map(String::from));
+    text += &line(&HEADINGS.map(|_| "---".to_owned()));
+    for row in rows {
+        let mut fields = fields(row);
+        if row.ours {
+            fields[0] = format!("**{}**", fields[0]);
+        }
+        text += &line(&fields);
+    }
+    let names: Vec<&str> = matrix.loads.iter().map(|(name, _)| name.as_str()).collect();
+    let all = |numbers: Vec<String>| numbers.join(", ");
+    let _ = write!(
+        text,
+        "\nMeans over the loads {}, groups whose busiest steps need {} instances, and boot times of {} s (seed {}). *over*: requests that \
+         arrive while utilisation is above 90 %; *avoidable*: the part of it that the oracle, who knows the load but has to boot like \
+         everybody, is spared; *cost*: instance-hours, the oracle's are 1; *bill*: cost and {PRICE} for each per cent of *over*; *gap \
+         closed*: how far it goes from {PEER}'s bill to the oracle's.\n",
+        names.join(", "),
+        all(matrix.peaks.iter().map(u32::to_string).collect()),
+        all(matrix.boots_s.iter().map(f64::to_string).collect()),
+        matrix.seed,
+    );
+    text
+}

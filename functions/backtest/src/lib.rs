@@ -1,0 +1,23 @@
+//! What a policy would have done to a recorded or public load, and how good that was.
+//!
+//! A [`trace`] says how many requests came when; a [`world`] plays them against one group of identical instances, whose size a
+//! [`scaler`] orders; a [`score`] says how many requests met an overloaded group and what the instances cost, beside an
+//! [`oracle`] that knew the load before. Scalers are the shipped decision itself ([`muster`]: every stage of
+//! [`muster_core::decide`], not a model of it) and models of other autoscalers ([`peers`]). [`matrix`] plays many worlds,
+//! [`stream`] lets another program be the world.
+//!
+//! Nothing in here is asynchronous, reads a clock or an environment, or does I/O. Chance is a seed ([`noise`]), and the same seed
+//! gives the same figures on every machine. What must never be in here: a second version of a rule of the core.
+//!
+//! Start reading at [`world`].
+
+pub mod matrix;
+pub mod muster;
+pub mod noise;
+pub mod oracle;
+pub mod peers;
+pub mod scaler;
+pub mod score;
+pub mod stream;
+pub mod trace;
+pub mod world;
