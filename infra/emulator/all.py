@@ -5,11 +5,11 @@ import signal
 import time
 import unittest
 
-from . import test_0_ledger, test_0_scenario, test_1_life, test_2_update, test_3_members, test_4_faults
+from . import test_0_ledger, test_0_scenario, test_1_life, test_2_update, test_3_members, test_4_faults, test_5_end
 from .build import found
 from .step import Shared, Step
 
-MODULES = (test_0_ledger, test_0_scenario, test_1_life, test_2_update, test_3_members, test_4_faults)
+MODULES = (test_0_ledger, test_0_scenario, test_1_life, test_2_update, test_3_members, test_4_faults, test_5_end)
 # More than twice what it takes. What does not come within it never will.
 LONGEST_SECONDS = 20 * 60
 

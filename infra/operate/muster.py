@@ -9,8 +9,10 @@ from environment import ROOT, target
 
 from .told import Failed, Refused
 
-# A group is a stack of CloudFormation's; removing one may wait for its members to drain.
-GROUP_SECONDS = 30 * 60
+# A group is a stack of CloudFormation's.
+ADD_SECONDS = 30 * 60
+# Beside the half hour that the command itself gives a group's members to drain.
+REMOVE_SECONDS = 45 * 60
 LIST_SECONDS = 60
 
 
@@ -27,19 +29,18 @@ class Muster:
 
     def add(self, group: str, options: list[str]) -> None:
         """Makes a group, or changes it. A policy is written only where there is none; that is the command's promise."""
-        self._run(["group", "add", group, *options], GROUP_SECONDS)
+        self._run(["group", "add", group, *options], ADD_SECONDS)
 
     def remove(self, group: str, force: bool) -> None:
-        self._run(["group", "remove", group, *(["--force"] if force else [])], GROUP_SECONDS)
+        self._run(["group", "remove", group, *(["--force"] if force else [])], REMOVE_SECONDS)
 
     def groups(self) -> dict[str, int]:
         """The groups of the stack, and how many members each has."""
         said = self._run(["group", "list", "--json"], LIST_SECONDS, answer=True)
         try:
-            document = json.loads(said)
-            listed = document["groups"] if isinstance(document, dict) else document
-            return {one["group"]: _members(one) for one in listed}
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # A group that was never decided on has no records yet.
+            return {one["group"]: (one["records"] or {"members": 0})["members"] for one in json.loads(said)["groups"]}
+        except (KeyError, TypeError, ValueError) as error:
             raise Failed(f"`muster group list --json` answered {said!r}") from error
 
     def _run(self, words: list[str], seconds: float, answer: bool = False) -> str:
@@ -57,9 +58,3 @@ class Muster:
         if run.returncode:
             raise Failed(f"{shown} ended with exit code {run.returncode}; why, it has said above")
         return run.stdout or ""
-
-
-def _members(group: dict) -> int:
-    """The members of a group that is listed: beside its name, or in its records; nobody where it has none yet."""
-    told = group["members"] if "members" in group else (group["records"] or {"members": 0})["members"]
-    return told if isinstance(told, int) else len(told)

@@ -67,7 +67,7 @@ class Deployer(Deploying):
         rollback.rollback(STACK, ["monitor-s"], None, self.world, self.told)
         self.world.log_groups = {"/aws/lambda/monitor-s": []}
         list(logs.events(self.world, {"monitor-s": "monitor-s"}, 0))
-        (self.folder / "answer").write_text(json.dumps([{"group": "web", "members": 0}]))
+        (self.folder / "answer").write_text(json.dumps({"groups": [{"group": "web", "records": {"members": 0}}]}))
         destroy.destroy(STACK, False, self.world, Muster(STACK, self.world.environment()), self.told)
 
         made = {(f"{service}:{operation}", resource(service, operation, told)) for service, operation, told in self.world.calls if service != "cargo"}
