@@ -17,7 +17,7 @@ from .world import World
 GROUP = "web"
 BEAT_SECONDS = 0.5
 LINE_SECONDS = 5.0
-# The limit, with sweeps ten seconds apart.
+# What README.md promises, with sweeps ten seconds apart.
 LIMIT_SECONDS = 12.0
 
 
