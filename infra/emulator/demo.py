@@ -73,12 +73,11 @@ def tell_how_to_look(world: World, told: Told) -> None:
     here = CREDENTIALS | {"AWS_ENDPOINT_URL": world.aws.url, "AWS_ENDPOINT_URL_EC2": world.ec2.url, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     exported = " ".join(f"{name}={value}" for name, value in here.items())
     programs = Path(sys.executable).parent
-    tools = world.binaries.tools
     lines = [
         "to look around, in another terminal:",
         f"  export {exported}",
         f"  export PATH={programs}:$PATH     (aws and cargo-lambda, if you have none)",
-        f"  {tools}/muster --stack {world.stack} status",
+        f"  {world.command} --stack {world.stack} status",
         f"  aws ssm get-parameter --name /muster/{GROUP}/policy     (and put-parameter --overwrite: the next decision follows)",
         "  aws logs tail /aws/lambda/controller-asg --follow",
         f"  cargo lambda deploy --endpoint-url {world.aws.url} monitor-s",

@@ -35,8 +35,8 @@ class Test5End(Step):
 
     def destroy(self, *words: str) -> str:
         """As an operator does. Groups are of our EC2, and network interfaces of ministack's: one endpoint variable cannot say both."""
-        muster = self.world.state / "muster"
-        muster.write_text(f'#!/bin/sh\nAWS_ENDPOINT_URL_EC2={self.ec2.url} exec {self.shared.binaries.tools / "muster"} "$@"\n')
+        muster = self.world.state / "muster-there"
+        muster.write_text(f'#!/bin/sh\nAWS_ENDPOINT_URL_EC2={self.ec2.url} exec {self.world.command} "$@"\n')
         muster.chmod(0o755)
         environment = self.world.aws.environment() | {"MUSTER": str(muster)}
         return call([INFRA / "operate/run", "destroy", "--stack", self.world.stack, *words], environment, seconds=240.0)

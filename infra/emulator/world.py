@@ -1,6 +1,7 @@
 """The whole world: the emulator of AWS, our EC2, the stack that is deployed there, and its groups."""
 
 import json
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -27,8 +28,10 @@ class World:
         """Starts the servers. In a world that can be broken the functions reach DynamoDB and EC2 by proxies."""
         self._state = tempfile.TemporaryDirectory(prefix="muster-emulator-")
         self.state = Path(self._state.name)
-        self.binaries = binaries
+        # A copy: `make simulate` beside this would put a muster in its place that knows nothing of AWS.
+        self.command = Path(shutil.copy2(binaries.tools / "muster", self.state))
         self.stack = STACK
+        self._bootstraps = binaries.bootstraps
         self.aws = Aws(self.state)
         self.ec2 = Ec2(binaries.tools, AGENT_PORT, self.state)
         self.tables = Tables(self.aws.client("dynamodb"), self.stack)
@@ -50,7 +53,7 @@ class World:
         variables = [word for service, url in urls.items() for word in ("--env", f"AWS_ENDPOINT_URL_{service}={url}")]
         _, subnets = self.aws.network()
         near = ["--subnets", ",".join(subnets), "--agent-range", AGENT_RANGE]
-        return json.loads(self.operate("deploy", *near, "--bootstraps", self.binaries.bootstraps, *variables, "--json"))
+        return json.loads(self.operate("deploy", *near, "--bootstraps", self._bootstraps, *variables, "--json"))
 
     def operate(self, command: str, *words: object) -> str:
         return call([ROOT / "infra/operate/run", command, "--stack", self.stack, *words], self.aws.environment())
@@ -87,7 +90,7 @@ class World:
 
     def muster(self, *words: object) -> str:
         """What the operator's command says of this world."""
-        return call([self.binaries.tools / "muster", "--stack", self.stack, *words], self.environment())
+        return call([self.command, "--stack", self.stack, *words], self.environment())
 
     def status(self, group: str) -> dict | None:
         """The group as `muster status` shows it; none before its first decision."""
