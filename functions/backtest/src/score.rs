@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::trace::STEP_S;
-use crate::world::{OVERLOADED, Run, World};
+use crate::world::{Run, World, is_overloaded};
 
 /// What one per cent of overloaded requests is worth, in the bill of a group that knows the future.
 pub const PRICE: f64 = 0.1;
@@ -103,14 +103,14 @@ impl Score {
 
 /// The sum of the rates of the steps in which the group was overloaded.
 fn overloaded(rates: &[f64], run: &Run) -> f64 {
-    rates.iter().zip(&run.utilisation).filter(|(_, used)| **used > OVERLOADED).map(|(rate, _)| rate).sum::<f64>()
+    rates.iter().zip(&run.utilisation).filter(|(_, used)| is_overloaded(**used)).map(|(rate, _)| rate).sum::<f64>()
 }
 
 fn worst_minutes(world: &World<'_>, run: &Run) -> Vec<Minute> {
     let rates = world.demand.rates.chunks(STEPS_A_MINUTE);
     let used = run.utilisation.chunks(STEPS_A_MINUTE).zip(run.ready.chunks(STEPS_A_MINUTE));
     let minutes = rates.zip(used).enumerate().map(|(nth, (rates, (used, ready)))| {
-        let over = rates.iter().zip(used).filter(|(_, used)| **used > OVERLOADED);
+        let over = rates.iter().zip(used).filter(|(_, used)| is_overloaded(**used));
         Minute {
             unix_seconds: world.demand.start_unix_s + (nth * STEPS_A_MINUTE) as f64 * STEP_S,
             overloaded: over.map(|(rate, _)| rate * STEP_S).sum(),

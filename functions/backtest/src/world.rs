@@ -68,6 +68,12 @@ pub struct Run {
     pub launches: u32,
 }
 
+/// Whether requests meet an overloaded group at this utilisation. The need of a step is a whole number but for rounding, and so
+/// whoever has what is needed is not overloaded.
+pub fn is_overloaded(utilisation: f64) -> bool {
+    utilisation > OVERLOADED + ROUNDING
+}
+
 impl<'d> World<'d> {
     /// The world in which the busiest steps need `peak` instances; it may have from a tenth of them to three times as many.
     pub fn sized(demand: &'d Demand, peak: u32, boot_s: f64, seed: u64) -> Self {
@@ -303,5 +309,15 @@ mod tests {
         assert_eq!(world.bounds, Bounds { min: 2, max: 60 });
         assert!((world.capacity * 20.0 - 994.005).abs() < 1e-9);
         assert_eq!((world.need().next(), world.need().last()), (Some(2), Some(23)));
+    }
+
+    #[test]
+    fn whoever_has_what_is_needed_is_not_overloaded_whatever_is_rounded() {
+        // The need is 20 but for rounding, and then the utilisation is 0.9 but for rounding.
+        let demand = Demand { start_unix_s: 0.0, rates: vec![63.840_658_290_102_425] };
+        let world = World::sized(&demand, 18, 0.0, 0);
+        assert_eq!(world.need().next(), Some(20));
+        assert!(!is_overloaded(63.840_658_290_102_425 / (20.0 * world.capacity)));
+        assert!(is_overloaded(63.840_658_290_102_425 / (19.0 * world.capacity)));
     }
 }
