@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use muster_core::policy::{Limit, Policy, PolicyDocument, PolicyError};
+use muster_core::policy::{Limit, Policy, PolicyDocument, PolicyError, ScalingRule};
 
 /// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
 const LONGEST_REFUSAL: usize = 32 * 1024;
@@ -29,13 +29,10 @@ fuzz_target!(|text: &str| {
 
 /// The ranges that the README names (Z9).
 fn is_valid(policy: &Policy) {
-    let rule = policy.threshold;
     let limit = |limit: Limit| limit.percent <= 10_000 && (1..=10_000).contains(&limit.at_least);
     let holds = [
         policy.min <= policy.max && policy.max <= 10_000 && (policy.min == 0) == policy.wants_nobody(),
-        rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0,
-        rule.up_factor > 1.0 && rule.up_factor <= 10.0,
-        rule.down_factor > 0.0 && rule.down_factor < 1.0,
+        rule_is_valid(&policy.scaling),
         (1..=3_600).contains(&policy.sweep_interval.as_secs()),
         policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
         policy.min_available_percent <= 100 && (1..=100).contains(&policy.max_unhealthy_percent),
@@ -44,6 +41,16 @@ fn is_valid(policy: &Policy) {
         policy.boot_timeout.as_secs() >= 1 && policy.unhealthy_after.as_secs() >= 1,
     ];
     assert!(holds.iter().all(|holds| *holds), "{holds:?} {policy:?}");
+}
+
+fn rule_is_valid(rule: &ScalingRule) -> bool {
+    match rule {
+        ScalingRule::Threshold(rule) => {
+            let apart = rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0;
+            let out = rule.up_factor > 1.0 && rule.up_factor <= 10.0;
+            apart && out && rule.down_factor > 0.0 && rule.down_factor < 1.0
+        }
+    }
 }
 
 fn tells(text: &str, refusal: &PolicyError) {

@@ -17,7 +17,7 @@ use muster_core::history::{Lapse, RateEntry, RateLog, Recommendation, Sightings}
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
-use muster_core::policy::{Limit, Mode, OnTimeout, Policy};
+use muster_core::policy::{Limit, Mode, OnTimeout, Policy, ScalingRule, ThresholdRule};
 use muster_core::report::StageName;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
@@ -324,7 +324,7 @@ prop_compose! {
         (waits, pinned) in (any::<bool>(), option::weighted(0.1, 1_u64..4)),
     ) -> Policy {
         let mut policy = Policy { min, max: min + more, ..Policy::default() };
-        policy.threshold = muster_core::policy::ThresholdRule { up, down, up_factor, down_factor };
+        policy.scaling = ScalingRule::Threshold(ThresholdRule { up, down, up_factor, down_factor });
         (policy.out.cooldown, policy.inward.cooldown) = (seconds_of(cooldown_out), seconds_of(cooldown_in));
         (policy.out.stabilization, policy.inward.stabilization) = (seconds_of(stable_out), seconds_of(stable_in));
         (policy.out.limit, policy.inward.limit, policy.max_replacing) = (limit_out, limit_in, max_replacing);

@@ -23,8 +23,8 @@ pub struct Policy {
     pub min: u32,
     /// Most members; not below `min`.
     pub max: u32,
-    /// The rule.
-    pub threshold: ThresholdRule,
+    /// The rule that turns load into a size.
+    pub scaling: ScalingRule,
     /// How often the agents are swept.
     pub sweep_interval: Duration,
     /// Older samples are missing; none means three effective periods.
@@ -55,6 +55,13 @@ pub struct Policy {
     pub drain_timeout: Duration,
     /// What follows on it.
     pub on_timeout: OnTimeout,
+}
+
+/// The rule that turns load into a size, by its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScalingRule {
+    /// Two thresholds and two factors.
+    Threshold(ThresholdRule),
 }
 
 /// The threshold rule (Z1, Z2).
@@ -101,12 +108,7 @@ impl Policy {
             mode: document.mode,
             min: document.min_instances,
             max: document.max_instances,
-            threshold: ThresholdRule {
-                up: scaling.cpu_up_threshold,
-                down: scaling.cpu_down_threshold,
-                up_factor: scaling.scale_up_factor,
-                down_factor: scaling.scale_down_factor,
-            },
+            scaling: ScalingRule::of(scaling),
             sweep_interval: document.sweep_interval.0,
             max_sample_age: document.max_sample_age.map(|age| age.0),
             min_available_percent: document.min_available_percent,
@@ -133,6 +135,18 @@ impl Policy {
             drain_timeout: drain.timeout.0,
             on_timeout: drain.on_timeout,
         }
+    }
+}
+
+impl ScalingRule {
+    /// The rule of a valid document: of its kind's settings, and of no others.
+    const fn of(document: &ScalingDocument) -> Self {
+        Self::Threshold(ThresholdRule {
+            up: document.cpu_up_threshold,
+            down: document.cpu_down_threshold,
+            up_factor: document.scale_up_factor,
+            down_factor: document.scale_down_factor,
+        })
     }
 }
 
