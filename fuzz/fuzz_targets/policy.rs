@@ -50,6 +50,10 @@ fn rule_is_valid(rule: &ScalingRule) -> bool {
             let out = rule.up_factor > 1.0 && rule.up_factor <= 10.0;
             apart && out && rule.down_factor > 0.0 && rule.down_factor < 1.0
         }
+        ScalingRule::Target(rule) => {
+            let ends = (10.0..=95.0).contains(&rule.target) && (0.0..=0.5).contains(&rule.tolerance);
+            ends && rule.target * (1.0 + rule.tolerance) < 100.0
+        }
     }
 }
 

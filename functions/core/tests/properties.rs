@@ -17,7 +17,7 @@ use muster_core::history::{Lapse, RateEntry, RateLog, Recommendation, Sightings}
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
-use muster_core::policy::{Limit, Mode, OnTimeout, Policy, ScalingRule, ThresholdRule};
+use muster_core::policy::{Limit, Mode, OnTimeout, Policy, ScalingRule, TargetRule, ThresholdRule};
 use muster_core::report::StageName;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
@@ -310,11 +310,20 @@ fn limits() -> impl Strategy<Value = Limit> {
     (prop_oneof![0_u32..200, Just(10_000)], 1_u32..6).prop_map(|(percent, at_least)| Limit { percent, at_least })
 }
 
+/// A rule of any kind.
+fn rules() -> impl Strategy<Value = ScalingRule> {
+    let threshold = (50.0..100.0, 2.0..40.0, 1.01..10.0, 0.01..0.99).prop_map(|(up, down, up_factor, down_factor)| {
+        ScalingRule::Threshold(ThresholdRule { up, down, up_factor, down_factor })
+    });
+    let target = (10.0..66.0, prop_oneof![0.0..0.5, Just(0.0), Just(0.1)])
+        .prop_map(|(target, tolerance)| ScalingRule::Target(TargetRule { target, tolerance }));
+    prop_oneof![threshold, target]
+}
+
 prop_compose! {
     fn policies()(
         (min, more) in prop_oneof![15 => (1_u32..4, prop_oneof![10_u32..20, 0_u32..12]), 1 => Just((0, 0))],
-        (up, down) in (50.0..100.0, 2.0..40.0),
-        (up_factor, down_factor) in (1.01..10.0, 0.01..0.99),
+        scaling in rules().boxed(),
         (cooldown_out, cooldown_in, stable_out, stable_in) in (0_u64..100, 0_u64..300, 0_u64..100, 0_u64..300),
         (limit_out, limit_in, max_replacing) in (limits(), limits(), limits()),
         (grace, unhealthy_after, boot, warm_up) in (0_u64..600, 1_u64..120, 1_u64..900, 0_u64..120),
@@ -323,8 +332,7 @@ prop_compose! {
             prop::sample::select(vec![vec![], vec!["small", "large"]])),
         (waits, pinned) in (any::<bool>(), option::weighted(0.1, 1_u64..4)),
     ) -> Policy {
-        let mut policy = Policy { min, max: min + more, ..Policy::default() };
-        policy.scaling = ScalingRule::Threshold(ThresholdRule { up, down, up_factor, down_factor });
+        let mut policy = Policy { min, max: min + more, scaling, ..Policy::default() };
         (policy.out.cooldown, policy.inward.cooldown) = (seconds_of(cooldown_out), seconds_of(cooldown_in));
         (policy.out.stabilization, policy.inward.stabilization) = (seconds_of(stable_out), seconds_of(stable_in));
         (policy.out.limit, policy.inward.limit, policy.max_replacing) = (limit_out, limit_in, max_replacing);

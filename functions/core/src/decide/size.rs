@@ -264,7 +264,7 @@ impl Way<'_> {
         let headline = match (size.cmp(&n), self.rule) {
             (Ordering::Greater, _) => format!("Scale out {n} -> {size}: {why}."),
             (Ordering::Less, _) => format!("Scale in {n} -> {size}: {why}."),
-            (Ordering::Equal, Rule::Z1 | Rule::Z7) => format!("No change at {n}: {why}."),
+            (Ordering::Equal, Rule::Z1 | Rule::Z3 | Rule::Z7) => format!("No change at {n}: {why}."),
             (Ordering::Equal, _) => format!("Hold at {n}: {why}."),
         };
         let cause = (size != n).then_some(cause);

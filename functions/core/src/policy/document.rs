@@ -101,26 +101,34 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScalingDocument {
-    /// `threshold`; `target`, `step` and `auto` are not available yet.
+    /// `threshold` or `target`; `step` and `auto` are not available yet. What belongs to another kind is not looked at.
     #[garde(custom(available))]
-    #[schemars(extend("const" = "threshold"))]
+    #[schemars(extend("enum" = ["threshold", "target"]))]
     pub kind: ScalingKind,
-    /// Scale out when the mean load is above this, above 1 to 100 %.
+    /// Of `threshold`: scale out when the mean load is above this, above 1 to 100 %.
     #[garde(custom(percentage), custom(apart(self.cpu_down_threshold)))]
     #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
     pub cpu_up_threshold: f64,
-    /// Scale in when the mean load is below this, above 1 to 100 %, at least 10 below `cpu_up_threshold`.
+    /// Of `threshold`: scale in when the mean load is below this, above 1 to 100 %, at least 10 below `cpu_up_threshold`.
     #[garde(custom(percentage))]
     #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
     pub cpu_down_threshold: f64,
-    /// Scaling out multiplies desired by this, above 1 to 10.
+    /// Of `threshold`: scaling out multiplies desired by this, above 1 to 10.
     #[garde(custom(up_factor))]
     #[schemars(range(max = 10.0), extend("exclusiveMinimum" = 1))]
     pub scale_up_factor: f64,
-    /// Scaling in removes this share of desired, above 0, below 1: 0.5 halves.
+    /// Of `threshold`: scaling in removes this share of desired, above 0, below 1: 0.5 halves.
     #[garde(custom(down_factor))]
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub scale_down_factor: f64,
+    /// Of `target`: the mean load that is aimed at, 10 to 95 %; with `tolerance` above it still below 100 %.
+    #[garde(custom(aim), custom(reachable(self.tolerance)))]
+    #[schemars(range(min = 10.0, max = 95.0))]
+    pub target: f64,
+    /// Of `target`: how far the mean may be from it, as a share of it, before anything is done, 0 to 0.5.
+    #[garde(custom(tolerable))]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub tolerance: f64,
 }
 
 /// The kinds of rule.
@@ -130,7 +138,7 @@ pub enum ScalingKind {
     /// Two thresholds and two factors.
     #[default]
     Threshold,
-    /// Target tracking. Not available yet.
+    /// Target tracking: as many members as bring the mean to the target.
     Target,
     /// Steps. Not available yet.
     Step,
@@ -266,6 +274,8 @@ impl Default for ScalingDocument {
             cpu_down_threshold: 20.0,
             scale_up_factor: 2.0,
             scale_down_factor: 0.5,
+            target: 60.0,
+            tolerance: 0.1,
         }
     }
 }
@@ -341,9 +351,9 @@ fn sample_age(period: Span) -> impl Fn(&Option<Span>, &()) -> Check {
 
 fn available(kind: &ScalingKind, (): &()) -> Check {
     match kind {
-        ScalingKind::Threshold => Ok(()),
-        ScalingKind::Target | ScalingKind::Step | ScalingKind::Auto => {
-            refuse("is not available yet: only \"threshold\" is".into())
+        ScalingKind::Threshold | ScalingKind::Target => Ok(()),
+        ScalingKind::Step | ScalingKind::Auto => {
+            refuse("is not available yet: only \"threshold\" and \"target\" are".into())
         }
     }
 }
@@ -352,12 +362,44 @@ fn percentage(percent: &f64, (): &()) -> Check {
     if *percent > 1.0 && *percent <= 100.0 {
         return Ok(());
     }
-    let hint = if *percent > 0.0 && *percent <= 1.0 {
-        format!("; percentages are 0-100: {percent} means {}", (*percent * 1e6).round() / 1e4)
-    } else {
-        String::new()
-    };
-    refuse(format!("must be above 1 and at most 100{hint}"))
+    refuse(format!("must be above 1 and at most 100{}", meant(*percent)))
+}
+
+/// A hint for who writes percentages as fractions.
+fn meant(percent: f64) -> String {
+    if percent > 0.0 && percent <= 1.0 {
+        return format!("; percentages are 0-100: {percent} means {}", (percent * 1e6).round() / 1e4);
+    }
+    String::new()
+}
+
+fn aim(target: &f64, (): &()) -> Check {
+    if (10.0..=95.0).contains(target) {
+        return Ok(());
+    }
+    refuse(format!("must be from 10 to 95{}", meant(*target)))
+}
+
+/// A group whose target and tolerance no load can exceed would never scale out, and its policy would not look like it.
+fn reachable(tolerance: f64) -> impl Fn(&f64, &()) -> Check {
+    move |target, ()| {
+        let end = target * (1.0 + tolerance);
+        if end < 100.0 || *target > 95.0 || !(0.0..=0.5).contains(&tolerance) {
+            return Ok(());
+        }
+        let most = (10_000.0 / (1.0 + tolerance)).floor() / 100.0;
+        refuse(format!(
+            "must be below {most} with a tolerance of {tolerance}: only a mean above {} % would scale out, and none is",
+            (end * 100.0).round() / 100.0
+        ))
+    }
+}
+
+fn tolerable(tolerance: &f64, (): &()) -> Check {
+    if (0.0..=0.5).contains(tolerance) {
+        return Ok(());
+    }
+    refuse("must be from 0 to 0.5: it is a share of the target".into())
 }
 
 fn each_once(names: &[String], (): &()) -> Check {

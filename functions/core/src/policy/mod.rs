@@ -62,6 +62,8 @@ pub struct Policy {
 pub enum ScalingRule {
     /// Two thresholds and two factors.
     Threshold(ThresholdRule),
+    /// A mean to aim at.
+    Target(TargetRule),
 }
 
 /// The threshold rule (Z1, Z2).
@@ -75,6 +77,15 @@ pub struct ThresholdRule {
     pub up_factor: f64,
     /// The share of desired that is removed.
     pub down_factor: f64,
+}
+
+/// The target rule (Z3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetRule {
+    /// The mean that is aimed at, in percent.
+    pub target: f64,
+    /// How far the mean may be from it, as a share of it; the ends are inside.
+    pub tolerance: f64,
 }
 
 /// What holds one direction back (F1, F2, F8).
@@ -141,12 +152,16 @@ impl Policy {
 impl ScalingRule {
     /// The rule of a valid document: of its kind's settings, and of no others.
     const fn of(document: &ScalingDocument) -> Self {
-        Self::Threshold(ThresholdRule {
-            up: document.cpu_up_threshold,
-            down: document.cpu_down_threshold,
-            up_factor: document.scale_up_factor,
-            down_factor: document.scale_down_factor,
-        })
+        match document.kind {
+            ScalingKind::Target => Self::Target(TargetRule { target: document.target, tolerance: document.tolerance }),
+            // A valid document has none of the kinds that are not available yet.
+            ScalingKind::Threshold | ScalingKind::Step | ScalingKind::Auto => Self::Threshold(ThresholdRule {
+                up: document.cpu_up_threshold,
+                down: document.cpu_down_threshold,
+                up_factor: document.scale_up_factor,
+                down_factor: document.scale_down_factor,
+            }),
+        }
     }
 }
 
@@ -199,16 +214,16 @@ mod tests {
     /// Values at an end of what the schema allows, each with the next one that it does not.
     fn ends(said: &Value) -> Vec<(Value, Value)> {
         let mut found = Vec::new();
-        for (word, step) in [("minimum", -1), ("maximum", 1)] {
+        for (word, step) in [("minimum", -1_i32), ("maximum", 1)] {
             if let Some(end) = said[word].as_i64() {
-                found.push((json!(end), json!(end + step)));
+                found.push((json!(end), json!(end + i64::from(step))));
             } else if let Some(end) = said[word].as_f64() {
-                found.push((json!(end), json!(end + 0.01)));
+                found.push((json!(end), json!(end + 0.01 * f64::from(step))));
             }
             if let Some(end) = said[format!("x-{word}")].as_str() {
                 let end: Span = serde_json::from_value(end.into()).expect("a span");
                 let ms = i64::try_from(millis(end.0)).expect("it is short");
-                found.push((json!(format!("{ms}ms")), json!(format!("{}ms", ms + step))));
+                found.push((json!(format!("{ms}ms")), json!(format!("{}ms", ms + i64::from(step)))));
             }
         }
         for (word, step) in [("exclusiveMinimum", 0.01), ("exclusiveMaximum", -0.01)] {
@@ -226,7 +241,7 @@ mod tests {
         if said["uniqueItems"] == true {
             found.push((json!(["a", "b"]), json!(["a", "a"])));
         }
-        found.extend(said.get("const").map(|only| (only.clone(), json!("target"))));
+        found.extend(said["enum"].as_array().into_iter().flatten().map(|one| (one.clone(), json!("auto"))));
         found
     }
 
@@ -240,10 +255,11 @@ mod tests {
             *document.pointer_mut(place).expect("a setting") = value.clone();
             Policy::parse(&document.to_string()).is_ok()
         };
-        // No schema can say that the thresholds must be apart, that min is not above max, and that both are 0 or neither is.
+        // No schema can say that the thresholds must be apart, that a target with its tolerance must stay below 100, that min is not above max, and that both are 0 or neither is.
         let related = [
             ("/scaling/cpu_up_threshold", json!(1.01)),
             ("/scaling/cpu_down_threshold", json!(100.0)),
+            ("/scaling/target", json!(95.0)),
             ("/min_instances", json!(0)),
             ("/max_instances", json!(0)),
         ];

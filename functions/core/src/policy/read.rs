@@ -192,7 +192,20 @@ mod tests {
                 r#"{"max_instances": 20000, "foo": 1}"#,
                 "max_instances is 20000: greater than 10000. Most instances, 1-10000",
             ),
-            (r#"{"scaling": {"kind": "target", "target": 60}}"#, "is not available yet"),
+            (
+                r#"{"scaling": {"target": 0.6}}"#,
+                "scaling.target is 0.6: must be from 10 to 95; percentages are 0-100: 0.6 means 60",
+            ),
+            (
+                r#"{"scaling": {"target": 95}}"#,
+                "scaling.target is 95: must be below 90.9 with a tolerance of 0.1: only a mean above 104.5 % would scale out",
+            ),
+            (
+                r#"{"scaling": {"tolerance": 10}}"#,
+                "scaling.tolerance is 10: must be from 0 to 0.5: it is a share of the target (",
+            ),
+            (r#"{"scaling": {"target": 80, "tolerance": 0.25}}"#, "must be below 80 with a tolerance of 0.25"),
+            (r#"{"scaling": {"kind": "step"}}"#, "is not available yet"),
             (r#"{"sweep_interval": "-5s"}"#, "1s-1h"),
             (r#"{"min_instances": 2.5}"#, "min_instances is 2.5: "),
             (r#"{"scaling": {"cpu_up_threshold": 1e999}}"#, "the policy is not JSON: number out of range"),
@@ -233,6 +246,8 @@ mod tests {
             ("scaling.cpu_down_threshold", ["1", "1.1", "60", "60.1"]),
             ("scaling.scale_up_factor", ["1", "1.01", "10", "10.01"]),
             ("scaling.scale_down_factor", ["0", "0.01", "0.99", "1"]),
+            ("scaling.target", ["9.9", "10", "90.9", "90.91"]),
+            ("scaling.tolerance", ["-0.01", "0", "0.5", "0.51"]),
         ];
         let spans = spans.map(|(key, ends)| (key, ends.map(|end| format!("\"{end}\""))));
         let numbers = numbers.map(|(key, ends)| (key, ends.map(str::to_owned)));

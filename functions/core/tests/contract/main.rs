@@ -19,5 +19,6 @@ mod safety;
 mod scaling_in;
 mod seeds;
 mod size;
+mod target;
 mod templates;
 mod words;

@@ -1,8 +1,9 @@
 //! From the members' loads to a recommendation: the policy's rule on what is known, then again on what must be assumed of
 //! the missing and the not yet serving (M1-M5).
 //!
-//! What is assumed is the same for every rule and stands here; [`threshold`] is a kind of rule.
+//! What is assumed is the same for every rule and stands here; [`threshold`] and [`target`] are the kinds of rule.
 
+mod target;
 mod threshold;
 
 use crate::group::Head;
@@ -41,9 +42,10 @@ pub(super) fn mean_over_ordered(census: &Census<'_>, desired: u32) -> f64 {
 }
 
 /// The mean above which the rule would bring members back (F5).
-pub(super) const fn brings_back(rule: &ScalingRule) -> f64 {
+pub(super) fn brings_back(rule: &ScalingRule) -> f64 {
     match rule {
         ScalingRule::Threshold(rule) => rule.up,
+        ScalingRule::Target(rule) => target::band(*rule).1,
     }
 }
 
@@ -103,6 +105,7 @@ pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Re
     }
     match &policy.scaling {
         ScalingRule::Threshold(rule) => threshold::recommend(census, *rule, head),
+        ScalingRule::Target(rule) => target::recommend(census, *rule, n),
     }
 }
 
