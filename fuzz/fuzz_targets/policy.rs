@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use muster_core::policy::{Limit, Policy, PolicyDocument, PolicyError, ScalingRule};
+use muster_core::policy::{Change, Limit, Policy, PolicyDocument, PolicyError, ScalingRule, Stride};
 
 /// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
 const LONGEST_REFUSAL: usize = 32 * 1024;
@@ -53,6 +53,25 @@ fn rule_is_valid(rule: &ScalingRule) -> bool {
         ScalingRule::Target(rule) => {
             let ends = (10.0..=95.0).contains(&rule.target) && (0.0..=0.5).contains(&rule.tolerance);
             ends && rule.target * (1.0 + rule.tolerance) < 100.0
+        }
+        ScalingRule::Step(rule) => {
+            let all = || rule.out.iter().chain(&rule.inward);
+            let apart = |up: &Stride| rule.inward.iter().all(|down| up.bound - down.bound >= 10.0);
+            let changes = |step: &Stride| match step.change {
+                Change::Members(members) => (1..=10_000).contains(&members),
+                Change::Percent(percent) => (1..=1_000).contains(&percent),
+            };
+            let shares = rule.inward.iter().all(|step| !matches!(step.change, Change::Percent(100..)));
+            let rising = rule.out.is_sorted_by(|a, b| a.bound < b.bound);
+            let falling = rule.inward.is_sorted_by(|a, b| a.bound > b.bound);
+            let bounded = all().all(|step| step.bound > 1.0 && step.bound <= 100.0 && changes(step));
+            (1..=10).contains(&all().count())
+                && bounded
+                && rule.out.iter().all(apart)
+                && shares
+                && rising
+                && falling
+                && !rule.out.is_empty()
         }
     }
 }

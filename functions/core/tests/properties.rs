@@ -17,7 +17,9 @@ use muster_core::history::{Lapse, RateEntry, RateLog, Recommendation, Sightings}
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
-use muster_core::policy::{Limit, Mode, OnTimeout, Policy, ScalingRule, TargetRule, ThresholdRule};
+use muster_core::policy::{
+    Change, Limit, Mode, OnTimeout, Policy, ScalingRule, StepRule, Stride, TargetRule, ThresholdRule,
+};
 use muster_core::report::StageName;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
@@ -317,7 +319,21 @@ fn rules() -> impl Strategy<Value = ScalingRule> {
     });
     let target = (10.0..66.0, prop_oneof![0.0..0.5, Just(0.0), Just(0.1)])
         .prop_map(|(target, tolerance)| ScalingRule::Target(TargetRule { target, tolerance }));
-    prop_oneof![threshold, target]
+    let change = || prop_oneof![(1_u32..12).prop_map(Change::Members), (1_u32..99).prop_map(Change::Percent)];
+    let strides = |bounds: std::ops::Range<u32>, steps| {
+        // In no order of size: of the steps that speak the one that changes most counts.
+        let stride = (bounds, change()).prop_map(|(bound, change)| Stride { bound: f64::from(bound), change });
+        prop::collection::vec(stride, steps).prop_map(|mut strides| {
+            strides.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+            strides.dedup_by_key(|stride| stride.bound);
+            strides
+        })
+    };
+    let step = (strides(50..100, 1..5), strides(2..40, 0..5)).prop_map(|(out, mut inward)| {
+        inward.reverse();
+        ScalingRule::Step(StepRule { out, inward })
+    });
+    prop_oneof![threshold, target, step]
 }
 
 prop_compose! {

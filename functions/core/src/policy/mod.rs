@@ -9,7 +9,8 @@ mod span;
 use std::time::Duration;
 
 pub use document::{
-    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument, ScalingKind,
+    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument,
+    ScalingKind, StepDocument,
 };
 pub use problem::{PolicyError, Problem};
 pub use span::Span;
@@ -64,6 +65,8 @@ pub enum ScalingRule {
     Threshold(ThresholdRule),
     /// A mean to aim at.
     Target(TargetRule),
+    /// Steps out and in.
+    Step(StepRule),
 }
 
 /// The threshold rule (Z1, Z2).
@@ -86,6 +89,46 @@ pub struct TargetRule {
     pub target: f64,
     /// How far the mean may be from it, as a share of it; the ends are inside.
     pub tolerance: f64,
+}
+
+/// The step rule: Z1 and Z2 with a change for each bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRule {
+    /// Steps out: each speaks above its bound. The lowest bound comes first; there is one at least.
+    pub out: Vec<Stride>,
+    /// Steps in: each speaks below its bound. The highest bound comes first.
+    pub inward: Vec<Stride>,
+}
+
+/// One step of a [`StepRule`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stride {
+    /// The mean that must be passed, in percent.
+    pub bound: f64,
+    /// How many members it adds or removes.
+    pub change: Change,
+}
+
+/// How many members a step adds or removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// So many.
+    Members(u32),
+    /// A share of desired in percent, rounded up, and one at least.
+    Percent(u32),
+}
+
+impl Change {
+    /// The members that it means for a desired size.
+    pub fn of(self, desired: u32) -> u32 {
+        match self {
+            Self::Members(members) => members,
+            Self::Percent(percent) => {
+                let share = (u64::from(desired) * u64::from(percent)).div_ceil(100);
+                u32::try_from(share).unwrap_or(u32::MAX).max(1)
+            }
+        }
+    }
 }
 
 /// What holds one direction back (F1, F2, F8).
@@ -151,17 +194,36 @@ impl Policy {
 
 impl ScalingRule {
     /// The rule of a valid document: of its kind's settings, and of no others.
-    const fn of(document: &ScalingDocument) -> Self {
+    fn of(document: &ScalingDocument) -> Self {
         match document.kind {
             ScalingKind::Target => Self::Target(TargetRule { target: document.target, tolerance: document.tolerance }),
-            // A valid document has none of the kinds that are not available yet.
-            ScalingKind::Threshold | ScalingKind::Step | ScalingKind::Auto => Self::Threshold(ThresholdRule {
+            ScalingKind::Step => Self::Step(StepRule::of(&document.steps)),
+            // A valid document has no kind that is not available yet.
+            ScalingKind::Threshold | ScalingKind::Auto => Self::Threshold(ThresholdRule {
                 up: document.cpu_up_threshold,
                 down: document.cpu_down_threshold,
                 up_factor: document.scale_up_factor,
                 down_factor: document.scale_down_factor,
             }),
         }
+    }
+}
+
+impl StepRule {
+    fn of(steps: &[StepDocument]) -> Self {
+        let strides = |bound: fn(&StepDocument) -> Option<f64>| {
+            let change = |step: &StepDocument| match (step.change, step.change_percent) {
+                (Some(members), _) => Change::Members(members.unsigned_abs()),
+                (None, percent) => Change::Percent(percent.unwrap_or_default().unsigned_abs()),
+            };
+            let of = |step: &StepDocument| Some(Stride { bound: bound(step)?, change: change(step) });
+            let mut strides: Vec<Stride> = steps.iter().filter_map(of).collect();
+            strides.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+            strides
+        };
+        let (out, mut inward) = (strides(|step| step.above), strides(|step| step.below));
+        inward.reverse();
+        Self { out, inward }
     }
 }
 
@@ -234,7 +296,11 @@ mod tests {
             found.extend([(json!(text(most)), json!(text(most + 1))), (json!("x"), json!(""))]);
         }
         if let Some(most) = said["maxItems"].as_u64() {
-            let names = |count: u64| (0..count).map(|n| json!(format!("a{n}"))).collect::<Value>();
+            let plain = said["items"]["type"].is_string();
+            let step = |n| json!({"above": 40 + n, "change": 1});
+            let name = |n| if plain { json!(format!("a{n}")) } else { step(n) };
+            let names = |count: u64| (0..count).map(name).collect::<Value>();
+            found.extend(said["minItems"].as_u64().map(|least| (names(least), names(least - 1))));
             found.push((names(most), names(most + 1)));
             found.extend(ends(&said["items"]).into_iter().map(|(end, beyond)| (json!([end]), json!([beyond]))));
         }

@@ -135,7 +135,7 @@ impl Group {
 pub(crate) fn threshold(policy: &mut Policy) -> &mut ThresholdRule {
     match &mut policy.scaling {
         ScalingRule::Threshold(rule) => rule,
-        ScalingRule::Target(_) => panic!("it has no thresholds"),
+        ScalingRule::Target(_) | ScalingRule::Step(_) => panic!("it has no thresholds"),
     }
 }
 

@@ -1,8 +1,10 @@
 //! From the members' loads to a recommendation: the policy's rule on what is known, then again on what must be assumed of
 //! the missing and the not yet serving (M1-M5).
 //!
-//! What is assumed is the same for every rule and stands here; [`threshold`] and [`target`] are the kinds of rule.
+//! What is assumed is the same for every rule and stands here; [`threshold`], [`target`] and [`step`] are the kinds of
+//! rule.
 
+mod step;
 mod target;
 mod threshold;
 
@@ -46,6 +48,7 @@ pub(super) fn brings_back(rule: &ScalingRule) -> f64 {
     match rule {
         ScalingRule::Threshold(rule) => rule.up,
         ScalingRule::Target(rule) => target::band(*rule).1,
+        ScalingRule::Step(rule) => step::lowest(rule),
     }
 }
 
@@ -74,7 +77,7 @@ struct Raw {
 }
 
 impl Raw {
-    /// The recommendation once `rule` has looked at what must be assumed, and has said `text` of it.
+    /// The recommendation of `rule` once `filled` has looked at what must be assumed, and has said `text` of it.
     fn becomes(self, desired: u32, rule: Rule, filled: Rule, why: String, text: Option<String>) -> Recommendation {
         let mut stages = vec![Stage { stage: StageName::Raw, desired: self.desired, rule: self.rule, text: self.why }];
         stages.extend(text.map(|text| Stage { stage: StageName::Filled, desired, rule: filled, text }));
@@ -87,10 +90,15 @@ impl Raw {
         self.becomes(desired, rule, filled, why, Some(text))
     }
 
+    /// Less is done than it asks for, because of `filled`.
+    fn lowered(self, desired: u32, filled: Rule, text: &str) -> Recommendation {
+        let (rule, why) = (self.rule, format!("{}, but {text}", self.why));
+        self.becomes(desired, rule, filled, why.clone(), Some(why))
+    }
+
     /// Nothing is done after all, because of `rule`.
     fn held(self, n: u32, rule: Rule, text: &str) -> Recommendation {
-        let why = format!("{}, but {text}", self.why);
-        self.becomes(n, rule, rule, why.clone(), Some(why))
+        Recommendation { rule, ..self.lowered(n, rule, text) }
     }
 }
 
@@ -106,6 +114,7 @@ pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Re
     match &policy.scaling {
         ScalingRule::Threshold(rule) => threshold::recommend(census, *rule, head),
         ScalingRule::Target(rule) => target::recommend(census, *rule, n),
+        ScalingRule::Step(rule) => step::recommend(census, rule, head),
     }
 }
 
