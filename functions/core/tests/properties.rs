@@ -553,7 +553,8 @@ proptest! {
         }
         // The same sweep is not decided on twice (S7).
         if first.plan.head.last_slot.is_some() {
-            prop_assert_eq!(second.launches_for(Cause::Load), 0);
+            // What room below max was too small for takes the room of who is terminated to be replaced.
+            prop_assert!(second.launches_for(Cause::Load) <= vacated, "{:#?}\n{:#?}", first.report, second.report);
             prop_assert_eq!(second.launches_for(Cause::Unhealthy), 0);
         }
     }
