@@ -109,8 +109,13 @@ fn leaves(prefix: &str, value: &Value, found: &mut BTreeMap<String, String>) {
                 leaves(&key, value, found);
             }
         }
-        Value::Array(_) => {
-            found.insert(prefix.to_owned(), "none".to_owned());
+        Value::Array(items) => {
+            let words = |(key, value): (&String, &Value)| {
+                format!("{key} {}", value.as_f64().map_or(String::new(), |number| number.to_string()))
+            };
+            let item = |item: &Value| item.as_object().into_iter().flatten().map(words).collect::<Vec<_>>().join(" ");
+            let items = items.iter().map(item).collect::<Vec<_>>().join(", ");
+            found.insert(prefix.to_owned(), if items.is_empty() { "none".to_owned() } else { items });
         }
         Value::String(text) => {
             found.insert(prefix.to_owned(), text.clone());

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use muster_core::policy::{Limit, Policy, PolicyDocument, PolicyError};
+use muster_core::policy::{Change, Limit, Policy, PolicyDocument, PolicyError, ScalingRule, Stride};
 
 /// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
 const LONGEST_REFUSAL: usize = 32 * 1024;
@@ -29,13 +29,10 @@ fuzz_target!(|text: &str| {
 
 /// The ranges that the README names (Z9).
 fn is_valid(policy: &Policy) {
-    let rule = policy.threshold;
     let limit = |limit: Limit| limit.percent <= 10_000 && (1..=10_000).contains(&limit.at_least);
     let holds = [
         policy.min <= policy.max && policy.max <= 10_000 && (policy.min == 0) == policy.wants_nobody(),
-        rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0,
-        rule.up_factor > 1.0 && rule.up_factor <= 10.0,
-        rule.down_factor > 0.0 && rule.down_factor < 1.0,
+        rule_is_valid(&policy.scaling),
         (1..=3_600).contains(&policy.sweep_interval.as_secs()),
         policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
         policy.min_available_percent <= 100 && (1..=100).contains(&policy.max_unhealthy_percent),
@@ -44,6 +41,39 @@ fn is_valid(policy: &Policy) {
         policy.boot_timeout.as_secs() >= 1 && policy.unhealthy_after.as_secs() >= 1,
     ];
     assert!(holds.iter().all(|holds| *holds), "{holds:?} {policy:?}");
+}
+
+fn rule_is_valid(rule: &ScalingRule) -> bool {
+    match rule {
+        ScalingRule::Threshold(rule) => {
+            let apart = rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0;
+            let out = rule.up_factor > 1.0 && rule.up_factor <= 10.0;
+            apart && out && rule.down_factor > 0.0 && rule.down_factor < 1.0
+        }
+        ScalingRule::Target(rule) => {
+            let ends = (10.0..=95.0).contains(&rule.target) && (0.0..=0.5).contains(&rule.tolerance);
+            ends && rule.target * (1.0 + rule.tolerance) < 100.0
+        }
+        ScalingRule::Step(rule) => {
+            let all = || rule.out.iter().chain(&rule.inward);
+            let apart = |up: &Stride| rule.inward.iter().all(|down| up.bound - down.bound >= 10.0);
+            let changes = |step: &Stride| match step.change {
+                Change::Members(members) => (1..=10_000).contains(&members),
+                Change::Percent(percent) => (1..=1_000).contains(&percent),
+            };
+            let shares = rule.inward.iter().all(|step| !matches!(step.change, Change::Percent(100..)));
+            let rising = rule.out.is_sorted_by(|a, b| a.bound < b.bound);
+            let falling = rule.inward.is_sorted_by(|a, b| a.bound > b.bound);
+            let bounded = all().all(|step| step.bound > 1.0 && step.bound <= 100.0 && changes(step));
+            (1..=10).contains(&all().count())
+                && bounded
+                && rule.out.iter().all(apart)
+                && shares
+                && rising
+                && falling
+                && !rule.out.is_empty()
+        }
+    }
 }
 
 fn tells(text: &str, refusal: &PolicyError) {

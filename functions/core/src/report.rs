@@ -50,6 +50,7 @@ pub enum Rule {
     V3,
     Z1,
     Z2,
+    Z3,
     Z5,
     Z7,
     Z9,

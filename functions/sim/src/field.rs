@@ -236,7 +236,7 @@ impl World {
         self.operator.write(text, Some(fault));
     }
 
-    /// A valid edit: the bounds, a threshold, a pace.
+    /// A valid edit: the bounds, a threshold or a target, a pace.
     fn edit(&mut self, pick: u64) {
         let whole = |key: &str| self.operator.document.get(key).and_then(serde_json::Value::as_u64).unwrap_or(5);
         let (min, max) = (whole("min_instances"), whole("max_instances"));
@@ -248,7 +248,7 @@ impl World {
             1 => json!({"max_instances": (max + by).min(16)}),
             2 => json!({"min_instances": (min + by).min(max)}),
             3 => json!({"min_instances": min.saturating_sub(by).max(5)}),
-            4 => json!({"scaling": {"cpu_up_threshold": 60 + by * 5}}),
+            4 => json!({"scaling": {"cpu_up_threshold": 60 + by * 5, "target": 45 + by * 5}}),
             5 => json!({"cooldown_in": format!("{}s", by * 30)}),
             6 => json!({"max_in_per_window": {"percent": 20 * by, "at_least": 1}}),
             _ => json!({"drain": {"timeout": format!("{}s", 20 * by)}}),

@@ -138,7 +138,8 @@ impl Schedule {
         let rough = rng.u8(0..3) == 0;
         let min = between(&mut rng, 5, 6);
         let max = min + between(&mut rng, 3, 8);
-        let policy = policy(&mut rng, min, max);
+        let mut policy = policy(&mut rng, min, max);
+        merge(&mut policy, scaling(dice));
         let calm = FAULTY + Duration::from_secs(between(&mut rng, 0, 240));
         let mut schedule = Self {
             seed,
@@ -261,6 +262,22 @@ fn policy(rng: &mut Rng, min: u64, max: u64) -> Value {
         }),
     );
     policy
+}
+
+/// One of the kinds of rule, every other time the default.
+fn scaling(dice: Dice) -> Value {
+    let mut rng = dice.of(Purpose::Setting, 2);
+    match rng.u8(0..4) {
+        0 => {
+            let (target, tolerance) = (between(&mut rng, 40, 75), [0.0, 0.1, 0.2][rng.usize(0..3)]);
+            json!({"scaling": {"kind": "target", "target": target, "tolerance": tolerance}})
+        }
+        1 => json!({"scaling": {"kind": "step", "steps": [
+            {"above": 70, "change": between(&mut rng, 1, 2)}, {"above": 85, "change_percent": 50},
+            {"below": 25, "change": -1}, {"below": 10, "change_percent": -30},
+        ]}}),
+        _ => json!({}),
+    }
 }
 
 /// A JSON merge.

@@ -116,7 +116,7 @@ impl<'a> Draft<'a> {
         let keep = self.policy.out.stabilization.max(self.policy.inward.stabilization);
         self.head.remember_recommendation(self.now, sizing.recommended, keep);
         self.head.remember_darkness(self.now, census.nobody_answers());
-        if sizing.cause == Some(Cause::Load) && sizing.desired > self.before.desired {
+        if sizing.by_factor && sizing.desired > self.before.desired {
             self.head.factor_out_at = Some(self.now);
         }
     }

@@ -146,7 +146,7 @@ fn unsure(census: &Census<'_>, gate: &Result<(), Remark>, policy: &Policy) -> Op
     match gate {
         Err(closed) if closed.rule != Rule::S7 => Some(closed.clone()),
         Ok(()) | Err(_) if census.nobody_answers() => Some(Remark { rule: Rule::M5, text: "nobody answers".into() }),
-        Ok(()) | Err(_) if at_most > policy.threshold.up => {
+        Ok(()) | Err(_) if at_most > load::brings_back(&policy.scaling) => {
             let (missing, mean) = (census.counts.missing, load::percent(at_most));
             Some(Remark { rule: Rule::M2, text: format!("with {missing} missing at 100 % the mean is {mean}") })
         }

@@ -21,6 +21,8 @@ pub(super) struct Sizing {
     pub(super) recommended: u32,
     /// Why desired changed; none when it did not.
     pub(super) cause: Option<Cause>,
+    /// Whether load multiplied it: it is remembered (Z2).
+    pub(super) by_factor: bool,
     pub(super) rule: Rule,
     pub(super) headline: String,
     pub(super) stages: Vec<Stage>,
@@ -29,7 +31,8 @@ pub(super) struct Sizing {
 
 impl Sizing {
     pub(super) fn hold(n: u32, rule: Rule, headline: String) -> Self {
-        Self { desired: n, recommended: n, cause: None, rule, headline, stages: Vec::new(), waits: Vec::new() }
+        let (stages, waits) = (Vec::new(), Vec::new());
+        Self { desired: n, recommended: n, cause: None, by_factor: false, rule, headline, stages, waits }
     }
 }
 
@@ -56,10 +59,10 @@ pub(super) fn size(census: &Census<'_>, policy: &Policy, head: &Head, gate: &Res
         Ok(()) => (load::recommend(census, policy, head), Vec::new()),
         Err(closed) => {
             let Remark { rule, text: why } = closed.clone();
-            (Recommendation { desired: n, stages: Vec::new(), rule, why }, vec![closed.clone()])
+            (Recommendation { desired: n, stages: Vec::new(), rule, why, by_factor: false }, vec![closed.clone()])
         }
     };
-    let Recommendation { desired: recommended, stages, rule, why } = rec;
+    let Recommendation { desired: recommended, stages, rule, why, by_factor } = rec;
     let bound_by = String::new();
     let mut way = Way { census, policy, head, n, size: recommended, rule, why, bound_by, stages, waits };
     if gate.is_ok() {
@@ -67,7 +70,7 @@ pub(super) fn size(census: &Census<'_>, policy: &Policy, head: &Head, gate: &Res
         way.limit();
     }
     way.bound();
-    way.into_sizing(recommended)
+    way.into_sizing(recommended, by_factor)
 }
 
 impl Way<'_> {
@@ -224,7 +227,7 @@ impl Way<'_> {
         let (mut fits, mut most) = (0, asked);
         while fits < most {
             let middle = most - (most - fits) / 2;
-            if self.projected(middle) < self.policy.threshold.up {
+            if self.projected(middle) < load::brings_back(&self.policy.scaling) {
                 fits = middle;
             } else {
                 most = middle - 1;
@@ -253,7 +256,7 @@ impl Way<'_> {
         self.stage(StageName::Bounded, bounded, Rule::Z5, text);
     }
 
-    fn into_sizing(self, recommended: u32) -> Sizing {
+    fn into_sizing(self, recommended: u32, by_factor: bool) -> Sizing {
         let (n, size) = (self.n, self.size);
         // Only up to the bound is it for the bound's sake.
         let cause = if size == n.clamp(self.policy.min, self.policy.max) { Cause::Bounds } else { Cause::Load };
@@ -261,11 +264,13 @@ impl Way<'_> {
         let headline = match (size.cmp(&n), self.rule) {
             (Ordering::Greater, _) => format!("Scale out {n} -> {size}: {why}."),
             (Ordering::Less, _) => format!("Scale in {n} -> {size}: {why}."),
-            (Ordering::Equal, Rule::Z1 | Rule::Z7) => format!("No change at {n}: {why}."),
+            (Ordering::Equal, Rule::Z1 | Rule::Z3 | Rule::Z7) => format!("No change at {n}: {why}."),
             (Ordering::Equal, _) => format!("Hold at {n}: {why}."),
         };
         let cause = (size != n).then_some(cause);
-        Sizing { desired: size, recommended, cause, rule: self.rule, headline, stages: self.stages, waits: self.waits }
+        let by_factor = by_factor && cause == Some(Cause::Load);
+        let (rule, stages, waits) = (self.rule, self.stages, self.waits);
+        Sizing { desired: size, recommended, cause, by_factor, rule, headline, stages, waits }
     }
 }
 

@@ -101,26 +101,81 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScalingDocument {
-    /// `threshold`; `target`, `step` and `auto` are not available yet.
+    /// `threshold`, `target` or `step`; `auto` is not available yet. What belongs to another kind moves nothing.
     #[garde(custom(available))]
-    #[schemars(extend("const" = "threshold"))]
+    #[schemars(extend("enum" = ["threshold", "target", "step"]))]
     pub kind: ScalingKind,
-    /// Scale out when the mean load is above this, above 1 to 100 %.
+    /// Of `threshold`: scale out when the mean load is above this, above 1 to 100 %.
     #[garde(custom(percentage), custom(apart(self.cpu_down_threshold)))]
     #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
     pub cpu_up_threshold: f64,
-    /// Scale in when the mean load is below this, above 1 to 100 %, at least 10 below `cpu_up_threshold`.
+    /// Of `threshold`: scale in when the mean load is below this, above 1 to 100 %, at least 10 below `cpu_up_threshold`.
     #[garde(custom(percentage))]
     #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
     pub cpu_down_threshold: f64,
-    /// Scaling out multiplies desired by this, above 1 to 10.
+    /// Of `threshold`: scaling out multiplies desired by this, above 1 to 10.
     #[garde(custom(up_factor))]
     #[schemars(range(max = 10.0), extend("exclusiveMinimum" = 1))]
     pub scale_up_factor: f64,
-    /// Scaling in removes this share of desired, above 0, below 1: 0.5 halves.
+    /// Of `threshold`: scaling in removes this share of desired, above 0, below 1: 0.5 halves.
     #[garde(custom(down_factor))]
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub scale_down_factor: f64,
+    /// Of `target`: the mean load that is aimed at, 10 to 95 %; with `tolerance` above it still below 100 %.
+    #[garde(custom(aim), custom(reachable(self.tolerance)))]
+    #[schemars(range(min = 10.0, max = 95.0))]
+    pub target: f64,
+    /// Of `target`: how far the mean may be from it, as a share of it, before anything is done, 0 to 0.5.
+    #[garde(custom(tolerable))]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub tolerance: f64,
+    /// Of `step`: what to do beyond which mean load, 1 to 10 steps, one `above` at least. Of those that speak the one that
+    /// changes most counts. Every `above` is at least 10 over every `below`.
+    #[garde(length(min = 1, max = 10), dive, custom(ladder))]
+    #[schemars(length(min = 1, max = 10))]
+    pub steps: Vec<StepDocument>,
+}
+
+/// A step: a mean load, and what to do beyond it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct StepDocument {
+    /// Speaks when the mean load is above this, above 1 to 100 %. A step has this or `below`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(custom(either("below", self.below.is_some())), inner(custom(percentage)))]
+    #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
+    pub above: Option<f64>,
+    /// Speaks when the mean load is below this, above 1 to 100 %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(inner(custom(percentage)))]
+    #[schemars(range(max = 100.0), extend("exclusiveMinimum" = 1))]
+    pub below: Option<f64>,
+    /// Members more, 1 to 10000, or less, -10000 to -1. A step has this or `change_percent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(custom(either("change_percent", self.change_percent.is_some())), custom(signed(self.outward(), 10_000, 10_000)))]
+    #[schemars(range(min = -10_000, max = 10_000))]
+    pub change: Option<i32>,
+    /// The same as a share of desired, rounded up, and one member at least: 1 to 1000 %, or -99 to -1 %.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(custom(signed(self.outward(), 1_000, 99)))]
+    #[schemars(range(min = -99, max = 1_000))]
+    pub change_percent: Option<i32>,
+}
+
+impl StepDocument {
+    /// Whether it is a step out; none when it has no bound, or both.
+    const fn outward(&self) -> Option<bool> {
+        match (self.above, self.below) {
+            (Some(_), None) => Some(true),
+            (None, Some(_)) => Some(false),
+            (Some(_), Some(_)) | (None, None) => None,
+        }
+    }
+
+    /// A step with every key, as no valid one has them.
+    pub(super) const fn every_key() -> Self {
+        Self { above: Some(0.0), below: Some(0.0), change: Some(0), change_percent: Some(0) }
+    }
 }
 
 /// The kinds of rule.
@@ -130,9 +185,9 @@ pub enum ScalingKind {
     /// Two thresholds and two factors.
     #[default]
     Threshold,
-    /// Target tracking. Not available yet.
+    /// Target tracking: as many members as bring the mean to the target.
     Target,
-    /// Steps. Not available yet.
+    /// Steps: a mean load, and what to do beyond it.
     Step,
     /// Chooses among many rules by what they would have cost. Not available yet.
     Auto,
@@ -266,6 +321,12 @@ impl Default for ScalingDocument {
             cpu_down_threshold: 20.0,
             scale_up_factor: 2.0,
             scale_down_factor: 0.5,
+            target: 60.0,
+            tolerance: 0.1,
+            steps: vec![
+                StepDocument { above: Some(70.0), change: Some(1), ..StepDocument::default() },
+                StepDocument { below: Some(25.0), change: Some(-1), ..StepDocument::default() },
+            ],
         }
     }
 }
@@ -341,10 +402,8 @@ fn sample_age(period: Span) -> impl Fn(&Option<Span>, &()) -> Check {
 
 fn available(kind: &ScalingKind, (): &()) -> Check {
     match kind {
-        ScalingKind::Threshold => Ok(()),
-        ScalingKind::Target | ScalingKind::Step | ScalingKind::Auto => {
-            refuse("is not available yet: only \"threshold\" is".into())
-        }
+        ScalingKind::Threshold | ScalingKind::Target | ScalingKind::Step => Ok(()),
+        ScalingKind::Auto => refuse("is not available yet: only \"threshold\", \"target\" and \"step\" are".into()),
     }
 }
 
@@ -352,12 +411,86 @@ fn percentage(percent: &f64, (): &()) -> Check {
     if *percent > 1.0 && *percent <= 100.0 {
         return Ok(());
     }
-    let hint = if *percent > 0.0 && *percent <= 1.0 {
-        format!("; percentages are 0-100: {percent} means {}", (*percent * 1e6).round() / 1e4)
-    } else {
-        String::new()
-    };
-    refuse(format!("must be above 1 and at most 100{hint}"))
+    refuse(format!("must be above 1 and at most 100{}", meant(*percent)))
+}
+
+/// A hint for who writes percentages as fractions.
+fn meant(percent: f64) -> String {
+    if percent > 0.0 && percent <= 1.0 {
+        return format!("; percentages are 0-100: {percent} means {}", (percent * 1e6).round() / 1e4);
+    }
+    String::new()
+}
+
+fn aim(target: &f64, (): &()) -> Check {
+    if (10.0..=95.0).contains(target) {
+        return Ok(());
+    }
+    refuse(format!("must be from 10 to 95{}", meant(*target)))
+}
+
+/// A group whose target and tolerance no load can exceed would never scale out, and its policy would not look like it.
+fn reachable(tolerance: f64) -> impl Fn(&f64, &()) -> Check {
+    move |target, ()| {
+        let end = target * (1.0 + tolerance);
+        if end < 100.0 || *target > 95.0 || !(0.0..=0.5).contains(&tolerance) {
+            return Ok(());
+        }
+        let most = (10_000.0 / (1.0 + tolerance)).floor() / 100.0;
+        refuse(format!(
+            "must be below {most} with a tolerance of {tolerance}: only a mean above {} % would scale out, and none is",
+            (end * 100.0).round() / 100.0
+        ))
+    }
+}
+
+fn tolerable(tolerance: &f64, (): &()) -> Check {
+    if (0.0..=0.5).contains(tolerance) {
+        return Ok(());
+    }
+    refuse("must be from 0 to 0.5: it is a share of the target".into())
+}
+
+/// One of two settings must be given, and not both.
+fn either<T>(name: &'static str, other: bool) -> impl Fn(&Option<T>, &()) -> Check {
+    move |this, ()| {
+        if this.is_some() == other { refuse(format!("must be given, or {name}, and not both")) } else { Ok(()) }
+    }
+}
+
+/// A step out adds, a step in removes. One without a direction is refused for that.
+fn signed(outward: Option<bool>, most_out: i32, most_in: i32) -> impl Fn(&Option<i32>, &()) -> Check {
+    move |change, ()| {
+        let Some((change, outward)) = change.zip(outward) else { return Ok(()) };
+        let (least, most, step) = if outward { (1, most_out, "above") } else { (-most_in, -1, "below") };
+        if (least..=most).contains(&change) {
+            return Ok(());
+        }
+        refuse(format!("must be from {least} to {most} in a step {step} something"))
+    }
+}
+
+/// The steps together: each bound once, and room between those out and those in, as between two thresholds.
+#[expect(clippy::ptr_arg, reason = "garde hands over the field as it is")]
+fn ladder(steps: &Vec<StepDocument>, (): &()) -> Check {
+    let out: Vec<f64> = steps.iter().filter_map(|step| step.above).collect();
+    let inward: Vec<f64> = steps.iter().filter_map(|step| step.below).collect();
+    for (name, bounds) in [("above", &out), ("below", &inward)] {
+        if let Some(twice) = (1..).zip(bounds).find_map(|(next, bound)| bounds.iter().skip(next).find(|b| *b == bound))
+        {
+            return refuse(format!("must have each bound once: {name} {twice} stands there twice"));
+        }
+    }
+    if out.is_empty() {
+        return refuse("must have a step above something: without one load would never scale out".into());
+    }
+    let (lowest, highest) = (out.into_iter().reduce(f64::min), inward.into_iter().reduce(f64::max));
+    match lowest.zip(highest) {
+        Some((above, below)) if above - below < 10.0 => {
+            refuse(format!("must keep every above at least 10 over every below: {above} and {below} are closer"))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn each_once(names: &[String], (): &()) -> Check {

@@ -9,7 +9,8 @@ mod span;
 use std::time::Duration;
 
 pub use document::{
-    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument, ScalingKind,
+    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument,
+    ScalingKind, StepDocument,
 };
 pub use problem::{PolicyError, Problem};
 pub use span::Span;
@@ -23,8 +24,8 @@ pub struct Policy {
     pub min: u32,
     /// Most members; not below `min`.
     pub max: u32,
-    /// The rule.
-    pub threshold: ThresholdRule,
+    /// The rule that turns load into a size.
+    pub scaling: ScalingRule,
     /// How often the agents are swept.
     pub sweep_interval: Duration,
     /// Older samples are missing; none means three effective periods.
@@ -57,6 +58,17 @@ pub struct Policy {
     pub on_timeout: OnTimeout,
 }
 
+/// The rule that turns load into a size, by its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScalingRule {
+    /// Two thresholds and two factors.
+    Threshold(ThresholdRule),
+    /// A mean to aim at.
+    Target(TargetRule),
+    /// Steps out and in.
+    Step(StepRule),
+}
+
 /// The threshold rule (Z1, Z2).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ThresholdRule {
@@ -68,6 +80,55 @@ pub struct ThresholdRule {
     pub up_factor: f64,
     /// The share of desired that is removed.
     pub down_factor: f64,
+}
+
+/// The target rule (Z3).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetRule {
+    /// The mean that is aimed at, in percent.
+    pub target: f64,
+    /// How far the mean may be from it, as a share of it; the ends are inside.
+    pub tolerance: f64,
+}
+
+/// The step rule: Z1 and Z2 with a change for each bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepRule {
+    /// Steps out: each speaks above its bound. The lowest bound comes first; there is one at least.
+    pub out: Vec<Stride>,
+    /// Steps in: each speaks below its bound. The highest bound comes first.
+    pub inward: Vec<Stride>,
+}
+
+/// One step of a [`StepRule`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stride {
+    /// The mean that must be passed, in percent.
+    pub bound: f64,
+    /// How many members it adds or removes.
+    pub change: Change,
+}
+
+/// How many members a step adds or removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// So many.
+    Members(u32),
+    /// A share of desired in percent, rounded up, and one at least.
+    Percent(u32),
+}
+
+impl Change {
+    /// The members that it means for a desired size.
+    pub fn of(self, desired: u32) -> u32 {
+        match self {
+            Self::Members(members) => members,
+            Self::Percent(percent) => {
+                let share = (u64::from(desired) * u64::from(percent)).div_ceil(100);
+                u32::try_from(share).unwrap_or(u32::MAX).max(1)
+            }
+        }
+    }
 }
 
 /// What holds one direction back (F1, F2, F8).
@@ -101,12 +162,7 @@ impl Policy {
             mode: document.mode,
             min: document.min_instances,
             max: document.max_instances,
-            threshold: ThresholdRule {
-                up: scaling.cpu_up_threshold,
-                down: scaling.cpu_down_threshold,
-                up_factor: scaling.scale_up_factor,
-                down_factor: scaling.scale_down_factor,
-            },
+            scaling: ScalingRule::of(scaling),
             sweep_interval: document.sweep_interval.0,
             max_sample_age: document.max_sample_age.map(|age| age.0),
             min_available_percent: document.min_available_percent,
@@ -133,6 +189,41 @@ impl Policy {
             drain_timeout: drain.timeout.0,
             on_timeout: drain.on_timeout,
         }
+    }
+}
+
+impl ScalingRule {
+    /// The rule of a valid document: of its kind's settings, and of no others.
+    fn of(document: &ScalingDocument) -> Self {
+        match document.kind {
+            ScalingKind::Target => Self::Target(TargetRule { target: document.target, tolerance: document.tolerance }),
+            ScalingKind::Step => Self::Step(StepRule::of(&document.steps)),
+            // A valid document has no kind that is not available yet.
+            ScalingKind::Threshold | ScalingKind::Auto => Self::Threshold(ThresholdRule {
+                up: document.cpu_up_threshold,
+                down: document.cpu_down_threshold,
+                up_factor: document.scale_up_factor,
+                down_factor: document.scale_down_factor,
+            }),
+        }
+    }
+}
+
+impl StepRule {
+    fn of(steps: &[StepDocument]) -> Self {
+        let strides = |bound: fn(&StepDocument) -> Option<f64>| {
+            let change = |step: &StepDocument| match (step.change, step.change_percent) {
+                (Some(members), _) => Change::Members(members.unsigned_abs()),
+                (None, percent) => Change::Percent(percent.unwrap_or_default().unsigned_abs()),
+            };
+            let of = |step: &StepDocument| Some(Stride { bound: bound(step)?, change: change(step) });
+            let mut strides: Vec<Stride> = steps.iter().filter_map(of).collect();
+            strides.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+            strides
+        };
+        let (out, mut inward) = (strides(|step| step.above), strides(|step| step.below));
+        inward.reverse();
+        Self { out, inward }
     }
 }
 
@@ -185,16 +276,16 @@ mod tests {
     /// Values at an end of what the schema allows, each with the next one that it does not.
     fn ends(said: &Value) -> Vec<(Value, Value)> {
         let mut found = Vec::new();
-        for (word, step) in [("minimum", -1), ("maximum", 1)] {
+        for (word, step) in [("minimum", -1_i32), ("maximum", 1)] {
             if let Some(end) = said[word].as_i64() {
-                found.push((json!(end), json!(end + step)));
+                found.push((json!(end), json!(end + i64::from(step))));
             } else if let Some(end) = said[word].as_f64() {
-                found.push((json!(end), json!(end + 0.01)));
+                found.push((json!(end), json!(end + 0.01 * f64::from(step))));
             }
             if let Some(end) = said[format!("x-{word}")].as_str() {
                 let end: Span = serde_json::from_value(end.into()).expect("a span");
                 let ms = i64::try_from(millis(end.0)).expect("it is short");
-                found.push((json!(format!("{ms}ms")), json!(format!("{}ms", ms + step))));
+                found.push((json!(format!("{ms}ms")), json!(format!("{}ms", ms + i64::from(step)))));
             }
         }
         for (word, step) in [("exclusiveMinimum", 0.01), ("exclusiveMaximum", -0.01)] {
@@ -205,14 +296,18 @@ mod tests {
             found.extend([(json!(text(most)), json!(text(most + 1))), (json!("x"), json!(""))]);
         }
         if let Some(most) = said["maxItems"].as_u64() {
-            let names = |count: u64| (0..count).map(|n| json!(format!("a{n}"))).collect::<Value>();
+            let plain = said["items"]["type"].is_string();
+            let step = |n| json!({"above": 40 + n, "change": 1});
+            let name = |n| if plain { json!(format!("a{n}")) } else { step(n) };
+            let names = |count: u64| (0..count).map(name).collect::<Value>();
+            found.extend(said["minItems"].as_u64().map(|least| (names(least), names(least - 1))));
             found.push((names(most), names(most + 1)));
             found.extend(ends(&said["items"]).into_iter().map(|(end, beyond)| (json!([end]), json!([beyond]))));
         }
         if said["uniqueItems"] == true {
             found.push((json!(["a", "b"]), json!(["a", "a"])));
         }
-        found.extend(said.get("const").map(|only| (only.clone(), json!("target"))));
+        found.extend(said["enum"].as_array().into_iter().flatten().map(|one| (one.clone(), json!("auto"))));
         found
     }
 
@@ -226,10 +321,11 @@ mod tests {
             *document.pointer_mut(place).expect("a setting") = value.clone();
             Policy::parse(&document.to_string()).is_ok()
         };
-        // No schema can say that the thresholds must be apart, that min is not above max, and that both are 0 or neither is.
+        // No schema can say that the thresholds must be apart, that a target with its tolerance must stay below 100, that min is not above max, and that both are 0 or neither is.
         let related = [
             ("/scaling/cpu_up_threshold", json!(1.01)),
             ("/scaling/cpu_down_threshold", json!(100.0)),
+            ("/scaling/target", json!(95.0)),
             ("/min_instances", json!(0)),
             ("/max_instances", json!(0)),
         ];

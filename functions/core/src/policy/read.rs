@@ -3,7 +3,7 @@
 use garde::Validate;
 use serde_json::Value;
 
-use super::document::PolicyDocument;
+use super::document::{PolicyDocument, StepDocument};
 use super::problem::{PolicyError, Problem, Tree, syntax, whole};
 
 /// The largest policy text that is read. A standard SSM parameter holds 4 KB, an advanced one 8 KB.
@@ -28,7 +28,9 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     };
     let tree = Tree::of(text);
     let mut problems = Vec::new();
-    let known = serde_json::to_value(PolicyDocument::default()).expect("the default policy is plain data");
+    let mut every_key = PolicyDocument::default();
+    every_key.scaling.steps = vec![StepDocument::every_key()];
+    let known = serde_json::to_value(every_key).expect("a policy is plain data");
     let value = without_unknown_keys(value, &known, "", &tree, &mut problems);
     problems.extend(tree.repeated_keys(PROBLEMS_TOLD + 1));
     let document: Option<PolicyDocument> = match serde_path_to_error::deserialize(&value) {
@@ -77,6 +79,10 @@ fn help(key: &str) -> Option<String> {
             Some(reference) => schema.pointer(reference.trim_start_matches('#'))?,
             None => at,
         };
+        let inner = match inner.pointer("/items/$ref").and_then(Value::as_str) {
+            Some(reference) => schema.pointer(reference.trim_start_matches('#'))?,
+            None => inner,
+        };
         at = inner.get("properties")?.get(part)?;
     }
     Some(at.get("description")?.as_str()?.replace('\n', " "))
@@ -91,9 +97,22 @@ fn without_unknown_keys(
     tree: &Tree<'_>,
     problems: &mut Vec<Problem>,
 ) -> Value {
-    let Value::Object(known) = known else { return value };
+    let known = match known {
+        Value::Object(known) => known,
+        // The items of a list are objects of one kind, or nothing that has keys.
+        Value::Array(known) => {
+            let (Some(known), Value::Array(items)) = (known.first(), &value) else { return value };
+            let item = |(n, item): (u32, &Value)| {
+                without_unknown_keys(item.clone(), known, &format!("{path}[{n}]"), tree, problems)
+            };
+            return (0..).zip(items).map(item).collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return value,
+    };
     let Value::Object(value) = value else {
-        problems.push(tree.problem(path, "must be an object: {...}"));
+        if problems.len() <= PROBLEMS_TOLD {
+            problems.push(tree.problem(path, "must be an object: {...}"));
+        }
         return Value::Object(serde_json::Map::new());
     };
     let mut kept = serde_json::Map::new();
@@ -192,7 +211,70 @@ mod tests {
                 r#"{"max_instances": 20000, "foo": 1}"#,
                 "max_instances is 20000: greater than 10000. Most instances, 1-10000",
             ),
-            (r#"{"scaling": {"kind": "target", "target": 60}}"#, "is not available yet"),
+            (
+                r#"{"scaling": {"target": 0.6}}"#,
+                "scaling.target is 0.6: must be from 10 to 95; percentages are 0-100: 0.6 means 60",
+            ),
+            (
+                r#"{"scaling": {"target": 95}}"#,
+                "scaling.target is 95: must be below 90.9 with a tolerance of 0.1: only a mean above 104.5 % would scale out",
+            ),
+            (
+                r#"{"scaling": {"tolerance": 10}}"#,
+                "scaling.tolerance is 10: must be from 0 to 0.5: it is a share of the target (",
+            ),
+            (r#"{"scaling": {"target": 80, "tolerance": 0.25}}"#, "must be below 80 with a tolerance of 0.25"),
+            (r#"{"scaling": {"steps": []}}"#, "scaling.steps is []: "),
+            (r#"{"scaling": {"steps": {}}}"#, "scaling.steps is {}: invalid type: map, expected a sequence"),
+            (
+                r#"{"scaling": {"steps": [[70, null, 1, null]]}}"#,
+                "scaling.steps[0] is [70, null, 1, null]: must be an object",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 70, "change": 1, "by": 2}]}}"#,
+                "scaling.steps[0].by is not a key of the policy (known here: above, below, change, change_percent)",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"change": 1}]}}"#,
+                "scaling.steps[0].above must be given, or below, and not both (line 1, column 24)",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 70, "below": 20, "change": 1}]}}"#,
+                "scaling.steps[0].above is 70: must be given, or below, and not both",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 70}]}}"#,
+                "scaling.steps[0].change must be given, or change_percent, and not both",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 70, "change": 1, "change_percent": 1}]}}"#,
+                "scaling.steps[0].change is 1: must be given, or change_percent, and not both",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 70, "change": -1}]}}"#,
+                "scaling.steps[0].change is -1: must be from 1 to 10000 in a step above something",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 70, "change": 1}, {"below": 20, "change_percent": 30}]}}"#,
+                "scaling.steps[1].change_percent is 30: must be from -99 to -1 in a step below something",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 0.7, "change": 1}]}}"#,
+                "scaling.steps[0].above is 0.7: must be above 1 and at most 100; percentages are 0-100: 0.7 means 70",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": "70", "change": 1}]}}"#,
+                "expected f64. Speaks when the mean load is above this, above 1 to 100 %.",
+            ),
+            (r#"{"scaling": {"steps": [{"below": 20, "change": -1}]}}"#, "must have a step above something"),
+            (
+                r#"{"scaling": {"steps": [{"above": 70, "change": 1}, {"above": 70, "change": 2}]}}"#,
+                "must have each bound once: above 70 stands there twice",
+            ),
+            (
+                r#"{"scaling": {"steps": [{"above": 90, "change": 2}, {"above": 30, "change": 1}, {"below": 25, "change": -1}]}}"#,
+                "must keep every above at least 10 over every below: 30 and 25 are closer",
+            ),
             (r#"{"sweep_interval": "-5s"}"#, "1s-1h"),
             (r#"{"min_instances": 2.5}"#, "min_instances is 2.5: "),
             (r#"{"scaling": {"cpu_up_threshold": 1e999}}"#, "the policy is not JSON: number out of range"),
@@ -233,10 +315,26 @@ mod tests {
             ("scaling.cpu_down_threshold", ["1", "1.1", "60", "60.1"]),
             ("scaling.scale_up_factor", ["1", "1.01", "10", "10.01"]),
             ("scaling.scale_down_factor", ["0", "0.01", "0.99", "1"]),
+            ("scaling.target", ["9.9", "10", "90.9", "90.91"]),
+            ("scaling.tolerance", ["-0.01", "0", "0.5", "0.51"]),
+        ];
+        let out = |bound, change| format!("[{{\"above\": {bound}, {change}}}]");
+        let inward = |bound, change| format!("[{{\"above\": 100, \"change\": 1}}, {{\"below\": {bound}, {change}}}]");
+        let count = |change: i32| format!("\"change\": {change}");
+        let share = |change: i32| format!("\"change_percent\": {change}");
+        let steps = [
+            ["1", "1.01", "100", "100.01"].map(|bound| out(bound, count(1))),
+            ["1", "1.01", "90", "90.01"].map(|bound| inward(bound, count(-1))),
+            [0, 1, 10_000, 10_001].map(|change| out("70", count(change))),
+            [0, 1, 1_000, 1_001].map(|change| out("70", share(change))),
+            [-10_001, -10_000, -1, 0].map(|change| inward("20", count(change))),
+            [-100, -99, -1, 0].map(|change| inward("20", share(change))),
         ];
         let spans = spans.map(|(key, ends)| (key, ends.map(|end| format!("\"{end}\""))));
         let numbers = numbers.map(|(key, ends)| (key, ends.map(str::to_owned)));
-        for (key, [below, least, most, above]) in spans.into_iter().chain(numbers) {
+        for (key, [below, least, most, above]) in
+            spans.into_iter().chain(numbers).chain(steps.map(|ends| ("scaling.steps", ends)))
+        {
             for (value, accepted) in [(below, false), (least, true), (most, true), (above, false)] {
                 assert_eq!(Policy::parse(&setting(key, &value)).is_ok(), accepted, "{key}: {value}");
             }
@@ -309,6 +407,8 @@ mod tests {
             format!("{{{}}}", many(&|_| "\"mode\": \"active\"".into())),
             format!("{{\"{long}\": {{{}}}}}", many(&|_| "\"a\": {}".into())),
             format!("{{\"launch\": {{\"zones\": [{}]}}}}", many(&|_| "\"\"".into())),
+            format!("{{\"scaling\": {{\"steps\": [{}]}}}}", many(&|_| "[]".into())),
+            format!("{{\"scaling\": {{\"steps\": [{}]}}}}", many(&|_| "{}".into())),
         ] {
             let error = Policy::parse(&text).unwrap_err();
             assert_eq!(error.problems.len(), PROBLEMS_TOLD + 1);

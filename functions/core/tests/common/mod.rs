@@ -9,7 +9,7 @@ use muster_core::health::{AgentState, Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec, Token};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Plan, Step};
-use muster_core::policy::Policy;
+use muster_core::policy::{Policy, ScalingRule, ThresholdRule};
 use muster_core::report::Rule;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
@@ -128,6 +128,14 @@ impl Group {
 
     pub(crate) fn decide(&self) -> Decision {
         decide(&self.snapshot, &self.policy)
+    }
+}
+
+/// The threshold rule of a policy that has one.
+pub(crate) fn threshold(policy: &mut Policy) -> &mut ThresholdRule {
+    match &mut policy.scaling {
+        ScalingRule::Threshold(rule) => rule,
+        ScalingRule::Target(_) | ScalingRule::Step(_) => panic!("it has no thresholds"),
     }
 }
 

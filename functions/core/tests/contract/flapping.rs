@@ -179,23 +179,23 @@ fn f5_a_scale_in_that_would_bring_the_threshold_back_is_made_smaller() {
         (17.5, 0.75, (3, Rule::F5)),
         (17.4, 0.75, (2, Rule::Z2)),
     ] {
-        let group = Group::of(&[load; 8]).bounds(1, 8).ungated().with(|p| p.threshold.down_factor = factor);
+        let group = Group::of(&[load; 8]).bounds(1, 8).ungated().with(|p| threshold(p).down_factor = factor);
         assert_eq!(group.decide().verdict(), verdict, "{load} % x {factor}");
     }
     // F8 has room for just as many: it is F5 that binds.
     let group = Group::of(&[19.0; 8]).bounds(1, 8).ungated().with(|p| {
-        p.threshold.down_factor = 0.9;
+        threshold(p).down_factor = 0.9;
         p.inward.limit = Limit { percent: 0, at_least: 5 };
     });
     assert_eq!(group.decide().verdict(), (3, Rule::F5));
     // Not even one may go.
     let tight = Group::of(&[19.0; 2]).bounds(1, 8).ungated().with(|p| {
-        (p.threshold.up, p.threshold.down) = (30.0, 20.0);
+        (threshold(p).up, threshold(p).down) = (30.0, 20.0);
     });
     let decision = tight.decide();
     assert_eq!((decision.verdict(), decision.waits_for(Rule::F5)), ((2, Rule::F5), true));
     // The missing are projected at 100 %: (7 x 5 + 100) / 8 = 16.9, x 8 / 2 = 67.5; x 8 / 1 = 135.
-    let missing = Group::of(&[5.0; 8]).bounds(1, 8).ungated().with(|p| p.threshold.down_factor = 0.99);
+    let missing = Group::of(&[5.0; 8]).bounds(1, 8).ungated().with(|p| threshold(p).down_factor = 0.99);
     assert_eq!(missing.decide().verdict(), (1, Rule::Z2));
     let missing = missing.whose("i-8", |m| m.health = Some(silent(5, 1)));
     assert_eq!(missing.decide().verdict(), (2, Rule::F5));
@@ -233,7 +233,7 @@ fn f6_the_unhealthy_are_not_taken_either_while_launches_are_open() {
 fn f6_what_is_taken_back_makes_room_below_max() {
     let group = Group::of(&[5.0; 5]).desired(7).bounds(2, 7).ungated().and([pending("i-9", 5)]);
     let group = group.but(|s| s.intents = vec![open_launch("l-1", 0)]).whose("i-1", |m| m.health = dead());
-    let decision = group.with(|p| p.threshold.down = 30.0).decide();
+    let decision = group.with(|p| threshold(p).down = 30.0).decide();
     assert_eq!((decision.cancels(), decision.terminates()), (vec!["l-1"], vec![("i-9", Cause::Load)]));
     assert_eq!(decision.launches_for(Cause::Unhealthy), 1, "the replacement comes first: five of seven are left");
 }
@@ -332,7 +332,7 @@ fn s5_what_is_left_of_a_scale_in_waits_while_nobody_answers_or_the_sweep_is_stal
     let dark = rest().but(|s| s.members.iter_mut().for_each(|m| m.health = Some(silent(5, 1)))).decide();
     assert_eq!((dark.lets_go().len(), dark.plan.head.heading), (0, Heading::In));
     // The missing at 100 % are not above 100 %: darkness holds by itself.
-    let dark = rest().with(|p| p.threshold.up = 100.0);
+    let dark = rest().with(|p| threshold(p).up = 100.0);
     let dark = dark.but(|s| s.members.iter_mut().for_each(|m| m.health = Some(silent(5, 1)))).decide();
     assert_eq!((dark.lets_go().len(), dark.waits_for(Rule::M5)), (0, true));
     // Two have gone by themselves: nothing is left to wait for.

@@ -19,5 +19,7 @@ mod safety;
 mod scaling_in;
 mod seeds;
 mod size;
+mod step;
+mod target;
 mod templates;
 mod words;

@@ -229,16 +229,16 @@ fn d7_the_unhealthy_and_the_pending_may_always_go() {
 #[test]
 fn d7_limits_a_scale_in_by_load_as_well() {
     // Six idle ones, of which two are unknown: four are healthy, and min is three.
-    let mut group = Group::of(&[1.0; 6]).ungated().bounds(3, 9).with(|p| p.threshold.down = 50.0);
+    let mut group = Group::of(&[1.0; 6]).ungated().bounds(3, 9).with(|p| threshold(p).down = 50.0);
     for name in ["i-5", "i-6"] {
         group = group.whose(name, |m| m.health.as_mut().unwrap().seen = Seen::Unknown);
     }
     let decision = group.decide();
     assert_eq!((decision.verdict(), decision.lets_go()), ((3, Rule::Z2), vec!["i-1", "i-5", "i-6"]));
-    let tight = group.bounds(1, 9).with(|p| p.threshold.down_factor = 0.9).ungated();
+    let tight = group.bounds(1, 9).with(|p| threshold(p).down_factor = 0.9).ungated();
     assert_eq!(tight.decide().verdict(), (3, Rule::F5), "two unknown ones at 100 %");
     // Failing members answer: four of six are healthy, min is four.
-    let mut failed = Group::of(&[1.0; 6]).ungated().bounds(4, 9).with(|p| p.threshold.down = 55.0);
+    let mut failed = Group::of(&[1.0; 6]).ungated().bounds(4, 9).with(|p| threshold(p).down = 55.0);
     for name in ["i-1", "i-2", "i-3"] {
         failed = failed.whose(name, |m| m.health = Some(failing(5, 1)));
     }

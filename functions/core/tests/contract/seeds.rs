@@ -19,8 +19,8 @@ fn the_seeds_sizes_are_ours_where_the_seed_was_right() {
         ("the down factor is the share removed", 10.0, 8, (1, 10), 0.25, -2),
     ] {
         let group = Group::of(&vec![mean; count]).bounds(min, max).ungated().with(|p| {
-            (p.threshold.up, p.threshold.down) = (70.0, 20.0);
-            (p.threshold.up_factor, p.threshold.down_factor) = (2.0, down_factor);
+            (threshold(p).up, threshold(p).down) = (70.0, 20.0);
+            (threshold(p).up_factor, threshold(p).down_factor) = (2.0, down_factor);
             (p.out.cooldown, p.out.stabilization, p.warm_up) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
         });
         let decision = group.decide();

@@ -25,7 +25,7 @@ fn z2_scaling_out_multiplies_rounds_up_and_adds_one_at_least() {
     for (n, factor, desired) in
         [(4, 2.0, 8), (3, 1.5, 5), (2, 1.1, 3), (10, 1.1, 11), (10, 1.000_1, 11), (1, 10.0, 10), (20, 1.15, 23)]
     {
-        let group = Group::of(&vec![90.0; n]).bounds(1, 100).with(|p| p.threshold.up_factor = factor);
+        let group = Group::of(&vec![90.0; n]).bounds(1, 100).with(|p| threshold(p).up_factor = factor);
         assert_eq!(group.decide().verdict(), (desired, Rule::Z2), "{n} x {factor}");
     }
 }
@@ -35,7 +35,7 @@ fn z2_scaling_in_removes_its_share_rounded_down_and_one_at_least() {
     for (n, factor, desired) in
         [(8, 0.5, 4), (8, 0.25, 6), (5, 0.5, 3), (3, 0.1, 2), (10, 0.3, 7), (10, 0.7, 3), (100, 0.29, 71)]
     {
-        let group = Group::of(&vec![1.0; n]).bounds(1, 100).with(|p| p.threshold.down_factor = factor).ungated();
+        let group = Group::of(&vec![1.0; n]).bounds(1, 100).with(|p| threshold(p).down_factor = factor).ungated();
         assert_eq!(group.decide().verdict(), (desired, Rule::Z2), "{n} x {factor}");
     }
 }
@@ -116,7 +116,7 @@ fn z5_the_bound_paces_its_actions_by_f8() {
 #[test]
 fn z5_only_what_goes_beyond_the_bound_is_for_the_loads_sake() {
     // From 1 to the bound of 2 it is the bound; a factor of 4 asks for 4.
-    let group = Group::of(&[90.0; 1]).with(|p| p.threshold.up_factor = 4.0);
+    let group = Group::of(&[90.0; 1]).with(|p| threshold(p).up_factor = 4.0);
     let decision = group.decide();
     assert_eq!((decision.verdict(), decision.launches_for(Cause::Load)), ((4, Rule::Z2), 3));
     let decision = Group::of(&[50.0; 1]).decide();
@@ -154,7 +154,7 @@ fn z8_huge_numbers_saturate() {
     for desired in [u32::MAX, u32::MAX - 1, 1 << 31] {
         for load in [1.0, 15.0, 50.0, 100.0] {
             let group = Group::of(&[load; 4]).ungated().bounds(1, 10_000).desired(desired).with(|p| {
-                (p.threshold.up_factor, p.threshold.down_factor) = (10.0, 0.99);
+                (threshold(p).up_factor, threshold(p).down_factor) = (10.0, 0.99);
             });
             let decision = group.but(|s| s.head.version = u64::MAX).decide();
             assert_eq!(decision.plan.head.desired, 10_000);
@@ -209,7 +209,7 @@ fn headlines_read_like_a_sentence() {
             "Hold at 4: mean load 90 % is above 70 %, but the scale-out cooldown has 40 s left.",
         ),
         (
-            Group::of(&[19.0; 8]).ungated().with(|p| p.threshold.down_factor = 0.9),
+            Group::of(&[19.0; 8]).ungated().with(|p| threshold(p).down_factor = 0.9),
             "Scale in 8 -> 3: mean load 19 % is below 20 %, and without 6 members the mean would be 76 %.",
         ),
         (
@@ -257,14 +257,14 @@ fn headlines_read_like_a_sentence() {
 
 #[test]
 fn z1_equality_does_nothing_whatever_floating_point_says() {
-    for threshold in [70.1, 33.3, 66.6, 70.7] {
+    for bound in [70.1, 33.3, 66.6, 70.7] {
         for n in 1..40 {
-            let group = Group::of(&vec![threshold; n]).bounds(1, 100);
-            let up = group.with(|p| p.threshold.up = threshold).decide();
-            assert_eq!(up.report.rule, Rule::Z1, "{n} at {threshold}: {}", up.report.headline);
-            let group = Group::of(&vec![threshold; n]).bounds(1, 100);
-            let down = group.with(|p| (p.threshold.down, p.threshold.up) = (threshold, 95.0)).decide();
-            assert_eq!(down.report.rule, Rule::Z1, "{n} at {threshold}: {}", down.report.headline);
+            let group = Group::of(&vec![bound; n]).bounds(1, 100);
+            let up = group.with(|p| threshold(p).up = bound).decide();
+            assert_eq!(up.report.rule, Rule::Z1, "{n} at {bound}: {}", up.report.headline);
+            let group = Group::of(&vec![bound; n]).bounds(1, 100);
+            let down = group.with(|p| (threshold(p).down, threshold(p).up) = (bound, 95.0)).decide();
+            assert_eq!(down.report.rule, Rule::Z1, "{n} at {bound}: {}", down.report.headline);
         }
     }
 }
