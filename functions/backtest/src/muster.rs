@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use muster_core::auto::Learnt;
 use muster_core::decide::decide;
 use muster_core::group::{Head, Outcome, Place};
 use muster_core::health::{AgentState, Answer, Application, Health, Observation as Probe, fold};
@@ -35,6 +36,7 @@ pub struct Muster {
     policy: Policy,
     period: Duration,
     head: Head,
+    learnt: Option<Box<Learnt>>,
     /// What is known of each instance that was seen in the last sweep.
     known: BTreeMap<InstanceId, Member>,
     /// Launches whose instances have not been seen yet, the oldest first.
@@ -75,6 +77,7 @@ impl Muster {
             policy: Policy { min: bounds.min, max: bounds.max, ..policy },
             period,
             head: Head::default(),
+            learnt: None,
             known: BTreeMap::new(),
             ordered: VecDeque::new(),
             shift_s: None,
@@ -136,6 +139,7 @@ impl Muster {
             fleet: Some(listed.collect()),
             members: self.known.values().cloned().collect(),
             head: std::mem::take(&mut self.head),
+            learnt: self.learnt.take(),
             intents: Vec::new(),
             template_version: Some(self.policy.launch.template_version.unwrap_or_default()),
             policy_notice: None,
@@ -145,7 +149,7 @@ impl Muster {
 
     /// Keeps what the next sweep must know, and says how many there are to be.
     fn remember(&mut self, snapshot: Snapshot) -> u32 {
-        self.head = snapshot.head;
+        (self.head, self.learnt) = (snapshot.head, snapshot.learnt);
         let stay = |member: &Member| matches!(member.state, MemberState::Pending | MemberState::Active);
         let staying = count(snapshot.members.iter().filter(|member| stay(member)).count());
         for member in snapshot.members {
@@ -241,6 +245,7 @@ fn makes_room(plan: &Plan) -> bool {
 pub fn carry_out(plan: Plan, snapshot: &mut Snapshot) {
     let now = snapshot.now;
     snapshot.head = plan.head;
+    snapshot.learnt = plan.learnt.or(snapshot.learnt.take());
     for step in plan.steps {
         match step {
             Step::Launch { intent } => launch(intent, snapshot),

@@ -40,6 +40,9 @@ pub(crate) fn of(state: &GroupState, snapshot: &Snapshot, decision: &Decision, p
     let now = snapshot.now;
     let mut head = decision.plan.head.clone();
     let mut claim = Claim { expected: Some(state.head.version), ..Claim::default() };
+    if head.auto.stored_at != state.head.auto.stored_at {
+        claim.put_learnt = decision.plan.learnt.clone();
+    }
     let mut members: BTreeMap<&InstanceId, MemberRecord> = state.members.iter().map(|m| (&m.id, m.clone())).collect();
     let mut changed = BTreeSet::new();
     let mut rosters = BTreeSet::new();

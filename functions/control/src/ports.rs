@@ -6,6 +6,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, Outcome, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Observation, Sweep};
 use muster_core::intent::{Intent, IntentId, LaunchSpec};
@@ -285,6 +286,9 @@ pub struct GroupState {
     pub members: Vec<MemberRecord>,
     /// All intents that are not settled.
     pub intents: Vec<Intent>,
+    /// What the rule `auto` knew when it was stored last; none unless HEAD says that it has been, and when it cannot be read: it is
+    /// learnt again.
+    pub learnt: Option<Box<Learnt>>,
 }
 
 /// A policy text as its source gives it.
@@ -326,6 +330,8 @@ pub struct Claim {
     pub put_rosters: Vec<Roster>,
     /// The policy, when it is new.
     pub put_policy: Option<StoredPolicy>,
+    /// What the rule `auto` knows, when it is to be stored: HEAD says so.
+    pub put_learnt: Option<Box<Learnt>>,
     /// What to write into the activity log; an id that is there already is overwritten (O2: folding). It keeps its sort key.
     pub activity: Vec<Activity>,
 }

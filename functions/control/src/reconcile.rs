@@ -346,6 +346,7 @@ fn snapshot(
         members: state.members.iter().map(|record| Member::of(record, health(record.shard, &record.id))).collect(),
         intents: state.intents.clone(),
         fleet,
+        learnt: state.learnt.clone(),
         template_version: None,
         policy_notice: in_force.notice.clone(),
         policy_refused: in_force.refused(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auto::Recent;
 use crate::history::{Lapse, RateLog, Recommendation, Sightings};
 use crate::intent::Cause;
 use crate::member::InstanceId;
@@ -210,6 +211,8 @@ pub struct Head {
     pub dark: Vec<Lapse>,
     /// The latest spans in which the mode changed nothing, oldest first: no drain is told of or ended in them (O1).
     pub halted: Vec<Lapse>,
+    /// The samples of demand that the rule `auto` has not stored in its state yet.
+    pub auto: Recent,
     /// The policy edit that was refused last, while it is still the newest (Z9).
     pub refusal: Option<Refusal>,
     /// The activity record of the last decision, so that an equal one can be folded into it (O2).

@@ -9,6 +9,7 @@
 //! [`report::Report`] (what comes out). Names like `M2` or `F6` are the rules of the behavioural contract, which
 //! `functions/README.md` lists.
 
+pub mod auto;
 pub mod decide;
 pub mod group;
 pub mod health;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::auto::Learnt;
 use crate::group::Head;
 use crate::intent::{Cause, Intent, IntentId};
 use crate::member::{InstanceId, Leaving};
@@ -12,6 +13,9 @@ use crate::time::Timestamp;
 pub struct Plan {
     /// HEAD after the claim, its version raised by one.
     pub head: Head,
+    /// What the rule `auto` knows now; none when it has learnt nothing. It is stored when `head.auto` says that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Box<Learnt>>,
     /// In the order in which they are claimed.
     pub steps: Vec<Step>,
     /// How many actions the claim had no room for: they follow in the next one.

@@ -54,6 +54,7 @@ pub enum Rule {
     Z5,
     Z7,
     Z9,
+    Z10,
 }
 
 impl fmt::Display for Rule {

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auto::Learnt;
 use crate::group::{Head, Shard};
 use crate::health::Health;
 use crate::intent::{Intent, IntentId};
@@ -37,6 +38,9 @@ pub struct Snapshot {
     /// be asked, and nothing is concluded from its silence.
     #[serde(default)]
     pub fleet: Option<Vec<FleetInstance>>,
+    /// What the rule `auto` had stored last; none for another rule, and when it is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<Box<Learnt>>,
     /// The version of the policy's launch template that a launch would use now; 0 without a template, or where a document
     /// does not say. None: EC2 could not be asked.
     #[serde(default = "unsaid")]

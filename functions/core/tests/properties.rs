@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use common::*;
+use muster_core::auto::{Learnt, Recent, Sample, Setting};
 use muster_core::decide::{Decision, decide};
 use muster_core::group::{
     Breaker, Head, Heading, LaunchRefusal, Outcome, Place, PolicyVersion, Scarcity, TemplateRecord,
@@ -18,7 +19,7 @@ use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
 use muster_core::policy::{
-    Change, Limit, Mode, OnTimeout, Policy, ScalingRule, StepRule, Stride, TargetRule, ThresholdRule,
+    AutoRule, Change, Limit, Mode, OnTimeout, Policy, ScalingRule, StepRule, Stride, TargetRule, ThresholdRule,
 };
 use muster_core::report::StageName;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
@@ -293,6 +294,7 @@ prop_compose! {
             option::weighted(0.05, Just("cut off".to_owned())))),
         intents in intents().boxed(),
         (fleet, template_version) in (fleets().boxed(), option::weighted(0.95, 1_u64..4)),
+        learnt in learnts().boxed(),
     ) -> Snapshot {
         let sweep = sweep.map(|(age, period_ms, blind)| SweepFacts { slot: ago(age), period_ms, blind, awaited: 0 });
         let (mut members, mut head) = (members, head);
@@ -304,7 +306,7 @@ prop_compose! {
         if let Some(beside) = beside {
             head.desired = u32::try_from(members.len() as i64 + beside).unwrap_or(0);
         }
-        Snapshot { now: NOW, head, sweep, members, intents, fleet, template_version, policy_notice: None, policy_refused: false }
+        Snapshot { now: NOW, head, sweep, members, intents, fleet, template_version, learnt, policy_notice: None, policy_refused: false }
     }
 }
 
@@ -333,7 +335,25 @@ fn rules() -> impl Strategy<Value = ScalingRule> {
         inward.reverse();
         ScalingRule::Step(StepRule { out, inward })
     });
-    prop_oneof![threshold, target, step]
+    let auto = (0.01..1.0).prop_map(|price| ScalingRule::Auto(AutoRule { price }));
+    prop_oneof![threshold, target, step, auto]
+}
+
+/// What the rule `auto` may have learnt before now.
+fn learnts() -> impl Strategy<Value = Option<Box<Learnt>>> {
+    let samples = prop::collection::vec((5_u64..400, 0.0..100.0, 1_u32..30), 0..150);
+    let (boot, period) = (Duration::from_secs(60), Duration::from_secs(10));
+    let setting = Setting { price: 0.1, min: 1, max: 30, boot, period };
+    prop::option::of(samples.prop_map(move |seen| {
+        let mut before: u64 = seen.iter().map(|(gap, ..)| gap).sum();
+        let sample = |(gap, mean, carried_by)| {
+            before -= gap;
+            Sample::of(ago(before + 1), mean, carried_by, None)
+        };
+        let samples = seen.into_iter().map(sample).collect();
+        let recent = Recent { stored_at: None, samples };
+        Box::new(Learnt::recall(None, &recent, NOW, &setting))
+    }))
 }
 
 prop_compose! {

@@ -1,6 +1,6 @@
 //! A group's serialised state: the conditions of `muster_control::ports::GroupStore` inside one transaction each.
 
-use muster_control::ports::{Claim, GroupState, LeaseRequest, Release, Settlement, StoredPolicy};
+use muster_control::ports::{Claim, GroupState, LeaseRequest, Release, Settlement, StoreError, StoredPolicy};
 use muster_core::group::{Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::MemberRecord;
@@ -18,7 +18,14 @@ pub(crate) fn read(work: &Transaction<'_>, group: &str) -> Result<Option<GroupSt
     let Some(head) = head(work, group)? else { return Ok(None) };
     let members = all(work, "SELECT doc FROM members WHERE grp = ?1 ORDER BY id", [group])?;
     let intents = all(work, "SELECT doc FROM intents WHERE grp = ?1 ORDER BY id", [group])?;
-    Ok(Some(GroupState { head, members, intents }))
+    let stored = head.auto.stored_at.is_some();
+    // What cannot be read is learnt again.
+    let learnt = if stored { one(work, "SELECT doc FROM learnt WHERE grp = ?1", [group]) } else { Ok(None) };
+    let learnt = match learnt {
+        Err(Failure::Store(StoreError::Corrupt(_))) => None,
+        read => read?,
+    };
+    Ok(Some(GroupState { head, members, intents, learnt }))
 }
 
 pub(crate) fn claim(work: &Transaction<'_>, claim: &Claim) -> Result<(), Failure> {
@@ -48,6 +55,9 @@ pub(crate) fn claim(work: &Transaction<'_>, claim: &Claim) -> Result<(), Failure
     if let Some(policy) = &claim.put_policy {
         let row = (&group, number(policy.version.0)?, encode(policy)?);
         run(work, "INSERT OR REPLACE INTO policies (grp, version, doc) VALUES (?1, ?2, ?3)", row)?;
+    }
+    if let Some(learnt) = &claim.put_learnt {
+        run(work, "INSERT OR REPLACE INTO learnt (grp, doc) VALUES (?1, ?2)", (&group, encode(learnt)?))?;
     }
     activity::log(work, &group, &claim.activity)
 }

@@ -12,7 +12,7 @@ use crate::failure::{Failure, corrupt, is_busy};
 const APPLICATION_ID: i32 = 0x4d75_7374;
 
 /// The tables below. Another number is another layout.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// Prepared statements kept; the transactions use about 30.
 const STATEMENTS_KEPT: usize = 64;
@@ -29,6 +29,7 @@ const TABLES: &str = "
     CREATE TABLE rosters  (grp TEXT, shard INTEGER, number INTEGER, doc TEXT NOT NULL,
                            PRIMARY KEY (grp, shard, number)) STRICT;
     CREATE TABLE policies (grp TEXT, version INTEGER, doc TEXT NOT NULL, PRIMARY KEY (grp, version)) STRICT;
+    CREATE TABLE learnt   (grp TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
     CREATE TABLE slots    (grp TEXT, shard INTEGER, slot INTEGER NOT NULL, owner TEXT NOT NULL,
                            PRIMARY KEY (grp, shard)) STRICT;
     CREATE TABLE sweeps   (grp TEXT, shard INTEGER, slot INTEGER, roster INTEGER, doc TEXT NOT NULL,

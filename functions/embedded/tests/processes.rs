@@ -79,6 +79,7 @@ fn claim(version: u64) -> Claim {
         cancel_intents: (version > 1).then(|| intent(version - 1)).into_iter().collect(),
         put_rosters: vec![roster(version)],
         put_policy: None,
+        put_learnt: None,
         activity: vec![Activity {
             group: group(),
             at,
@@ -90,7 +91,7 @@ fn claim(version: u64) -> Claim {
 
 /// That the store holds the claim of one version, whole, and nothing of the next.
 async fn complete(store: &SqliteStore) -> u64 {
-    let Some(GroupState { head, members: found, intents }) = store.read(&group()).await.expect("a read") else {
+    let Some(GroupState { head, members: found, intents, .. }) = store.read(&group()).await.expect("a read") else {
         assert_eq!(store.since(&group(), Timestamp::EPOCH, 1).await.expect("a read"), Vec::new());
         return 0;
     };

@@ -29,6 +29,7 @@ fn without_activity(claim: &Claim) -> Claim {
         cancel_intents: claim.cancel_intents.clone(),
         put_rosters: claim.put_rosters.clone(),
         put_policy: claim.put_policy.clone(),
+        put_learnt: claim.put_learnt.clone(),
         activity: Vec::new(),
     }
 }

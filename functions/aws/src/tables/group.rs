@@ -7,10 +7,11 @@ use muster_control::activity::Activity;
 use muster_control::ports::{
     Claim, GroupState, GroupStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
 };
+use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::intent::{Intent, Lease};
 use muster_core::member::MemberRecord;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::failure::{failure, unsent};
 use super::items::{INTENTS, Key, LEASED_UNTIL, MEMBERS, decode, encode, expiry, number, partition, text};
@@ -27,6 +28,22 @@ struct Listed<'a> {
     group: &'a GroupName,
 }
 
+/// What the rule `auto` knows: one text, because thousands of numbers as attributes would be larger, and nobody reads them.
+#[derive(Serialize, Deserialize)]
+struct LearntRow {
+    doc: String,
+}
+
+impl Tables {
+    /// What the rule `auto` knew last; what cannot be read is learnt again.
+    async fn learnt(&self, group: &GroupName) -> Result<Option<Box<Learnt>>, StoreError> {
+        match self.one::<LearntRow>(&self.names.control, &Key::learnt(group)).await {
+            Err(StoreError::Corrupt(_)) => Ok(None),
+            read => Ok(read?.and_then(|row| serde_json::from_str(&row.doc).ok())),
+        }
+    }
+}
+
 impl GroupStore for Tables {
     async fn head(&self, group: &GroupName) -> Result<Option<Head>, StoreError> {
         self.one(&self.names.control, &Key::head(group)).await
@@ -38,7 +55,9 @@ impl GroupStore for Tables {
         let intents = self.all(table, &pk, INTENTS).await?.into_iter().map(|item| decode(table, item));
         let intents = intents.collect::<Result<_, _>>()?;
         let members = self.all(table, &pk, MEMBERS).await?.into_iter().map(|item| decode(table, item));
-        Ok(Some(GroupState { head, members: members.collect::<Result<_, _>>()?, intents }))
+        let members = members.collect::<Result<_, _>>()?;
+        let learnt = if head.auto.stored_at.is_some() { self.learnt(group).await? } else { None };
+        Ok(Some(GroupState { head, members, intents, learnt }))
     }
 
     async fn claim(&self, claim: &Claim) -> Result<(), StoreError> {
@@ -68,6 +87,10 @@ impl GroupStore for Tables {
         }
         if let Some(policy) = &claim.put_policy {
             put(&mut work, table, Key::policy(group, policy.version), policy)?;
+        }
+        if let Some(learnt) = &claim.put_learnt {
+            let doc = serde_json::to_string(learnt).map_err(unsent)?;
+            put(&mut work, table, Key::learnt(group), &LearntRow { doc })?;
         }
         activity::log(&mut work, &self.names.activity, group, &claim.activity)?;
         for roster in &claim.put_rosters {

@@ -67,6 +67,10 @@ impl Key {
         Self::of(group, format!("{POLICIES}{:012}", version.0))
     }
 
+    pub(super) fn learnt(group: &GroupName) -> Self {
+        Self::of(group, "AUTO".into())
+    }
+
     pub(super) fn lock(group: &GroupName, shard: Shard) -> Self {
         Self::of(group, format!("LOCK#sweep#{shard}"))
     }

@@ -23,6 +23,7 @@ macro_rules! store_conformance {
             a_claim_overwrites_the_record_of_an_equal_decision,
             members_are_put_replaced_and_deleted,
             rosters_and_policies_are_kept_by_number,
+            what_has_been_learnt_is_kept_for_whom_head_says_it_is,
             an_intent_is_leased_by_one_at_a_time,
             a_lease_does_not_raise_the_version,
             an_untried_intent_can_be_taken_back_and_a_leased_one_cannot,

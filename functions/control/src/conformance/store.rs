@@ -2,8 +2,10 @@
 #![expect(missing_docs, reason = "each case's name is its sentence")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use muster_core::auto::{Learnt, Recent, Sample, Setting};
 use muster_core::decide::decide;
 use muster_core::group::{GroupName, Head, Outcome, Place, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Sweep, SweepCounts};
@@ -207,6 +209,24 @@ pub async fn members_are_put_replaced_and_deleted<S: Store>(store: &S) {
     let claim = Claim { put_members: vec![active.clone()], delete_members: vec!["i-1".into()], ..next(1) };
     store.claim(&claim).await.expect("a claim");
     assert_eq!(state(store).await.members, vec![active]);
+}
+
+pub async fn what_has_been_learnt_is_kept_for_whom_head_says_it_is<S: Store>(store: &S) {
+    let setting =
+        Setting { price: 0.1, min: 1, max: 9, boot: Duration::from_secs(30), period: Duration::from_secs(10) };
+    let learnt = |n| {
+        let samples = (1..=n).map(|n| Sample::of(at(n * 10_000), 50.0, 3, None)).collect();
+        let recent = Recent { stored_at: None, samples };
+        Box::new(Learnt::recall(None, &recent, at(n * 10_000), &setting))
+    };
+    let head = |n, stored_at| Head { auto: Recent { stored_at, samples: Vec::new() }, ..head(n) };
+    store.claim(&Claim { put_learnt: Some(learnt(1)), ..first() }).await.expect("a claim");
+    assert_eq!(state(store).await.learnt, None, "HEAD does not know of it");
+    let claim = Claim { put_learnt: Some(learnt(9)), head: head(2, Some(at(90_000))), ..next(1) };
+    store.claim(&claim).await.expect("a claim");
+    assert_eq!(state(store).await.learnt, Some(learnt(9)));
+    store.claim(&Claim { head: head(3, Some(at(90_000))), ..next(2) }).await.expect("a claim");
+    assert_eq!(state(store).await.learnt, Some(learnt(9)), "a claim without it leaves it as it is");
 }
 
 pub async fn rosters_and_policies_are_kept_by_number<S: Store>(store: &S) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;
 use muster_core::intent::{Intent, IntentId, Lease};
@@ -26,6 +27,7 @@ struct Group {
     intents: BTreeMap<IntentId, Intent>,
     rosters: BTreeMap<(Shard, RosterNumber), Roster>,
     policies: BTreeMap<PolicyVersion, StoredPolicy>,
+    learnt: Option<Box<Learnt>>,
     /// The latest slot that is claimed, and whose it is.
     slots: BTreeMap<Shard, (Timestamp, String)>,
     sweeps: BTreeMap<(Shard, Timestamp), Sweep>,
@@ -63,6 +65,7 @@ impl GroupStore for MemoryStore {
             head,
             members: group.members.values().cloned().collect(),
             intents: group.intents.values().cloned().collect(),
+            learnt: group.learnt.clone().filter(|_| group.head.as_ref().is_some_and(|head| head.auto.stored_at.is_some())),
         }))
     }
 
@@ -80,6 +83,7 @@ impl GroupStore for MemoryStore {
         group.intents.retain(|id, _| !claim.cancel_intents.contains(id));
         group.rosters.extend(claim.put_rosters.iter().map(|roster| ((roster.shard, roster.number), roster.clone())));
         group.policies.extend(claim.put_policy.iter().map(|policy| (policy.version, policy.clone())));
+        group.learnt = claim.put_learnt.clone().or(group.learnt.take());
         group.log(&claim.activity);
         Ok(())
     }

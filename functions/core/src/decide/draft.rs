@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::auto::Learnt;
 use crate::group::{Head, Heading, Shard};
 use crate::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use crate::member::{InstanceId, Leaving};
@@ -39,6 +40,7 @@ pub(super) struct Draft<'a> {
     withheld_more: usize,
     postponed: u32,
     actual: u32,
+    learnt: Option<Box<Learnt>>,
 }
 
 impl<'a> Draft<'a> {
@@ -63,6 +65,7 @@ impl<'a> Draft<'a> {
             withheld_more: 0,
             postponed: 0,
             actual: census.counts.actual,
+            learnt: None,
         };
         if let Some(notice) = &snapshot.policy_notice {
             let rule = if snapshot.policy_refused { Rule::Z9 } else { Rule::O7 };
@@ -118,6 +121,14 @@ impl<'a> Draft<'a> {
         self.head.remember_darkness(self.now, census.nobody_answers());
         if sizing.by_factor && sizing.desired > self.before.desired {
             self.head.factor_out_at = Some(self.now);
+        }
+    }
+
+    /// Keeps what the rule `auto` has learnt: its sample in HEAD, its state in the plan.
+    pub(super) fn learn(&mut self, opinion: Option<load::Opinion>) {
+        if let Some(opinion) = opinion {
+            self.head.auto.add(opinion.sample);
+            self.learnt = Some(Box::new(opinion.learnt));
         }
     }
 
@@ -328,7 +339,7 @@ impl<'a> Draft<'a> {
             actions: self.steps.iter().map(Step::describe).collect(),
             withheld: self.withheld,
         };
-        Decision { plan: Plan { head: self.head, steps: self.steps, postponed: self.postponed }, report }
+        Decision { plan: Plan { head: self.head, learnt: self.learnt, steps: self.steps, postponed: self.postponed }, report }
     }
 
     /// HEAD as before, save for what has been seen: a mode that changes nothing starts no cooldown and orders nothing.
@@ -337,6 +348,7 @@ impl<'a> Draft<'a> {
             last_slot: self.head.last_slot,
             recommendations: self.head.recommendations.clone(),
             dark: self.head.dark.clone(),
+            auto: self.head.auto.clone(),
             orphans: self.head.orphans.clone(),
             ..self.factual.clone()
         }

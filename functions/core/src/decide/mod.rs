@@ -67,8 +67,10 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     if judged {
         breaker::update(&census, &mut draft);
     }
-    let sizing = size::size(&census, policy, &draft.head, &gate);
+    let opinion = gate.is_ok().then(|| load::opinion(snapshot, &census, policy)).flatten();
+    let sizing = size::size(&census, policy, &draft.head, &gate, opinion.as_ref());
     draft.take(&sizing, &gate, &census);
+    draft.learn(opinion);
     saga::end_stopped(&census, &mut draft);
     if judged {
         saga::drain_leaving(&census, &mut draft);

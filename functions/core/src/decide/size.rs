@@ -11,7 +11,7 @@ use crate::report::{Remark, Rule, Stage, StageName};
 use crate::time::spoken;
 
 use super::census::Census;
-use super::load::{self, Recommendation, percent};
+use super::load::{self, Opinion, Recommendation, percent};
 use super::{counted, victims};
 
 /// The size that was decided, and how it came about.
@@ -53,10 +53,16 @@ struct Way<'a> {
 }
 
 /// Decides desired. With the gate closed, load moves nothing and only the bounds speak.
-pub(super) fn size(census: &Census<'_>, policy: &Policy, head: &Head, gate: &Result<(), Remark>) -> Sizing {
+pub(super) fn size(
+    census: &Census<'_>,
+    policy: &Policy,
+    head: &Head,
+    gate: &Result<(), Remark>,
+    opinion: Option<&Opinion>,
+) -> Sizing {
     let n = head.desired;
     let (rec, waits) = match gate {
-        Ok(()) => (load::recommend(census, policy, head), Vec::new()),
+        Ok(()) => (load::recommend(census, policy, head, opinion), Vec::new()),
         Err(closed) => {
             let Remark { rule, text: why } = closed.clone();
             (Recommendation { desired: n, stages: Vec::new(), rule, why, by_factor: false }, vec![closed.clone()])
@@ -264,7 +270,7 @@ impl Way<'_> {
         let headline = match (size.cmp(&n), self.rule) {
             (Ordering::Greater, _) => format!("Scale out {n} -> {size}: {why}."),
             (Ordering::Less, _) => format!("Scale in {n} -> {size}: {why}."),
-            (Ordering::Equal, Rule::Z1 | Rule::Z3 | Rule::Z7) => format!("No change at {n}: {why}."),
+            (Ordering::Equal, Rule::Z1 | Rule::Z3 | Rule::Z7 | Rule::Z10) => format!("No change at {n}: {why}."),
             (Ordering::Equal, _) => format!("Hold at {n}: {why}."),
         };
         let cause = (size != n).then_some(cause);

@@ -101,9 +101,8 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScalingDocument {
-    /// `threshold`, `target` or `step`; `auto` is not available yet. What belongs to another kind moves nothing.
-    #[garde(custom(available))]
-    #[schemars(extend("enum" = ["threshold", "target", "step"]))]
+    /// `auto`, `threshold`, `target` or `step`. What belongs to another kind moves nothing.
+    #[garde(skip)]
     pub kind: ScalingKind,
     /// Of `threshold`: scale out when the mean load is above this, above 1 to 100 %.
     #[garde(custom(percentage), custom(apart(self.cpu_down_threshold)))]
@@ -134,6 +133,44 @@ pub struct ScalingDocument {
     #[garde(length(min = 1, max = 10), dive, custom(ladder))]
     #[schemars(length(min = 1, max = 10))]
     pub steps: Vec<StepDocument>,
+    /// Of `auto`: what one per cent of overloaded requests is worth, as a share of the bill of a group that is always of the right
+    /// size: `economy` (0.05), `balanced` (0.1), `safe` (0.2), or a number of 0.01 to 1.
+    #[garde(custom(affordable))]
+    pub price: Price,
+}
+
+/// What overload is worth: a name or a number.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Price {
+    /// One of the names.
+    Named(PriceName),
+    /// A number of one's own, 0.01 to 1.
+    Number(#[schemars(range(min = 0.01, max = 1.0))] f64),
+}
+
+/// The prices that have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PriceName {
+    /// 0.05: a smaller bill matters more.
+    Economy,
+    /// 0.1: one per cent of overloaded requests is worth a tenth of the bill.
+    Balanced,
+    /// 0.2: overload matters more.
+    Safe,
+}
+
+impl Price {
+    /// It as a number.
+    pub const fn value(self) -> f64 {
+        match self {
+            Self::Named(PriceName::Economy) => 0.05,
+            Self::Named(PriceName::Balanced) => 0.1,
+            Self::Named(PriceName::Safe) => 0.2,
+            Self::Number(price) => price,
+        }
+    }
 }
 
 /// A step: a mean load, and what to do beyond it.
@@ -189,7 +226,7 @@ pub enum ScalingKind {
     Target,
     /// Steps: a mean load, and what to do beyond it.
     Step,
-    /// Chooses among many rules by what they would have cost. Not available yet.
+    /// Chooses among many rules, by what they would have cost.
     Auto,
 }
 
@@ -313,6 +350,22 @@ impl Default for PolicyDocument {
     }
 }
 
+impl PolicyDocument {
+    /// The spans whose defaults depend on the kind of rule. `auto` looks back by itself, and what has just booted serves: to wait
+    /// longer only makes it late.
+    pub(super) const fn spans_of(kind: ScalingKind) -> [(&'static str, Span); 3] {
+        let (warm_up, cooldown_in, stabilization_in) = match kind {
+            ScalingKind::Auto => (0, 0, 30),
+            ScalingKind::Threshold | ScalingKind::Target | ScalingKind::Step => (60, 300, 300),
+        };
+        [
+            ("warm_up", Span::seconds(warm_up)),
+            ("cooldown_in", Span::seconds(cooldown_in)),
+            ("stabilization_in", Span::seconds(stabilization_in)),
+        ]
+    }
+}
+
 impl Default for ScalingDocument {
     fn default() -> Self {
         Self {
@@ -327,6 +380,7 @@ impl Default for ScalingDocument {
                 StepDocument { above: Some(70.0), change: Some(1), ..StepDocument::default() },
                 StepDocument { below: Some(25.0), change: Some(-1), ..StepDocument::default() },
             ],
+            price: Price::Named(PriceName::Balanced),
         }
     }
 }
@@ -400,11 +454,11 @@ fn sample_age(period: Span) -> impl Fn(&Option<Span>, &()) -> Check {
     }
 }
 
-fn available(kind: &ScalingKind, (): &()) -> Check {
-    match kind {
-        ScalingKind::Threshold | ScalingKind::Target | ScalingKind::Step => Ok(()),
-        ScalingKind::Auto => refuse("is not available yet: only \"threshold\", \"target\" and \"step\" are".into()),
+fn affordable(price: &Price, (): &()) -> Check {
+    if (0.01..=1.0).contains(&price.value()) {
+        return Ok(());
     }
+    refuse("must be economy, balanced, safe, or a number of 0.01 to 1".into())
 }
 
 fn percentage(percent: &f64, (): &()) -> Check {

@@ -9,7 +9,7 @@ mod span;
 use std::time::Duration;
 
 pub use document::{
-    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument,
+    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, Price, PriceName, ScalingDocument,
     ScalingKind, StepDocument,
 };
 pub use problem::{PolicyError, Problem};
@@ -67,6 +67,8 @@ pub enum ScalingRule {
     Target(TargetRule),
     /// Steps out and in.
     Step(StepRule),
+    /// The cheapest of many rules.
+    Auto(AutoRule),
 }
 
 /// The threshold rule (Z1, Z2).
@@ -89,6 +91,13 @@ pub struct TargetRule {
     pub target: f64,
     /// How far the mean may be from it, as a share of it; the ends are inside.
     pub tolerance: f64,
+}
+
+/// The rule `auto` (Z10).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AutoRule {
+    /// What one per cent of overloaded requests is worth, as a share of the bill of a group that is always of the right size.
+    pub price: f64,
 }
 
 /// The step rule: Z1 and Z2 with a change for each bound.
@@ -198,8 +207,8 @@ impl ScalingRule {
         match document.kind {
             ScalingKind::Target => Self::Target(TargetRule { target: document.target, tolerance: document.tolerance }),
             ScalingKind::Step => Self::Step(StepRule::of(&document.steps)),
-            // A valid document has no kind that is not available yet.
-            ScalingKind::Threshold | ScalingKind::Auto => Self::Threshold(ThresholdRule {
+            ScalingKind::Auto => Self::Auto(AutoRule { price: document.price.value() }),
+            ScalingKind::Threshold => Self::Threshold(ThresholdRule {
                 up: document.cpu_up_threshold,
                 down: document.cpu_down_threshold,
                 up_factor: document.scale_up_factor,
@@ -342,6 +351,9 @@ mod tests {
             }
         }
         free.sort();
-        assert_eq!(free, ["/drain/on_timeout", "/mode"], "they have names, and no range");
+        let named = ["/drain/on_timeout", "/mode", "/scaling/kind", "/scaling/price"];
+        assert_eq!(free, named, "they have names, and no range but a price's, which stands beside its names");
+        let price = schema().pointer("/$defs/Price").cloned().expect("a definition").to_string();
+        assert!(price.contains(r#""minimum":0.01"#) && price.contains(r#""maximum":1"#), "{price}");
     }
 }

@@ -31,7 +31,8 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     let mut every_key = PolicyDocument::default();
     every_key.scaling.steps = vec![StepDocument::every_key()];
     let known = serde_json::to_value(every_key).expect("a policy is plain data");
-    let value = without_unknown_keys(value, &known, "", &tree, &mut problems);
+    let mut value = without_unknown_keys(value, &known, "", &tree, &mut problems);
+    fill_in_for_its_kind(&mut value);
     problems.extend(tree.repeated_keys(PROBLEMS_TOLD + 1));
     let document: Option<PolicyDocument> = match serde_path_to_error::deserialize(&value) {
         Ok(document) => Some(document),
@@ -60,9 +61,18 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     }
 }
 
+/// Writes out the defaults that a kind of rule has of its own, where the text does not say.
+fn fill_in_for_its_kind(value: &mut Value) {
+    let kind = value.pointer("/scaling/kind").cloned().map(serde_json::from_value);
+    let (Value::Object(settings), Some(Ok(kind))) = (value, kind) else { return };
+    for (key, span) in PolicyDocument::spans_of(kind) {
+        settings.entry(key).or_insert_with(|| span.to_string().into());
+    }
+}
+
 /// A message with the setting's own words about its range, unless it tells the range already.
 fn with_range(key: &str, message: &str) -> String {
-    let tells = ["must ", "is not available yet", "unknown variant"];
+    let tells = ["must ", "unknown variant"];
     match help(key) {
         Some(help) if !tells.iter().any(|word| message.starts_with(word)) => format!("{message}. {help}"),
         Some(_) | None => message.to_owned(),
@@ -191,7 +201,12 @@ mod tests {
             ),
             (r#"{"scaling": {"scale_down_factor": 1}}"#, "scaling.scale_down_factor is 1: must be above 0 and below 1"),
             (r#"{"scaling": {"scale_up_factor": 1}}"#, "scaling.scale_up_factor is 1: must be above 1 and at most 10"),
-            (r#"{"scaling": {"kind": "auto"}}"#, r#"scaling.kind is "auto": is not available yet"#),
+            (r#"{"scaling": {"kind": "magic"}}"#, r#"scaling.kind is "magic": unknown variant `magic`"#),
+            (
+                r#"{"scaling": {"price": 2}}"#,
+                "scaling.price is 2: must be economy, balanced, safe, or a number of 0.01 to 1",
+            ),
+            (r#"{"scaling": {"price": "cheap"}}"#, "scaling.price"),
             (r#"{"cooldown_in": "2h"}"#, r#"cooldown_in is "2h": must be from 0s to 3600s"#),
             (
                 r#"{"cooldown_in": 300}"#,

@@ -46,6 +46,7 @@ impl Group {
     pub(crate) fn of(loads: &[f64]) -> Self {
         let members: Vec<_> = (1..).zip(loads).map(|(n, load)| serving(&format!("i-{n}"), *load)).collect();
         let mut snapshot = Snapshot {
+            learnt: None,
             now: NOW,
             head: Default::default(),
             sweep: Some(SweepFacts { slot: ago(2), period_ms: 10_000, blind: None, awaited: 0 }),
@@ -135,7 +136,7 @@ impl Group {
 pub(crate) fn threshold(policy: &mut Policy) -> &mut ThresholdRule {
     match &mut policy.scaling {
         ScalingRule::Threshold(rule) => rule,
-        ScalingRule::Target(_) | ScalingRule::Step(_) => panic!("it has no thresholds"),
+        ScalingRule::Target(_) | ScalingRule::Step(_) | ScalingRule::Auto(_) => panic!("it has no thresholds"),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Sweep;
 use muster_core::intent::{Intent, IntentId, Lease};
@@ -34,6 +35,7 @@ pub(super) struct Tables {
     pub(super) intents: BTreeMap<(GroupName, IntentId), Intent>,
     pub(super) rosters: BTreeMap<(GroupName, Shard, RosterNumber), Roster>,
     pub(super) policies: BTreeMap<(GroupName, PolicyVersion), StoredPolicy>,
+    pub(super) learnt: BTreeMap<GroupName, Box<Learnt>>,
     pub(super) slots: BTreeMap<(GroupName, Shard), (Timestamp, &'static str)>,
     pub(super) sweeps: BTreeMap<(GroupName, Shard, Timestamp), Sweep>,
     pub(super) activities: BTreeMap<(GroupName, String), Activity>,
@@ -75,6 +77,9 @@ impl Tables {
         self.put_rosters(group, &claim.put_rosters);
         if let Some(policy) = &claim.put_policy {
             self.policies.insert((group.clone(), policy.version), policy.clone());
+        }
+        if let Some(learnt) = &claim.put_learnt {
+            self.learnt.insert(group.clone(), learnt.clone());
         }
         self.log(&claim.activity);
         Ok(0)
@@ -160,6 +165,7 @@ impl Tables {
             head: self.heads.get(group)?.clone(),
             members: members.map(|(_, member)| member.clone()).collect(),
             intents: intents.map(|(_, intent)| intent.clone()).collect(),
+            learnt: self.learnt.get(group).cloned(),
         })
     }
 

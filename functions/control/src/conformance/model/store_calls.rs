@@ -102,6 +102,7 @@ impl Draw<'_> {
             cancel_intents: if dice.once_in(3) { dice.some(cancel, 1) } else { Vec::new() },
             put_rosters,
             put_policy: policy,
+            put_learnt: None,
             activity: self.activity(dice),
             head,
         }

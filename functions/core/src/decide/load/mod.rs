@@ -1,9 +1,10 @@
 //! From the members' loads to a recommendation: the policy's rule on what is known, then again on what must be assumed of
 //! the missing and the not yet serving (M1-M5).
 //!
-//! What is assumed is the same for every rule and stands here; [`threshold`], [`target`] and [`step`] are the kinds of
+//! What is assumed is the same for every rule and stands here; [`threshold`], [`target`], [`step`] and [`auto`] are the kinds of
 //! rule.
 
+mod auto;
 mod step;
 mod target;
 mod threshold;
@@ -12,6 +13,8 @@ use crate::group::Head;
 use crate::policy::{Policy, ScalingRule};
 use crate::report::{Rule, Stage, StageName};
 use crate::time::spoken;
+
+pub(super) use auto::{Opinion, opinion};
 
 use super::census::Census;
 use super::counted;
@@ -49,6 +52,7 @@ pub(super) fn brings_back(rule: &ScalingRule) -> f64 {
         ScalingRule::Threshold(rule) => rule.up,
         ScalingRule::Target(rule) => target::band(*rule).1,
         ScalingRule::Step(rule) => step::lowest(rule),
+        ScalingRule::Auto(_) => 100.0 * crate::auto::OVERLOADED,
     }
 }
 
@@ -103,7 +107,12 @@ impl Raw {
 }
 
 /// The size that the load asks for, from the desired size as it is.
-pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Recommendation {
+pub(super) fn recommend(
+    census: &Census<'_>,
+    policy: &Policy,
+    head: &Head,
+    opinion: Option<&Opinion>,
+) -> Recommendation {
     let n = head.desired;
     if policy.wants_nobody() {
         return Recommendation::still(n, Rule::Z7, nobody_wanted(census));
@@ -115,6 +124,7 @@ pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Re
         ScalingRule::Threshold(rule) => threshold::recommend(census, *rule, head),
         ScalingRule::Target(rule) => target::recommend(census, *rule, n),
         ScalingRule::Step(rule) => step::recommend(census, rule, head),
+        ScalingRule::Auto(_) => auto::recommend(census, opinion, n),
     }
 }
 

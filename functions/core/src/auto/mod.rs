@@ -1,0 +1,211 @@
+//! The rule `auto`: of a family of simple rules those that would have been cheapest lately decide.
+//!
+//! A rule is a [`features::Feature`] of the demand - the highest of the last 20 minutes, what most minutes of the last hour needed,
+//! where the last two minutes lead to - and a utilisation to aim at: it asks for feature / utilisation. All of them are replayed in
+//! shadow against the demand that was really seen ([`shadows`]), and each is billed: the instances that it would have paid for, over
+//! those that were needed, and the policy's price for every request that would have met an overloaded group. What a shadow would
+//! have had in service needs no simulation: the least that it asked for in the last boot time. The cheaper a rule, the more it
+//! weighs; the mean of what they ask for is asked for. On top of it stand a floor, for the minute just seen, and a boost, for
+//! processors that are full ([`want`]); small changes must last.
+//!
+//! Demand is counted in *fully used instances*, so that nothing has to be known of what an instance can do: 10 members at 50 %
+//! are a demand of 5. Everything in here is a function of the samples, one a sweep, in their order: state in, state out. The state
+//! is [`Learnt`]; it is stored once a minute, and the samples since then stand in HEAD, so that none is lost or counted twice.
+//!
+//! What must never be in here: a clock, a member, a limit. What the rule asks for goes through the same stages as any other's.
+
+mod features;
+mod record;
+mod shadows;
+mod want;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+use features::Prepared;
+use record::Record;
+use shadows::Shadows;
+use want::{Asks, Strain, Want};
+
+/// The form of [`Learnt`]. A state of another form is forgotten: nobody could say what its numbers mean.
+const FORM: u32 = 1;
+/// How often the state is stored.
+pub const STORED_EVERY: Duration = Duration::from_secs(60);
+/// Samples that stand in HEAD at most, before the state is stored sooner.
+const SAMPLES_KEPT: usize = 64;
+/// For so long after its state was lost, the rule lets nobody go: what it no longer knows may be why the group is as large as it is.
+const LETS_NOBODY_GO: Duration = Duration::from_secs(600);
+/// A state that is so far ahead of the clock is of another clock.
+const AHEAD: Duration = Duration::from_secs(3_600);
+/// Utilisation above which a request counts as overloaded, and the highest that the rule ever lets a minute have.
+pub(crate) const OVERLOADED: f64 = 0.9;
+/// The mean load, in percent, from which on a processor says nothing of how much more there is to do.
+const SATURATED: f64 = 96.0;
+
+/// What one sweep says of the demand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// The sweep's slot.
+    pub at: Timestamp,
+    /// The demand, in thousandths of a fully used instance.
+    pub demand: u32,
+    /// How many carried it.
+    pub carried_by: u32,
+    /// Whether there may be more than is seen: the processors are full, and nobody counts what waits.
+    pub saturated: bool,
+}
+
+impl Sample {
+    /// A mean load in percent, carried by so many. `rated` is the demand by the request rate, in fully used instances, where the
+    /// members report one and what an instance can do is known.
+    pub fn of(at: Timestamp, mean: f64, carried_by: u32, rated: Option<f64>) -> Self {
+        let by_load = mean / 100.0 * f64::from(carried_by);
+        let (demand, saturated) = match (mean >= SATURATED, rated) {
+            (true, Some(rated)) => (rated.max(by_load), false),
+            (saturated, _) => (by_load, saturated),
+        };
+        Self { at, demand: thousandths(demand), carried_by, saturated }
+    }
+}
+
+/// What the rule must be told besides the samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// What one per cent of overloaded requests is worth, in the bill of a group that is always of the right size.
+    pub price: f64,
+    /// Fewest members.
+    pub min: u32,
+    /// Most members.
+    pub max: u32,
+    /// From intent to first answer.
+    pub boot: Duration,
+    /// From sweep to sweep.
+    pub period: Duration,
+}
+
+impl Setting {
+    /// How long it takes until what is asked for now serves: a boot, which varies, and the sweep that notices.
+    fn lead(&self) -> Duration {
+        self.boot.mul_f64(1.05).saturating_add(self.period)
+    }
+}
+
+/// All that the rule knows. Under 64 KB as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Learnt {
+    form: u32,
+    /// Until when nobody is let go.
+    careful_until: Timestamp,
+    /// The latest sample.
+    at: Timestamp,
+    record: Record,
+    prepared: Prepared,
+    shadows: Shadows,
+    strain: Strain,
+    want: Want,
+    asks: Asks,
+}
+
+/// What the rule asks for, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) desired: u32,
+    pub(crate) why: String,
+}
+
+impl Learnt {
+    /// One that knows nothing.
+    fn begin(at: Timestamp, lost: bool) -> Self {
+        Self {
+            form: FORM,
+            careful_until: if lost { at.plus(LETS_NOBODY_GO) } else { at },
+            at: Timestamp::EPOCH,
+            record: Record::begin(at),
+            prepared: Prepared::default(),
+            shadows: Shadows::begin(),
+            strain: Strain::default(),
+            want: Want::default(),
+            asks: Asks::default(),
+        }
+    }
+
+    /// What `stored` and the `recent` samples have taught; one that begins when it is lost, foreign, or of another clock.
+    pub fn recall(stored: Option<&Self>, recent: &Recent, now: Timestamp, setting: &Setting) -> Self {
+        let usable = |learnt: &&Self| learnt.form == FORM && learnt.at <= now.plus(AHEAD) && learnt.shadows.fits();
+        let first = recent.samples.first().map_or(now, |sample| sample.at.min(now));
+        let begin = || Self::begin(first, recent.stored_at.is_some());
+        let mut learnt = stored.filter(usable).cloned().unwrap_or_else(begin);
+        for sample in &recent.samples {
+            learnt.see(sample, setting);
+        }
+        learnt
+    }
+
+    /// Learns from a sample; one that is not later than the last is no news.
+    pub(crate) fn see(&mut self, sample: &Sample, setting: &Setting) {
+        if sample.at <= self.at {
+            return;
+        }
+        // By what was known before: a sample that asks for more must not make those rules weigh more that ask for less (S10).
+        self.shadows.weigh(sample.at, setting.price);
+        let before = std::mem::replace(&mut self.at, sample.at);
+        self.strain.feel(sample, &self.record, setting);
+        if self.record.add(sample) || before == Timestamp::EPOCH {
+            self.prepared = Prepared::of(&self.record, setting.lead());
+        }
+        let values = features::values(&self.record, &self.prepared, setting.lead(), self.strain.blurs(sample.at));
+        self.shadows.bill(sample, sample.at.since(before), setting);
+        self.shadows.ask(sample.at, &values, setting);
+        self.want = Want::of(sample, &self.shadows.blend(&values), &self.record, &self.strain, setting);
+        self.asks.add(sample.at, self.want.size());
+    }
+
+    /// What is asked for of a group of `desired`.
+    pub(crate) fn asks(&self, desired: u32, setting: &Setting) -> Asked {
+        let (size, settled) = self.asks.settle(desired, &self.want, self.at, setting.period);
+        let why = [self.want.account(&self.shadows, setting.price), settled].concat();
+        Asked { desired: size, why }
+    }
+
+    /// For how long it lets nobody go yet.
+    pub(crate) fn is_careful(&self) -> Option<Duration> {
+        let left = self.careful_until.since(self.at);
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// What HEAD holds of the rule: the samples that the stored state does not know yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Recent {
+    /// The latest sample that the stored state knows; none before there is one.
+    pub stored_at: Option<Timestamp>,
+    /// Those after it, oldest first.
+    pub samples: Vec<Sample>,
+}
+
+impl Recent {
+    /// Adds a sample, or lets the state be stored with it: then none is left that it does not know.
+    pub(crate) fn add(&mut self, sample: Sample) {
+        let due = self.stored_at.is_none_or(|at| sample.at.since(at) >= STORED_EVERY);
+        if due || self.samples.len() + 1 >= SAMPLES_KEPT {
+            (self.stored_at, self.samples) = (Some(sample.at), Vec::new());
+        } else {
+            self.samples.push(sample);
+        }
+    }
+}
+
+/// A size that is at least `size`, but for rounding; saturating.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates, and NaN becomes 0")]
+fn rounded_up(size: f64) -> u32 {
+    (size - 1e-9).ceil() as u32
+}
+
+/// Thousandths of a whole number of instances; saturating.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates, and NaN becomes 0")]
+fn thousandths(instances: f64) -> u32 {
+    (instances * 1_000.0).round() as u32
+}
