@@ -105,7 +105,7 @@ impl Raw {
 /// The size that the load asks for, from the desired size as it is.
 pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Recommendation {
     let n = head.desired;
-    if policy.wants_nobody() {
+    if policy.empties(n) {
         return Recommendation::still(n, Rule::Z7, nobody_wanted(census));
     }
     if let Some(why) = too_thin(census, policy) {
