@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use muster_core::time::Timestamp;
 use muster_core::policy::{Change, Limit, Policy, PolicyDocument, PolicyError, ScalingRule, Stride};
+use muster_core::time::Timestamp;
 
 /// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
 const LONGEST_REFUSAL: usize = 32 * 1024;
@@ -36,7 +36,8 @@ fn is_valid(policy: &Policy) {
     let holds = [
         policy.min <= policy.max && policy.max <= 10_000,
         policy.min > 0 || policy.wants_nobody() || !policy.schedule.is_empty(),
-        policy.schedule.len() <= 32 && INSTANTS_MS.into_iter().all(|ms| window_is_valid(policy, Timestamp::from_millis(ms))),
+        policy.schedule.len() <= 32
+            && INSTANTS_MS.into_iter().all(|ms| window_is_valid(policy, Timestamp::from_millis(ms))),
         rule_is_valid(&policy.scaling),
         (1..=3_600).contains(&policy.sweep_interval.as_secs()),
         policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
