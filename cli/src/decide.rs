@@ -130,6 +130,7 @@ pub fn explain(decision: &Decision) -> String {
     }
     let (min, max) = report.bounds;
     lines.push(format!("  desired   {} -> {} (min {min}, max {max})", report.desired.before, report.desired.after));
+    lines.extend(report.window.iter().map(|window| format!("  window    {window}")));
     for stage in &report.stages {
         let name = format!("{:?}", stage.stage).to_lowercase();
         lines.push(format!("  {name:<10}{} by {}: {}", stage.desired, stage.rule, stage.text));

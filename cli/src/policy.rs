@@ -61,8 +61,16 @@ fn validate(file: &Path, json: bool) -> Result<(), Failure> {
     }
     match verdict {
         Ok(_) if json => Ok(()),
-        Ok(policy) if policy.wants_nobody() => say(&format!("{} is valid: it empties the group", file.display())),
-        Ok(policy) => say(&format!("{} is valid: {} to {} instances", file.display(), policy.min, policy.max)),
+        Ok(policy) if policy.wants_nobody() && policy.schedule.is_empty() => {
+            say(&format!("{} is valid: it empties the group", file.display()))
+        }
+        Ok(policy) => {
+            let windows = match policy.schedule.len() {
+                0 => String::new(),
+                windows => format!(", windows of the schedule: {windows}"),
+            };
+            say(&format!("{} is valid: {} to {} instances{windows}", file.display(), policy.min, policy.max))
+        }
         Err(error) => Err(PolicyReport::new(file.display().to_string(), error).into()),
     }
 }

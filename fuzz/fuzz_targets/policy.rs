@@ -5,9 +5,12 @@
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use muster_core::policy::{Change, Limit, Policy, PolicyDocument, PolicyError, ScalingRule, Stride};
+use muster_core::time::Timestamp;
 
 /// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
 const LONGEST_REFUSAL: usize = 32 * 1024;
+/// The first and the last there are, and some around Europe's changes of the clocks in 2026.
+const INSTANTS_MS: [u64; 6] = [0, 1_774_746_000_000, 1_774_747_800_000, 1_792_888_200_000, 1_792_891_800_000, u64::MAX];
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     muster_fuzz::mutate(data, size, max_size, seed)
@@ -31,7 +34,10 @@ fuzz_target!(|text: &str| {
 fn is_valid(policy: &Policy) {
     let limit = |limit: Limit| limit.percent <= 10_000 && (1..=10_000).contains(&limit.at_least);
     let holds = [
-        policy.min <= policy.max && policy.max <= 10_000 && (policy.min == 0) == policy.wants_nobody(),
+        policy.min <= policy.max && policy.max <= 10_000,
+        policy.min > 0 || policy.wants_nobody() || !policy.schedule.is_empty(),
+        policy.schedule.len() <= 32
+            && INSTANTS_MS.into_iter().all(|ms| window_is_valid(policy, Timestamp::from_millis(ms))),
         rule_is_valid(&policy.scaling),
         (1..=3_600).contains(&policy.sweep_interval.as_secs()),
         policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
@@ -41,6 +47,16 @@ fn is_valid(policy: &Policy) {
         policy.boot_timeout.as_secs() >= 1 && policy.unhealthy_after.as_secs() >= 1,
     ];
     assert!(holds.iter().all(|holds| *holds), "{holds:?} {policy:?}");
+}
+
+/// Whatever the time is, its bounds are valid, and a window that is open is open then (Z5).
+fn window_is_valid(policy: &Policy, now: Timestamp) -> bool {
+    let held = policy.at(now);
+    let open = held.window.as_ref().is_none_or(|window| {
+        let desired = window.desired.is_none_or(|desired| (held.min..=held.max).contains(&desired));
+        desired && window.since <= now && now < window.until
+    });
+    held.min <= held.max && held.max <= 10_000 && open
 }
 
 fn rule_is_valid(rule: &ScalingRule) -> bool {

@@ -74,7 +74,7 @@ impl Muster {
     /// The same, swept every `period`.
     pub fn every(policy: Policy, bounds: Bounds, period: Duration) -> Self {
         Self {
-            policy: Policy { min: bounds.min, max: bounds.max, ..policy },
+            policy: Policy { min: bounds.min, max: bounds.max, schedule: Vec::new(), ..policy },
             period,
             head: Head::default(),
             learnt: None,

@@ -23,7 +23,7 @@ pub(crate) fn first(group: &GroupName, stack: &str, now: Timestamp, policy: &InF
         born: now,
         version: 1,
         rosters: BTreeMap::from([(Shard(0), number)]),
-        desired: policy.policy.min,
+        desired: policy.policy.at(now).min,
         ..Head::default()
     };
     let keep = policy.policy.out.stabilization.max(policy.policy.inward.stabilization);

@@ -172,6 +172,8 @@ pub struct Head {
     pub heading: Heading,
     /// The slot of the last sweep that a load- or health-driven decision was taken on (S7).
     pub last_slot: Option<Timestamp>,
+    /// When the schedule was last looked at: a window that has opened since moves desired, once (F4).
+    pub schedule_seen: Option<Timestamp>,
     /// What the rule asked for lately, before stabilisation (F1).
     pub recommendations: Vec<Recommendation>,
     /// When the last load-driven scale-out by factor was claimed (Z2).

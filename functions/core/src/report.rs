@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::group::PolicyVersion;
-use crate::policy::Mode;
+use crate::policy::{Mode, Window};
 use crate::time::Timestamp;
 
 /// The rules of the contract that a report may name.
@@ -23,6 +23,7 @@ pub enum Rule {
     F1,
     F2,
     F3,
+    F4,
     F5,
     F6,
     F8,
@@ -97,6 +98,8 @@ pub enum StageName {
     Stabilised,
     /// After cooldown, projection and the rate limits (F2, F3, F5, F6, F8, D7).
     Limited,
+    /// After what a window of the schedule sets when it opens (F4).
+    Scheduled,
     /// After min and max (Z5).
     Bounded,
 }
@@ -163,6 +166,9 @@ pub struct Report {
     pub desired: Desired,
     /// min and max.
     pub bounds: (u32, u32),
+    /// The window of the schedule that is in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// The members.
     pub counts: Counts,
     /// The loads; none when nobody serves.
@@ -185,7 +191,7 @@ impl Report {
     pub fn fold_key(&self) -> String {
         let rules = |remarks: &[Remark]| remarks.iter().map(|r| r.rule.to_string()).collect::<Vec<_>>().join(",");
         format!(
-            "{}|{:?}|{}>{}|{:?}|{:?}|{}|{}|{}|{}|{}",
+            "{}|{:?}|{}>{}|{:?}|{:?}|{}|{}|{}|{}|{}{}",
             self.rule,
             self.mode,
             self.desired.before,
@@ -197,6 +203,7 @@ impl Report {
             rules(&self.waits),
             self.actions.join(","),
             self.withheld.len(),
+            self.window.as_ref().map_or(String::new(), |window| format!("|{} {}", window.name, window.since)),
         )
     }
 }

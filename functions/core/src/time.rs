@@ -49,15 +49,17 @@ impl Timestamp {
         let step = millis(interval).max(1);
         Self(self.0 / step * step)
     }
+
+    /// The same for jiff, which knows every instant that can be written.
+    pub(crate) fn instant(self) -> jiff::Timestamp {
+        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
+        jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX)
+    }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
-        match jiff::Timestamp::from_millisecond(ms) {
-            Ok(instant) => instant.fmt(f),
-            Err(_) => write!(f, "{ms} ms"),
-        }
+        self.instant().fmt(f)
     }
 }
 

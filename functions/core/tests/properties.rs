@@ -21,7 +21,7 @@ use muster_core::plan::{Departure, Step};
 use muster_core::policy::{
     AutoRule, Change, Limit, Mode, OnTimeout, Policy, ScalingRule, StepRule, Stride, TargetRule, ThresholdRule,
 };
-use muster_core::report::StageName;
+use muster_core::report::{Rule, StageName};
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
 use proptest::option;
@@ -422,8 +422,81 @@ fn gone<'d>(snapshot: &Snapshot, decision: &'d Decision, causes: &[Cause]) -> Ve
     steps.filter(|(id, cause)| causes.contains(cause) && !ended(id)).map(|(id, _)| id).collect()
 }
 
+/// Two windows over bounds of 2 to 8, on the clocks of a place.
+fn scheduled() -> impl Strategy<Value = Policy> {
+    let zones =
+        prop::sample::select(vec!["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]);
+    let minutes = prop::sample::select(vec!["*/20", "0", "30", "7,55"]);
+    let hours = prop::sample::select(vec!["*", "2", "1-3", "8-18/5", "0,23"]);
+    let days = prop::sample::select(vec!["* * *", "* * mon-fri", "1,31 * *", "* mar,oct,nov sun", "29 2 *"]);
+    let sets = prop::sample::select(vec![
+        r#""min_instances": 5"#,
+        r#""max_instances": 3"#,
+        r#""desired": 6"#,
+        r#""min_instances": 0, "max_instances": 0"#,
+        r#""min_instances": 0, "max_instances": 20, "desired": 0"#,
+    ]);
+    let window = (zones, minutes, hours, days, sets, prop::sample::select(vec!["5m", "1h", "25h", "744h"]));
+    (window.clone(), window).prop_map(|(first, second)| {
+        let text = |name: &str, (zone, minute, hour, days, sets, lasts): (&str, &str, &str, &str, &str, &str)| {
+            format!(
+                r#"{{"name": "{name}", "cron": "{minute} {hour} {days}", "time_zone": "{zone}", "lasts": "{lasts}", {sets}}}"#
+            )
+        };
+        let windows = [text("first", first), text("second", second)].join(", ");
+        let text = format!(r#"{{"min_instances": 2, "max_instances": 8, "schedule": [{windows}]}}"#);
+        Policy::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    })
+}
+
+/// Instants of two years, many of them around the changes of the clocks in 2026.
+fn hours_of_years() -> impl Strategy<Value = Timestamp> {
+    let second = |from: u64, most: u64| (0..most).prop_map(move |after| Timestamp::from_millis((from + after) * 1_000));
+    // 2026-01-01, 2026-03-08, 2026-03-29, 2026-10-03, 2026-10-25 and 2026-11-01.
+    let changes = [1_772_928_000, 1_774_742_400, 1_790_985_600, 1_792_886_400, 1_793_491_200];
+    let changes: Vec<_> = changes.into_iter().map(|from| second(from, 2 * 86_400)).collect();
+    prop_oneof![second(1_767_225_600, 2 * 365 * 86_400), prop::strategy::Union::new(changes)]
+}
+
 proptest! {
     #![proptest_config(config(1))]
+
+    #[test]
+    fn z5_a_window_depends_on_the_time_alone_and_its_bounds_are_valid(
+        policy in scheduled(), now in hours_of_years(), part in 0.0..=1.0_f64,
+    ) {
+        let held = policy.at(now);
+        prop_assert!(held.min <= held.max && held.max <= 20);
+        prop_assert_eq!(held.at(now), policy.at(now), "an effective policy holds as it is");
+        if let Some(window) = &held.window {
+            prop_assert!(window.since <= now && now < window.until);
+            prop_assert!(window.desired.is_none_or(|desired| (held.min..=held.max).contains(&desired)));
+            // It is in force from its start on; what opened later, and has closed, was so meanwhile.
+            let since = window.since;
+            let opened = |at: Timestamp| policy.at(at).window.as_ref().map(|window| window.since);
+            prop_assert_eq!(opened(since), Some(since));
+            prop_assert!(opened(since.plus(now.since(since).mul_f64(part))) >= Some(since));
+            prop_assert!(opened(since.minus(Duration::from_millis(1))) < Some(since));
+        } else {
+            prop_assert_eq!((held.min, held.max), (2, 8));
+        }
+    }
+
+    #[test]
+    fn z5_f4_desired_is_inside_the_windows_bounds_and_set_once(
+        snapshot in snapshots(), policy in scheduled(), now in hours_of_years(), lost in 0_u64..7_200,
+    ) {
+        let mut snapshot = snapshot;
+        (snapshot.now, snapshot.head.schedule_seen) = (now, Some(now.minus(seconds_of(lost))));
+        let first = decide(&snapshot, &policy);
+        let held = policy.at(now);
+        prop_assert!((held.min..=held.max).contains(&first.plan.head.desired), "{:#?}", first.report);
+        let desired = held.window.as_ref().and_then(|window| window.desired.filter(|_| now.since(window.since) < seconds_of(lost)));
+        prop_assert_eq!(first.report.rule == Rule::F4, desired.is_some(), "{:#?}", first.report);
+        prop_assert!(desired.is_none_or(|desired| first.plan.head.desired == desired));
+        let again = decide(&claim(&snapshot, &first.plan), &policy);
+        prop_assert!(again.report.rule != Rule::F4, "{:#?}", again.report);
+    }
 
     #[test]
     fn s9_the_order_of_the_input_does_not_matter(snapshot in snapshots(), policy in policies(), by in 0_usize..14) {

@@ -143,7 +143,9 @@ impl World {
             return self.violate("S7", format!("the last slot went back from {old:?} to {new:?}"));
         }
         let (was, is) = (before.head.desired, claim.head.desired);
-        if is != was && is != was.clamp(policy.min, policy.max) {
+        let policy = policy.at(self.now);
+        let scheduled = policy.window.as_ref().and_then(|window| window.desired);
+        if is != was && is != was.clamp(policy.min, policy.max) && Some(is) != scheduled {
             self.violate("S7", format!("desired went from {was} to {is} without a sweep of its own"));
         }
         let for_health = |cause: Cause| matches!(cause, Cause::Unhealthy | Cause::BootTimeout);

@@ -130,7 +130,7 @@ impl World {
     }
 
     fn s1_actual_stays_below_max(&mut self) {
-        let (Some(view), Some(max)) = (&self.view, self.policy().map(|policy| policy.max)) else { return };
+        let (Some(view), Some(max)) = (&self.view, self.policy().map(|policy| policy.at(self.now).max)) else { return };
         let actual = actual(view);
         let safety = &mut self.safety;
         // Those that were there when max was lowered may stay.

@@ -107,15 +107,17 @@ fn told(activity: &Activity) -> Vec<GroupEvent> {
     }
 }
 
-/// Why a decision kept the size and did nothing, when that is more than that the size suits (Z1, Z3), that nobody is wanted (Z7) or
-/// that the sweep has had its decision (S7).
+/// Why a decision kept the size and did nothing, when that is more than that the size suits (Z1, Z3), that nobody is wanted (Z7), that a window
+/// wants it (F4) or that the sweep has had its decision (S7).
 fn held(report: &Report) -> Option<String> {
     let Report { desired, rule, actions, stages, waits, withheld, headline, .. } = report;
     let moved = desired.before != desired.after || !actions.is_empty();
     let wished = stages.iter().any(|stage| stage.desired != desired.before);
     let waits: Vec<_> = waits.iter().filter(|wait| wait.rule != Rule::S7).collect();
-    let suits =
-        matches!(rule, Rule::Z1 | Rule::Z3 | Rule::Z7 | Rule::S7) && !wished && waits.is_empty() && withheld.is_empty();
+    let suits = matches!(rule, Rule::F4 | Rule::Z1 | Rule::Z3 | Rule::Z7 | Rule::S7)
+        && !wished
+        && waits.is_empty()
+        && withheld.is_empty();
     if moved || suits {
         return None;
     }

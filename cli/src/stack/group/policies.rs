@@ -57,17 +57,18 @@ pub(super) fn template_of(text: &str) -> Option<String> {
 pub(super) fn of_nobody(text: &str) -> Option<String> {
     let Ok(Value::Object(mut policy)) = serde_json::from_str(text) else { return None };
     let changes = json!({
-        "mode": "active", "min_instances": 0, "max_instances": 0,
+        "mode": "active", "min_instances": 0, "max_instances": 0, "schedule": [],
         "in_window": "1s", "max_in_per_window": {"percent": 100, "at_least": 10_000},
     });
     policy.extend(changes.as_object().cloned().unwrap_or_default());
     serde_json::to_string_pretty(&policy).ok()
 }
 
-/// Whether a policy's text wants nobody.
+/// Whether a policy's text wants nobody, ever.
 pub(super) fn wants_nobody(text: &str) -> bool {
     let policy: Value = serde_json::from_str(text).unwrap_or_default();
-    policy.get("max_instances").and_then(Value::as_u64) == Some(0)
+    let scheduled = policy.get("schedule").and_then(Value::as_array).is_some_and(|windows| !windows.is_empty());
+    policy.get("max_instances").and_then(Value::as_u64) == Some(0) && !scheduled
 }
 
 /// The bytes of a file that become user data, in base64.

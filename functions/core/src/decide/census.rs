@@ -169,7 +169,7 @@ impl<'a> Census<'a> {
         census.sort_members(snapshot, policy);
         census.sort_intents(snapshot);
         // Where nobody is wanted, nobody is replaced: both of a pair are to go.
-        if !policy.wants_nobody() {
+        if !policy.empties(snapshot.head.desired) {
             census.pair_replacements();
         }
         census.count();

@@ -112,6 +112,10 @@ impl<'a> Draft<'a> {
         self.head.desired = sizing.desired;
         self.head.heading = self.heading(sizing, census);
         self.waits.extend(sizing.waits.iter().cloned());
+        // Without a sweep of its own a decision leaves desired as it is, or as the window has set it.
+        if gate.is_ok() || sizing.rule == Rule::F4 {
+            self.head.schedule_seen = Some(self.now);
+        }
         if gate.is_err() {
             return;
         }
@@ -331,6 +335,7 @@ impl<'a> Draft<'a> {
             rule: sizing.rule,
             desired,
             bounds: (self.policy.min, self.policy.max),
+            window: self.policy.window.clone(),
             counts: census.counts,
             load: figures(census, self.before.desired),
             stages: sizing.stages.clone(),
@@ -346,6 +351,7 @@ impl<'a> Draft<'a> {
     fn observed_head(&self) -> Head {
         Head {
             last_slot: self.head.last_slot,
+            schedule_seen: self.head.schedule_seen,
             recommendations: self.head.recommendations.clone(),
             dark: self.head.dark.clone(),
             auto: self.head.auto.clone(),

@@ -52,6 +52,9 @@ pub struct Decision {
 
 /// Decides what the group should do next.
 pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
+    // Whatever decides below sees the bounds of this moment.
+    let policy = policy.at(snapshot.now);
+    let policy = policy.as_ref();
     let census = Census::take(snapshot, policy);
     let mut draft = Draft::new(snapshot, policy, &census);
     saga::record_facts(&census, &mut draft);

@@ -15,7 +15,7 @@ use super::{breaker, counted, launches};
 /// Replaces unhealthy members, as far as the limits have room. Neither desired nor a cooldown changes (H5). In a group that is to be
 /// empty nobody is followed by anybody (Z7): who goes there goes for the bound's sake, and whoever is protected stays (D2).
 pub(super) fn repair(census: &Census<'_>, draft: &mut Draft<'_>) {
-    if draft.policy.wants_nobody() {
+    if draft.policy.empties(draft.head.desired) {
         return;
     }
     let blackout = census.nobody_answers();

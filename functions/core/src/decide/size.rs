@@ -1,4 +1,4 @@
-//! Desired, stage by stage: rule -> stabilisation -> cooldown, projection and rate limit -> bounds (Z5).
+//! Desired, stage by stage: rule -> stabilisation -> cooldown, projection and rate limit -> schedule -> bounds (Z5).
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::group::Head;
 use crate::intent::Cause;
 use crate::member::MemberState;
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, Policy, Window};
 use crate::report::{Remark, Rule, Stage, StageName};
 use crate::time::spoken;
 
@@ -71,12 +71,24 @@ pub(super) fn size(
     let Recommendation { desired: recommended, stages, rule, why, by_factor } = rec;
     let bound_by = String::new();
     let mut way = Way { census, policy, head, n, size: recommended, rule, why, bound_by, stages, waits };
-    if gate.is_ok() {
-        way.stabilise();
-        way.limit();
+    match just_opened(policy, head) {
+        Some((window, desired)) => way.schedule(window, desired),
+        None if gate.is_ok() => {
+            way.stabilise();
+            way.limit();
+        }
+        None => {}
     }
     way.bound();
     way.into_sizing(recommended, by_factor)
+}
+
+/// The window that has opened since the schedule was last looked at, and what it sets desired to (F4). One that was open
+/// already when the group or its policy came to be sets nothing but bounds.
+fn just_opened<'a>(policy: &'a Policy, head: &Head) -> Option<(&'a Window, u32)> {
+    let window = policy.window.as_ref()?;
+    let seen = head.schedule_seen.unwrap_or(head.born);
+    Some((window, window.desired.filter(|_| window.since > seen)?))
 }
 
 impl Way<'_> {
@@ -134,8 +146,21 @@ impl Way<'_> {
         if self.size > self.n && self.n < self.policy.max {
             self.limit_out();
         } else if self.size < self.n && self.n > self.policy.min {
-            self.limit_in();
+            if self.size == 0 {
+                let text = "load lets the last member stay: it could not wake the group";
+                self.shorten(StageName::Limited, 1, Rule::Z7, text.into());
+            }
+            if self.size < self.n {
+                self.limit_in();
+            }
         }
+    }
+
+    /// F4: what a window sets when it opens waits for nothing, and the load is asked again at the next sweep.
+    fn schedule(&mut self, window: &Window, desired: u32) {
+        let text = format!("desired is {desired} ({window})");
+        (self.why, self.bound_by) = (text.clone(), String::new());
+        self.stage(StageName::Scheduled, desired, Rule::F4, text);
     }
 
     /// F2 and F8 for scale-out.
@@ -249,8 +274,13 @@ impl Way<'_> {
         if bounded == self.size {
             return;
         }
-        let (name, value) = if self.size < min { ("min_instances", min) } else { ("max_instances", max) };
-        let text = format!("{name} is {value}");
+        let window = self.policy.window.as_ref();
+        let (name, value, sets) = if self.size < min {
+            ("min_instances", min, window.filter(|window| window.min_instances.is_some()))
+        } else {
+            ("max_instances", max, window.filter(|window| window.max_instances.is_some()))
+        };
+        let text = format!("{name} is {value}{}", sets.map_or(String::new(), |window| format!(" ({window})")));
         if bounded == self.n {
             self.waits.push(Remark { rule: Rule::Z5, text: text.clone() });
         }
@@ -264,8 +294,9 @@ impl Way<'_> {
 
     fn into_sizing(self, recommended: u32, by_factor: bool) -> Sizing {
         let (n, size) = (self.n, self.size);
-        // Only up to the bound is it for the bound's sake.
-        let cause = if size == n.clamp(self.policy.min, self.policy.max) { Cause::Bounds } else { Cause::Load };
+        // Only up to the bound is it for the bound's sake; a schedule's change is as absolute.
+        let absolute = self.rule == Rule::F4 || size == n.clamp(self.policy.min, self.policy.max);
+        let cause = if absolute { Cause::Bounds } else { Cause::Load };
         let why = format!("{}{}", self.why, self.bound_by);
         let headline = match (size.cmp(&n), self.rule) {
             (Ordering::Greater, _) => format!("Scale out {n} -> {size}: {why}."),

@@ -5,6 +5,7 @@ use garde::Validate;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::schedule::{WindowDocument, fit};
 use super::span::Span;
 
 /// The policy of a group. Every field has a default: `{"min_instances": 2, "max_instances": 5}` is a policy.
@@ -16,9 +17,9 @@ pub struct PolicyDocument {
     /// nothing, `paused` nothing.
     #[garde(skip)]
     pub mode: Mode,
-    /// Fewest instances, 1-10000, not above `max_instances`; 0 only together with `max_instances` 0, which empties the
-    /// group.
-    #[garde(range(max = 10_000), custom(fewest(self.max_instances)))]
+    /// Fewest instances, 1-10000, not above `max_instances`; 0 together with `max_instances` 0, which empties the group, or
+    /// with a window of `schedule` that asks for somebody.
+    #[garde(range(max = 10_000), custom(fewest(self.max_instances, &self.schedule)))]
     pub min_instances: u32,
     /// Most instances, 1-10000, not below `min_instances`; 0 together with `min_instances` 0 empties the group.
     #[garde(range(max = 10_000))]
@@ -26,6 +27,11 @@ pub struct PolicyDocument {
     /// The rule that turns load into a size.
     #[garde(dive)]
     pub scaling: ScalingDocument,
+    /// Windows of time with bounds of their own, at most 32. Of those that are open the one that opened last is in force, of
+    /// those that opened together the last of the list.
+    #[garde(length(max = 32), dive, custom(fit(self.min_instances, self.max_instances)))]
+    #[schemars(length(max = 32))]
+    pub schedule: Vec<WindowDocument>,
     /// How often the agents are swept, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
     #[schemars(transform = ranged(1, 3_600))]
@@ -331,6 +337,7 @@ impl Default for PolicyDocument {
             min_instances: 2,
             max_instances: 5,
             scaling: ScalingDocument::default(),
+            schedule: Vec::new(),
             sweep_interval: Span::seconds(10),
             max_sample_age: None,
             min_available_percent: 50,
@@ -404,22 +411,24 @@ impl Default for DrainDocument {
     }
 }
 
-type Check = Result<(), garde::Error>;
+pub(super) type Check = Result<(), garde::Error>;
 
-fn refuse(text: String) -> Check {
+pub(super) fn refuse(text: String) -> Check {
     Err(garde::Error::new(text))
 }
 
-fn fewest(max: u32) -> impl Fn(&u32, &()) -> Check {
+fn fewest(max: u32, schedule: &[WindowDocument]) -> impl Fn(&u32, &()) -> Check {
+    let wakes = schedule.iter().any(WindowDocument::wakes);
+    let empties = max == 0 && schedule.iter().all(|window| window.max_instances.unwrap_or_default() == 0);
     move |min, ()| {
         if *min > max {
             let hint = if max == 0 { ": to empty the group set both to 0" } else { "" };
             return refuse(format!("must not be above max_instances, which is {max}{hint}"));
         }
-        if *min == 0 && max > 0 {
+        if *min == 0 && !wakes && !empties {
             return refuse(
                 "must be at least 1: processor load cannot wake a group without members (Z7); to empty the group set \
-                 max_instances to 0, too"
+                 max_instances to 0, too, to wake it give it a window of schedule with min_instances or desired"
                     .into(),
             );
         }
@@ -428,14 +437,14 @@ fn fewest(max: u32) -> impl Fn(&u32, &()) -> Check {
 }
 
 /// JSON Schema knows no ranges of spans: its own words for them tell people and our tools.
-fn ranged(least: u64, most: u64) -> impl FnMut(&mut Schema) {
+pub(super) fn ranged(least: u64, most: u64) -> impl FnMut(&mut Schema) {
     move |schema| {
         schema.insert("x-minimum".into(), Span::seconds(least).to_string().into());
         schema.insert("x-maximum".into(), Span::seconds(most).to_string().into());
     }
 }
 
-fn within(least: u64, most: u64) -> impl Fn(&Span, &()) -> Check {
+pub(super) fn within(least: u64, most: u64) -> impl Fn(&Span, &()) -> Check {
     move |span, ()| {
         let (least, most) = (Span::seconds(least), Span::seconds(most));
         if *span < least || *span > most {
@@ -547,7 +556,7 @@ fn ladder(steps: &Vec<StepDocument>, (): &()) -> Check {
     }
 }
 
-fn each_once(names: &[String], (): &()) -> Check {
+pub(super) fn each_once(names: &[String], (): &()) -> Check {
     let mut seen = std::collections::BTreeSet::new();
     match names.iter().find(|name| !seen.insert(*name)) {
         Some(name) => refuse(format!("must name each once: {name:?} stands there twice")),

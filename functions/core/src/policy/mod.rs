@@ -1,9 +1,11 @@
 //! The policy of a group: [`PolicyDocument`] is how it is written, [`Policy`] is what the core decides with, and
 //! [`Policy::parse`] is the only way from one to the other. A policy that is not valid is refused whole (Z9).
 
+mod cron;
 mod document;
 mod problem;
 mod read;
+mod schedule;
 mod span;
 
 use std::time::Duration;
@@ -13,6 +15,7 @@ pub use document::{
     ScalingKind, StepDocument,
 };
 pub use problem::{PolicyError, Problem};
+pub use schedule::{Scheduled, Window, WindowDocument};
 pub use span::Span;
 
 /// A valid policy.
@@ -20,12 +23,16 @@ pub use span::Span;
 pub struct Policy {
     /// What may be done.
     pub mode: Mode,
-    /// Fewest members; 0 only when `max` is.
+    /// Fewest members; 0 only when `max` is, or when a window of the schedule asks for somebody.
     pub min: u32,
     /// Most members; not below `min`.
     pub max: u32,
     /// The rule that turns load into a size.
     pub scaling: ScalingRule,
+    /// Windows with bounds of their own.
+    pub schedule: Vec<Scheduled>,
+    /// The window whose bounds `min` and `max` are: [`Policy::at`] opens it.
+    pub window: Option<Window>,
     /// How often the agents are swept.
     pub sweep_interval: Duration,
     /// Older samples are missing; none means three effective periods.
@@ -159,9 +166,14 @@ impl Policy {
         read::document(text).map(|document| Self::of(&document))
     }
 
-    /// Whether it empties the group (Z7): neither load nor the health of its members asks for anybody then.
+    /// Whether its bounds empty the group (Z7): neither load nor the health of its members asks for anybody then.
     pub const fn wants_nobody(&self) -> bool {
         self.max == 0
+    }
+
+    /// Whether a group of this desired size is to be empty: load lets its last member stay, and cannot wake it (Z7).
+    pub const fn empties(&self, desired: u32) -> bool {
+        self.wants_nobody() || (self.min == 0 && desired == 0)
     }
 
     /// The policy of a valid document.
@@ -172,6 +184,8 @@ impl Policy {
             min: document.min_instances,
             max: document.max_instances,
             scaling: ScalingRule::of(scaling),
+            schedule: document.schedule.iter().filter_map(Scheduled::of).collect(),
+            window: None,
             sweep_interval: document.sweep_interval.0,
             max_sample_age: document.max_sample_age.map(|age| age.0),
             min_available_percent: document.min_available_percent,
@@ -305,9 +319,13 @@ mod tests {
             found.extend([(json!(text(most)), json!(text(most + 1))), (json!("x"), json!(""))]);
         }
         if let Some(most) = said["maxItems"].as_u64() {
-            let plain = said["items"]["type"].is_string();
             let step = |n| json!({"above": 40 + n, "change": 1});
-            let name = |n| if plain { json!(format!("a{n}")) } else { step(n) };
+            let window = |n| json!({"name": format!("a{n}"), "cron": "0 8 * * *", "lasts": "1h", "desired": 3});
+            let name = |n| match said["items"]["$ref"].as_str() {
+                None => json!(format!("a{n}")),
+                Some(of) if of.ends_with("WindowDocument") => window(n),
+                Some(_) => step(n),
+            };
             let names = |count: u64| (0..count).map(name).collect::<Value>();
             found.extend(said["minItems"].as_u64().map(|least| (names(least), names(least - 1))));
             found.push((names(most), names(most + 1)));

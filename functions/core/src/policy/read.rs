@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::document::{PolicyDocument, StepDocument};
 use super::problem::{PolicyError, Problem, Tree, syntax, whole};
+use super::schedule::WindowDocument;
 
 /// The largest policy text that is read. A standard SSM parameter holds 4 KB, an advanced one 8 KB.
 const LARGEST_TEXT: usize = 64 * 1024;
@@ -30,6 +31,7 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     let mut problems = Vec::new();
     let mut every_key = PolicyDocument::default();
     every_key.scaling.steps = vec![StepDocument::every_key()];
+    every_key.schedule = vec![WindowDocument::every_key()];
     let known = serde_json::to_value(every_key).expect("a policy is plain data");
     let mut value = without_unknown_keys(value, &known, "", &tree, &mut problems);
     fill_in_for_its_kind(&mut value);

@@ -17,6 +17,7 @@ mod orphans;
 mod places;
 mod safety;
 mod scaling_in;
+mod schedule;
 mod seeds;
 mod size;
 mod step;

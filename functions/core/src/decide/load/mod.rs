@@ -114,7 +114,7 @@ pub(super) fn recommend(
     opinion: Option<&Opinion>,
 ) -> Recommendation {
     let n = head.desired;
-    if policy.wants_nobody() {
+    if policy.empties(n) {
         return Recommendation::still(n, Rule::Z7, nobody_wanted(census));
     }
     if let Some(why) = too_thin(census, policy) {
