@@ -16,6 +16,8 @@ const BOOST_OF_DEMAND: f64 = 4.3;
 const FIRST_BOOST: (f64, f64) = (2.5, 3.0);
 /// If they are full again once those have come, it was far from enough, and a demand that has grown tenfold must be met by then.
 const NEXT_BOOST: f64 = 3.4;
+/// After so many times what it takes, what was asked for is not waited for any more.
+const LATE: u32 = 2;
 /// What was asked for is there when this share of it is.
 const ARRIVED: f64 = 0.9;
 /// From the third boost on it must have been there for so long: a load is that of the seconds before.
@@ -64,7 +66,7 @@ impl Strain {
         let arrived = f64::from(sample.carried_by) >= ARRIVED * f64::from(self.boost);
         self.arrived_at = self.arrived_at.filter(|_| arrived).or(arrived.then_some(sample.at));
         let seen_for = self.arrived_at.map_or(Duration::ZERO, |at| sample.at.since(at));
-        let late = sample.at.since(self.boosted_at) > setting.lead();
+        let late = sample.at.since(self.boosted_at) > setting.lead().saturating_mul(LATE);
         if late || (arrived && (self.boosts < 2 || seen_for >= SEEN_FOR)) {
             let carry = f64::from(sample.carried_by);
             let first = (BOOST_OF_DEMAND * self.demand / 1_000.0).clamp(FIRST_BOOST.0 * carry, FIRST_BOOST.1 * carry);

@@ -330,26 +330,30 @@ pub enum OnTimeout {
     Wait,
 }
 
-impl Default for PolicyDocument {
-    fn default() -> Self {
+impl PolicyDocument {
+    /// The document that says nothing but its kind of rule. `auto` looks back by itself, and what has just booted serves: to wait
+    /// longer would only make it late, and what it asked for in vain must be gone before it is there.
+    pub fn of(kind: ScalingKind) -> Self {
+        let auto = kind == ScalingKind::Auto;
+        let spans = |auto_s, other_s| Span::seconds(if auto { auto_s } else { other_s });
         Self {
             mode: Mode::Active,
             min_instances: 2,
             max_instances: 5,
-            scaling: ScalingDocument::default(),
+            scaling: ScalingDocument { kind, ..ScalingDocument::default() },
             schedule: Vec::new(),
             sweep_interval: Span::seconds(10),
             max_sample_age: None,
             min_available_percent: 50,
-            warm_up: Span::seconds(60),
+            warm_up: spans(0, 60),
             cooldown_out: Span::seconds(0),
-            cooldown_in: Span::seconds(300),
+            cooldown_in: spans(0, 300),
             stabilization_out: Span::seconds(0),
-            stabilization_in: Span::seconds(300),
+            stabilization_in: spans(30, 300),
             out_window: Span::seconds(60),
             max_out_per_window: Limit { percent: 1_000, at_least: 4 },
-            in_window: Span::seconds(300),
-            max_in_per_window: Limit { percent: 50, at_least: 1 },
+            in_window: spans(60, 300),
+            max_in_per_window: Limit { percent: if auto { 75 } else { 50 }, at_least: 1 },
             launch: LaunchDocument::default(),
             health: HealthDocument::default(),
             drain: DrainDocument::default(),
@@ -357,26 +361,16 @@ impl Default for PolicyDocument {
     }
 }
 
-impl PolicyDocument {
-    /// The spans whose defaults depend on the kind of rule. `auto` looks back by itself, and what has just booted serves: to wait
-    /// longer only makes it late.
-    pub(super) const fn spans_of(kind: ScalingKind) -> [(&'static str, Span); 3] {
-        let (warm_up, cooldown_in, stabilization_in) = match kind {
-            ScalingKind::Auto => (0, 0, 30),
-            ScalingKind::Threshold | ScalingKind::Target | ScalingKind::Step => (60, 300, 300),
-        };
-        [
-            ("warm_up", Span::seconds(warm_up)),
-            ("cooldown_in", Span::seconds(cooldown_in)),
-            ("stabilization_in", Span::seconds(stabilization_in)),
-        ]
+impl Default for PolicyDocument {
+    fn default() -> Self {
+        Self::of(ScalingKind::default())
     }
 }
 
 impl Default for ScalingDocument {
     fn default() -> Self {
         Self {
-            kind: ScalingKind::Threshold,
+            kind: ScalingKind::default(),
             cpu_up_threshold: 70.0,
             cpu_down_threshold: 20.0,
             scale_up_factor: 2.0,

@@ -67,8 +67,11 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
 fn fill_in_for_its_kind(value: &mut Value) {
     let kind = value.pointer("/scaling/kind").cloned().map(serde_json::from_value);
     let (Value::Object(settings), Some(Ok(kind))) = (value, kind) else { return };
-    for (key, span) in PolicyDocument::spans_of(kind) {
-        settings.entry(key).or_insert_with(|| span.to_string().into());
+    let of_kind = serde_json::to_value(PolicyDocument::of(kind)).expect("a policy is plain data");
+    for (key, usual) in of_kind.as_object().into_iter().flatten() {
+        if !settings.contains_key(key) {
+            settings.insert(key.clone(), usual.clone());
+        }
     }
 }
 

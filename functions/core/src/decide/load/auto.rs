@@ -1,5 +1,7 @@
 //! The cheapest of many rules (Z10): what [`crate::auto`] asks for, and what must be assumed of those of whom nothing is known.
 
+use std::time::Duration;
+
 use crate::auto::{Asked, Learnt, Sample, Setting};
 use crate::policy::{Policy, ScalingRule};
 use crate::report::Rule;
@@ -8,6 +10,10 @@ use crate::time::spoken;
 
 use super::{Raw, Recommendation, mean, mean_with_missing_full, missing, too_thin};
 use crate::decide::census::Census;
+
+/// Boot time assumed before any launch has been measured. Longer than what a factor waits for: a rule that takes launches for quicker
+/// than they are asks too late.
+const BOOT_TIME_BEFORE_ANY: Duration = Duration::from_secs(120);
 
 /// What the rule makes of a sweep.
 pub(in crate::decide) struct Opinion {
@@ -26,7 +32,8 @@ pub(in crate::decide) fn opinion(snapshot: &Snapshot, census: &Census<'_>, polic
     let ScalingRule::Auto(rule) = &policy.scaling else { return None };
     let sweep = snapshot.sweep.as_ref().filter(|_| too_thin(census, policy).is_none() && !policy.wants_nobody())?;
     let head = &snapshot.head;
-    let (boot, period) = (head.boot_time(), census.period);
+    let boot = if head.boot_times_ms.is_empty() { BOOT_TIME_BEFORE_ANY } else { head.boot_time() };
+    let period = census.period;
     let setting = Setting { price: rule.price, min: policy.min, max: policy.max, boot, period };
     let before = Learnt::recall(snapshot.learnt.as_deref(), &head.auto, sweep.slot, &setting);
     let ask = |sample: &Sample| {
