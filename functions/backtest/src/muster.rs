@@ -72,7 +72,8 @@ impl Muster {
     /// The same, swept every `period`.
     pub fn every(policy: Policy, bounds: Bounds, period: Duration) -> Self {
         Self {
-            policy: Policy { min: bounds.min, max: bounds.max, ..policy },
+            // A recorded load is the processor's: a signal that nobody reports would only keep the group from shrinking (Z4).
+            policy: Policy { min: bounds.min, max: bounds.max, signals: Vec::new(), ..policy },
             period,
             head: Head::default(),
             known: BTreeMap::new(),
@@ -229,6 +230,7 @@ fn probe(sighting: &Sighting<'_>, now: Timestamp) -> Probe {
         cursor: 0,
         unregistered: false,
         protected: false,
+        signals: BTreeMap::new(),
     })
 }
 

@@ -6,11 +6,12 @@ mod problem;
 mod read;
 mod span;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use document::{
     DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, ScalingDocument,
-    ScalingKind, StepDocument,
+    ScalingKind, SignalDocument, StepDocument,
 };
 pub use problem::{PolicyError, Problem};
 pub use span::Span;
@@ -26,6 +27,8 @@ pub struct Policy {
     pub max: u32,
     /// The rule that turns load into a size.
     pub scaling: ScalingRule,
+    /// What may ask for more members than that rule (Z4).
+    pub signals: Vec<SignalRule>,
     /// How often the agents are swept.
     pub sweep_interval: Duration,
     /// Older samples are missing; none means three effective periods.
@@ -131,6 +134,17 @@ impl Change {
     }
 }
 
+/// A signal and what of it one member is to bear (Z4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalRule {
+    /// Its name: one of ours, or the application's own.
+    pub name: String,
+    /// What each member is to bear, in the signal's unit.
+    pub target: f64,
+    /// How far the mean may be from it, as a share of it; the ends are inside.
+    pub tolerance: f64,
+}
+
 /// What holds one direction back (F1, F2, F8).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
@@ -155,6 +169,11 @@ impl Policy {
         self.max == 0
     }
 
+    /// The signals that the sweeps must keep for it.
+    pub fn wanted_signals(&self) -> BTreeSet<String> {
+        self.signals.iter().map(|signal| signal.name.clone()).collect()
+    }
+
     /// The policy of a valid document.
     fn of(document: &PolicyDocument) -> Self {
         let PolicyDocument { scaling, health, drain, launch, .. } = document;
@@ -163,6 +182,7 @@ impl Policy {
             min: document.min_instances,
             max: document.max_instances,
             scaling: ScalingRule::of(scaling),
+            signals: document.signals.iter().map(SignalRule::of).collect(),
             sweep_interval: document.sweep_interval.0,
             max_sample_age: document.max_sample_age.map(|age| age.0),
             min_available_percent: document.min_available_percent,
@@ -206,6 +226,13 @@ impl ScalingRule {
                 down_factor: document.scale_down_factor,
             }),
         }
+    }
+}
+
+impl SignalRule {
+    fn of(document: &SignalDocument) -> Self {
+        let SignalDocument { name, target, tolerance } = document;
+        Self { name: name.clone(), target: *target, tolerance: *tolerance }
     }
 }
 
@@ -298,7 +325,17 @@ mod tests {
         if let Some(most) = said["maxItems"].as_u64() {
             let plain = said["items"]["type"].is_string();
             let step = |n| json!({"above": 40 + n, "change": 1});
-            let name = |n| if plain { json!(format!("a{n}")) } else { step(n) };
+            let signal = |n| json!({"name": format!("a{n}"), "target": 1});
+            let steps = said["items"]["$ref"].as_str().is_some_and(|of| of.ends_with("StepDocument"));
+            let name = |n| {
+                if plain {
+                    json!(format!("a{n}"))
+                } else if steps {
+                    step(n)
+                } else {
+                    signal(n)
+                }
+            };
             let names = |count: u64| (0..count).map(name).collect::<Value>();
             found.extend(said["minItems"].as_u64().map(|least| (names(least), names(least - 1))));
             found.push((names(most), names(most + 1)));

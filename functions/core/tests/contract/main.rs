@@ -18,6 +18,7 @@ mod places;
 mod safety;
 mod scaling_in;
 mod seeds;
+mod signals;
 mod size;
 mod step;
 mod target;

@@ -2,8 +2,9 @@
 //! the missing and the not yet serving (M1-M5).
 //!
 //! What is assumed is the same for every rule and stands here; [`threshold`], [`target`] and [`step`] are the kinds of
-//! rule.
+//! rule. [`signals`] has what may ask for more than the rule does.
 
+mod signals;
 mod step;
 mod target;
 mod threshold;
@@ -15,6 +16,8 @@ use crate::time::spoken;
 
 use super::census::Census;
 use super::counted;
+
+pub(super) use signals::{overloaded, unsure};
 
 /// Products like 10 x 1.1 come out a hair above the whole number that people mean.
 const ROUNDING: f64 = 1e-9;
@@ -111,11 +114,12 @@ pub(super) fn recommend(census: &Census<'_>, policy: &Policy, head: &Head) -> Re
     if let Some(why) = too_thin(census, policy) {
         return Recommendation::still(n, Rule::M5, why);
     }
-    match &policy.scaling {
+    let rule = match &policy.scaling {
         ScalingRule::Threshold(rule) => threshold::recommend(census, *rule, head),
         ScalingRule::Target(rule) => target::recommend(census, *rule, n),
         ScalingRule::Step(rule) => step::recommend(census, rule, head),
-    }
+    };
+    signals::combine(rule, census, policy, n)
 }
 
 /// What there is to say of a group that is to be empty: its load asks for nothing (Z7).
