@@ -95,10 +95,18 @@ pub struct Window {
     pub signals: BTreeMap<Name, Summary>,
 }
 
+/// A sample, and what the application said when it was taken.
+#[derive(Debug)]
+struct Taken {
+    at: Duration,
+    sample: Sample,
+    signals: Vec<(Name, f64)>,
+}
+
 /// A bounded queue of samples: the oldest gives way to the newest.
 #[derive(Debug)]
 pub struct Ring {
-    samples: VecDeque<(Duration, Sample, Vec<(Name, f64)>)>,
+    samples: VecDeque<Taken>,
     capacity: usize,
     taken: u64,
 }
@@ -115,7 +123,7 @@ impl Ring {
         while self.samples.len() >= self.capacity {
             self.samples.pop_front();
         }
-        self.samples.push_back((at, sample, signals));
+        self.samples.push_back(Taken { at, sample, signals });
         self.taken += 1;
     }
 
@@ -131,7 +139,7 @@ impl Ring {
     /// When the latest sample was taken, since the agent's start; `None` before any.
     #[must_use]
     pub fn latest_at(&self) -> Option<Duration> {
-        self.samples.back().map(|(at, ..)| *at)
+        self.samples.back().map(|taken| taken.at)
     }
 
     /// The samples after `cursor`: all that the ring holds for 0, and for a number that no sample has
@@ -142,11 +150,11 @@ impl Ring {
         let held = self.samples.len();
         let fresh = usize::try_from(self.taken - cursor).unwrap_or(held).min(held);
         let window = || self.samples.iter().skip(held - fresh);
-        let samples = || window().map(|(_, sample, _)| sample);
+        let samples = || window().map(|taken| &taken.sample);
         let latest = (fresh / LOAD_PART).max(LOAD_SAMPLES).min(fresh);
-        let told = || window().skip(fresh - latest).flat_map(|(_, _, signals)| signals);
+        let told = || window().skip(fresh - latest).flat_map(|taken| &taken.signals);
         // Those alone that still hold: another one would be what a dead application has said.
-        let names = window().next_back().into_iter().flat_map(|(_, _, signals)| signals).map(|(name, _)| name);
+        let names = window().next_back().into_iter().flat_map(|taken| &taken.signals).map(|(name, _)| name);
         let signals = names.filter_map(|name| {
             let of = told().filter(|(other, _)| other == name).map(|(_, value)| *value);
             Some((Name::clone(name), Summary::of(of)?))
@@ -154,7 +162,7 @@ impl Ring {
         Window {
             cursor: self.taken,
             samples: u32::try_from(fresh).expect("a ring holds at most MAX_CAPACITY samples"),
-            first_at: window().next().map(|(at, ..)| *at),
+            first_at: window().next().map(|taken| taken.at),
             load: Summary::of(samples().skip(fresh - latest).map(|sample| sample.cpu)),
             cpu: Summary::of(samples().map(|sample| sample.cpu)),
             memory: Summary::of(samples().filter_map(|sample| sample.memory)),
