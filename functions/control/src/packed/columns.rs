@@ -194,9 +194,10 @@ impl Columns {
 }
 
 /// A column of numbers: all first bytes, which are nearly the same, then all second ones, and so on.
-fn write<const BYTES: usize>(plain: &mut Vec<u8>, column: impl Iterator<Item = [u8; BYTES]> + Clone) {
+fn write<const BYTES: usize>(plain: &mut Vec<u8>, column: impl Iterator<Item = [u8; BYTES]>) {
+    let numbers: Vec<[u8; BYTES]> = column.collect();
     for byte in 0..BYTES {
-        plain.extend(column.clone().filter_map(|number| number.get(byte).copied()));
+        plain.extend(numbers.iter().filter_map(|number| number.get(byte)));
     }
 }
 
