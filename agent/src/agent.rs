@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use crate::application::Application;
 use crate::lifecycle::{Ending, HookRun, Lifecycle};
-use crate::ring::Ring;
+use crate::ring::{Ring, Sample};
+use crate::signals::Signals;
 
 /// The agent as its callers know it.
 #[derive(Debug)]
@@ -34,8 +35,21 @@ pub struct Facts {
     pub lifecycle: Lifecycle,
     /// What was measured.
     pub ring: Ring,
+    /// What the application has said.
+    pub signals: Signals,
     application: Application,
     answers: u64,
+}
+
+impl Facts {
+    /// The state at `now`: a drain has not ended while the application says that it is busy.
+    #[must_use]
+    pub fn state(&self, now: Duration) -> State {
+        match self.lifecycle.state(now) {
+            State::Drained if self.signals.is_busy(now) => State::Draining,
+            state => state,
+        }
+    }
 }
 
 impl Agent {
@@ -44,7 +58,7 @@ impl Agent {
     #[must_use]
     pub fn new(boot_id: String, lifecycle: Lifecycle, protected_file: Option<PathBuf>) -> Self {
         let (ring, application) = (Ring::default(), Application::Unknown);
-        let facts = Mutex::new(Facts { lifecycle, ring, application, answers: 0 });
+        let facts = Mutex::new(Facts { lifecycle, ring, signals: Signals::default(), application, answers: 0 });
         Self { boot_id, started: Instant::now(), protected_file, facts, hook: Notify::new() }
     }
 
@@ -69,7 +83,15 @@ impl Agent {
     /// The state at this moment.
     #[must_use]
     pub fn state(&self) -> State {
-        self.facts().lifecycle.state(self.now())
+        self.facts().state(self.now())
+    }
+
+    /// Adds a sample, with what the application says at this moment.
+    pub fn sample(&self, sample: Sample) {
+        let now = self.now();
+        let mut facts = self.facts();
+        let signals = facts.signals.sample(now);
+        facts.ring.push(now, sample, signals);
     }
 
     /// The end is near.
@@ -121,14 +143,14 @@ impl Agent {
         Status {
             boot_id: self.boot_id.clone(),
             sequence: facts.answers,
-            state: facts.lifecycle.state(now).into(),
+            state: facts.state(now).into(),
             application: application.into(),
             application_detail: detail,
             roster: facts.lifecycle.roster(),
             lease_remaining_ms: millis(facts.lifecycle.lease_remaining(now)),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: millis(now),
-            protected: self.is_protected(),
+            protected: self.is_protected() || facts.signals.is_protected(now),
         }
     }
 }

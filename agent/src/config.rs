@@ -91,6 +91,21 @@ pub struct Config {
         value_parser = parser("MUSTER_AGENT_PROTECTED_FILE", path))]
     pub protected_file: Option<PathBuf>,
 
+    /// Socket that the agent makes for the application beside it: an absolute path. The application writes lines, "NAME VALUE"
+    /// or "NAME VALUE UNIT": a name has 1-32 characters of a-z, 0-9 and _ (rate, queue_depth), a value is a number of 0 to 1e12.
+    /// "busy true" keeps a drain from ending, "protected true" spares the instance from scale-in. What is not said again
+    /// within 60s is forgotten. At most 16 signals, 128 bytes a line, 16 connections. Everybody may write to it who may
+    /// enter its directory.
+    #[arg(long, env = "MUSTER_AGENT_SIGNALS_SOCKET", value_name = "PATH",
+        value_parser = parser("MUSTER_AGENT_SIGNALS_SOCKET", path))]
+    pub signals_socket: Option<PathBuf>,
+
+    /// File with the same lines, for an application that would rather write one: an absolute path to a regular file of at
+    /// most 4096 bytes, read with each sample. What was written 60s ago is forgotten. Write another and rename it.
+    #[arg(long, env = "MUSTER_AGENT_SIGNALS_FILE", value_name = "PATH",
+        value_parser = parser("MUSTER_AGENT_SIGNALS_FILE", path))]
+    pub signals_file: Option<PathBuf>,
+
     /// How long the agent goes on answering "restarting" after SIGTERM, 0s-1m.
     #[arg(long, env = "MUSTER_AGENT_RESTART_TIME", default_value = "1s", value_name = "DURATION",
         value_parser = duration("MUSTER_AGENT_RESTART_TIME", 0..=60_000))]
@@ -329,6 +344,8 @@ mod tests {
             ("--drain-time", &["-1s", "49h", "1 fortnight", ""], "0s to 48h"),
             ("--drain-hook", &["drain", "./drain", "sh -c drain", ""], "an absolute path"),
             ("--protected-file", &["protected", ""], "an absolute path"),
+            ("--signals-socket", &["signals.sock", ""], "an absolute path"),
+            ("--signals-file", &["./signals", ""], "an absolute path"),
             ("--restart-time", &["61s", "-1ms"], "0s to 1m"),
             (
                 "--application-url",

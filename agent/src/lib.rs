@@ -6,7 +6,7 @@
 //! No answer carries a wall clock, and none carries a number that is not finite.
 //!
 //! Start reading in [`agent`], which holds all that changes while it runs; [`service`] answers from
-//! it, [`metrics`], [`simulate`] and [`application`] feed it, [`hook`] carries out what it asks for, and the binary only
+//! it, [`metrics`], [`simulate`], [`application`] and [`signals`] feed it, [`hook`] carries out what it asks for, and the binary only
 //! wires them.
 
 pub mod agent;
@@ -20,4 +20,5 @@ pub mod parent;
 pub mod ring;
 pub mod server;
 pub mod service;
+pub mod signals;
 pub mod simulate;

@@ -14,7 +14,7 @@ use monitor_c::metrics::{Proc, Source};
 use monitor_c::server::{Health, serve};
 use monitor_c::service::Service;
 use monitor_c::simulate::{Simulated, steer};
-use monitor_c::{hook, metrics, parent};
+use monitor_c::{hook, metrics, parent, signals};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -78,6 +78,8 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     let address = listener.local_addr()?;
+    let heard = config.signals_socket.as_deref().map(signals::bind).transpose();
+    let heard = heard.map_err(|error| format!("cannot listen on {:?}: {error}", config.signals_socket))?;
 
     let boot_id = format!("{:032x}", fastrand::Rng::new().u128(..));
     let lifecycle = Lifecycle::new(config.drain_time, config.drain_hook.is_some(), prober.is_none());
@@ -92,6 +94,12 @@ async fn run(config: Config) -> Result<(), Box<dyn Error>> {
     tokio::spawn(metrics::run(source, config.sample_interval, Arc::clone(&agent)));
     if let Some(prober) = prober {
         tokio::spawn(prober.run(Arc::clone(&agent)));
+    }
+    if let Some(listener) = heard {
+        tokio::spawn(signals::listen(listener, Arc::clone(&agent)));
+    }
+    if let Some(path) = config.signals_file {
+        tokio::spawn(signals::watch(path, config.sample_interval, Arc::clone(&agent)));
     }
     if let Some(program) = config.drain_hook {
         tokio::spawn(hook::run(program, Arc::clone(&agent)));

@@ -49,7 +49,7 @@ pub async fn run(mut source: Source, every: Duration, agent: Arc<Agent>) {
         }
         failing = sample.is_err();
         if let Ok(Some(sample)) = sample {
-            agent.facts().ring.push(agent.now(), sample);
+            agent.sample(sample);
         }
     }
 }

@@ -4,8 +4,10 @@
 //! the last sample that a caller has seen, so several callers can read without disturbing each other
 //! and nobody misses or repeats a sample, however late the next call comes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+
+use crate::signals::Name;
 
 /// Samples kept when nobody has asked for more: ten minutes of one-second samples.
 pub const MIN_CAPACITY: usize = 600;
@@ -89,12 +91,22 @@ pub struct Window {
     pub pressure: Option<Summary>,
     /// Of steal.
     pub steal: Option<Summary>,
+    /// Of each of the application's signals that hold, over the same latest part as the load.
+    pub signals: BTreeMap<Name, Summary>,
+}
+
+/// A sample, and what the application said when it was taken.
+#[derive(Debug)]
+struct Taken {
+    at: Duration,
+    sample: Sample,
+    signals: Vec<(Name, f64)>,
 }
 
 /// A bounded queue of samples: the oldest gives way to the newest.
 #[derive(Debug)]
 pub struct Ring {
-    samples: VecDeque<(Duration, Sample)>,
+    samples: VecDeque<Taken>,
     capacity: usize,
     taken: u64,
 }
@@ -106,12 +118,12 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// Adds the sample taken at `at`, measured from the agent's start.
-    pub fn push(&mut self, at: Duration, sample: Sample) {
+    /// Adds the sample taken at `at`, measured from the agent's start, with the application's signals.
+    pub fn push(&mut self, at: Duration, sample: Sample, signals: Vec<(Name, f64)>) {
         while self.samples.len() >= self.capacity {
             self.samples.pop_front();
         }
-        self.samples.push_back((at, sample));
+        self.samples.push_back(Taken { at, sample, signals });
         self.taken += 1;
     }
 
@@ -127,7 +139,7 @@ impl Ring {
     /// When the latest sample was taken, since the agent's start; `None` before any.
     #[must_use]
     pub fn latest_at(&self) -> Option<Duration> {
-        self.samples.back().map(|(at, _)| *at)
+        self.samples.back().map(|taken| taken.at)
     }
 
     /// The samples after `cursor`: all that the ring holds for 0, and for a number that no sample has
@@ -138,17 +150,25 @@ impl Ring {
         let held = self.samples.len();
         let fresh = usize::try_from(self.taken - cursor).unwrap_or(held).min(held);
         let window = || self.samples.iter().skip(held - fresh);
-        let samples = || window().map(|(_, sample)| sample);
+        let samples = || window().map(|taken| &taken.sample);
         let latest = (fresh / LOAD_PART).max(LOAD_SAMPLES).min(fresh);
+        let told = || window().skip(fresh - latest).flat_map(|taken| &taken.signals);
+        // Those alone that still hold: another one would be what a dead application has said.
+        let names = window().next_back().into_iter().flat_map(|taken| &taken.signals).map(|(name, _)| name);
+        let signals = names.filter_map(|name| {
+            let of = told().filter(|(other, _)| other == name).map(|(_, value)| *value);
+            Some((Name::clone(name), Summary::of(of)?))
+        });
         Window {
             cursor: self.taken,
             samples: u32::try_from(fresh).expect("a ring holds at most MAX_CAPACITY samples"),
-            first_at: window().next().map(|(at, _)| *at),
+            first_at: window().next().map(|taken| taken.at),
             load: Summary::of(samples().skip(fresh - latest).map(|sample| sample.cpu)),
             cpu: Summary::of(samples().map(|sample| sample.cpu)),
             memory: Summary::of(samples().filter_map(|sample| sample.memory)),
             pressure: Summary::of(samples().filter_map(|sample| sample.pressure)),
             steal: Summary::of(samples().filter_map(|sample| sample.steal)),
+            signals: signals.collect(),
         }
     }
 }
@@ -165,7 +185,7 @@ mod tests {
     fn ring(count: u64) -> Ring {
         let mut ring = Ring::default();
         for number in 1..=count {
-            ring.push(Duration::from_secs(number), sample((number % 101) as f64));
+            ring.push(Duration::from_secs(number), sample((number % 101) as f64), Vec::new());
         }
         ring
     }
@@ -222,6 +242,21 @@ mod tests {
     }
 
     #[test]
+    fn signals_are_summarised_like_the_load_while_they_hold() {
+        let mut ring = Ring::default();
+        let rate = |second: u64| vec![(Name::from("rate"), second as f64)];
+        (1..=100).for_each(|second| ring.push(Duration::from_secs(second), sample(1.0), rate(second)));
+        let of = |ring: &Ring, cursor| ring.since(cursor).signals.get("rate").map(|rate| (rate.mean, rate.latest));
+        assert_eq!(
+            (of(&ring, 0), of(&ring, 60), of(&ring, 99)),
+            (Some((88.0, 100.0)), Some((95.5, 100.0)), Some((100.0, 100.0)))
+        );
+        assert_eq!(of(&ring, 100), None, "no sample, no signal");
+        ring.push(Duration::from_secs(101), sample(1.0), Vec::new());
+        assert_eq!(of(&ring, 0), None, "it holds no longer");
+    }
+
+    #[test]
     fn an_empty_ring_has_no_summary() {
         let window = Ring::default().since(0);
         assert_eq!((window.cursor, window.samples, window.cpu), (0, 0, None));
@@ -242,7 +277,7 @@ mod tests {
         for (asked, kept) in [(0, MIN_CAPACITY), (2_000, 2_000), (u64::MAX, MAX_CAPACITY)] {
             ring.keep(asked);
             for second in 0..=MAX_CAPACITY {
-                ring.push(Duration::from_secs(second as u64), sample(1.0));
+                ring.push(Duration::from_secs(second as u64), sample(1.0), Vec::new());
             }
             assert_eq!(ring.since(0).samples as usize, kept, "asked for {asked}");
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use muster_proto::v1::monitor_c_server::MonitorC;
 use muster_proto::v1::{
     AgentSettings, GetMetricsRequest, GetMetricsResponse, PingRequest, PingResponse, RegisterRequest, RegisterResponse,
-    Summary, UnregisterRequest, UnregisterResponse,
+    Signal, Summary, UnregisterRequest, UnregisterResponse,
 };
 use tonic::{Request, Response, Status};
 use tracing::{debug, info};
@@ -15,6 +15,7 @@ use tracing::{debug, info};
 use crate::agent::{Agent, millis};
 use crate::lifecycle::{DEADLINE, LEASE, SWEEP_INTERVAL, Verdict};
 use crate::ring;
+use crate::signals::Name;
 
 /// How much of a caller's free text reaches the log.
 const LOGGED_CHARACTERS: usize = 128;
@@ -53,6 +54,11 @@ impl MonitorC for Service {
         let now = self.agent.now();
         let mut facts = self.agent.facts();
         let window = facts.ring.since(if known { request.cursor } else { 0 });
+        let signal = |(name, of): (Name, _)| {
+            let unit = facts.signals.unit(&name);
+            (name.to_string(), Signal { summary: Some(summary(of)), unit })
+        };
+        let signals = window.signals.into_iter().map(signal).collect();
         let since = |at: Option<Duration>| millis(now.saturating_sub(at.unwrap_or(now)));
         Ok(Response::new(GetMetricsResponse {
             cursor: window.cursor,
@@ -65,7 +71,7 @@ impl MonitorC for Service {
             memory: window.memory.map(summary),
             pressure: window.pressure.map(summary),
             steal: window.steal.map(summary),
-            signals: Default::default(),
+            signals,
         }))
     }
 
@@ -80,7 +86,7 @@ impl MonitorC for Service {
         };
         let now = self.agent.now();
         let mut facts = self.agent.facts();
-        let before = (facts.lifecycle.state(now), facts.lifecycle.roster());
+        let before = (facts.state(now), facts.lifecycle.roster());
         let verdict = facts.lifecycle.register(now, request.roster, lease);
         if verdict == Verdict::Accepted
             && let Some(interval) = sweep_interval
@@ -89,7 +95,7 @@ impl MonitorC for Service {
         }
         let monitor = shown(&request.monitor);
         let group = shown(&request.group);
-        if before != (facts.lifecycle.state(now), facts.lifecycle.roster()) {
+        if before != (facts.state(now), facts.lifecycle.roster()) {
             info!(?monitor, ?group, roster = request.roster, "Registered.");
         } else {
             debug!(?monitor, ?group, roster = request.roster, ?verdict, "Register repeated or late.");
@@ -104,11 +110,11 @@ impl MonitorC for Service {
         let deadline = within("deadline_ms", request.deadline_ms, &DEADLINE)?;
         let now = self.agent.now();
         let mut facts = self.agent.facts();
-        let before = (facts.lifecycle.state(now), facts.lifecycle.roster());
+        let before = (facts.state(now), facts.lifecycle.roster());
         let reason = shown(&request.reason);
         let verdict = facts.lifecycle.unregister(now, request.roster, deadline, &reason);
         self.agent.tell_hook();
-        if before != (facts.lifecycle.state(now), facts.lifecycle.roster()) {
+        if before != (facts.state(now), facts.lifecycle.roster()) {
             info!(?reason, roster = request.roster, ?deadline, "Drains.");
         } else {
             debug!(?reason, roster = request.roster, ?verdict, "Unregister repeated or late.");

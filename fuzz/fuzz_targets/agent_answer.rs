@@ -15,6 +15,7 @@ use muster_core::health::{AgentState, Answer, Application, Health, Observation, 
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::plan::Step;
 use muster_core::policy::Policy;
+use muster_core::signals;
 use muster_core::snapshot::{Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
 use muster_proto::v1::GetMetricsResponse;
@@ -55,6 +56,7 @@ fn honest(now: Timestamp) -> Observation {
         load: Some(50.0),
         cursor: 1,
         protected: false,
+        signals: Default::default(),
         unregistered: false,
     })
 }
@@ -78,6 +80,8 @@ fn is_cut(seen: &Observation) {
 fn check(sweep: &Sweep) {
     let liar = &sweep.members[&InstanceId::from(LIAR)];
     assert!(liar.load.is_none_or(|load| (0.0..=100.0).contains(&load.percent())), "M6: {liar:?}");
+    let amount = |(name, value): (&str, f64)| signals::is_name(name) && (0.0..=signals::MOST).contains(&value);
+    assert!(liar.signals.iter().all(amount) && liar.signals.iter().count() <= signals::KEPT, "M6: {liar:?}");
     let mean = sweep.counts.mean.expect("three are honest");
     assert!((mean - 50.0).abs() <= 100.0 / 4.0, "M7: {mean}");
     let written = serde_json::to_string(sweep).expect("a sweep is plain data");

@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
-use muster_core::policy::{Change, Limit, Policy, PolicyDocument, PolicyError, ScalingRule, Stride};
+use muster_core::policy::{Change, Limit, Policy, PolicyDocument, PolicyError, ScalingRule, SignalRule, Stride};
+use muster_core::signals;
 use muster_core::time::Timestamp;
 
 /// A refusal becomes a part of HEAD, and an item of DynamoDB holds 400 KB.
@@ -39,6 +40,8 @@ fn is_valid(policy: &Policy) {
         policy.schedule.len() <= 32
             && INSTANTS_MS.into_iter().all(|ms| window_is_valid(policy, Timestamp::from_millis(ms))),
         rule_is_valid(&policy.scaling),
+        policy.signals.len() <= 8 && policy.signals.iter().all(signal_is_valid),
+        policy.signals.len() == policy.wanted_signals().len(),
         (1..=3_600).contains(&policy.sweep_interval.as_secs()),
         policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
         policy.min_available_percent <= 100 && (1..=100).contains(&policy.max_unhealthy_percent),
@@ -57,6 +60,13 @@ fn window_is_valid(policy: &Policy, now: Timestamp) -> bool {
         desired && window.since <= now && now < window.until
     });
     held.min <= held.max && held.max <= 10_000 && open
+}
+
+fn signal_is_valid(signal: &SignalRule) -> bool {
+    let SignalRule { name, target, tolerance } = signal;
+    let share = signals::is_percentage(name);
+    let reachable = if share { (10.0..=95.0).contains(target) && target * (1.0 + tolerance) < 100.0 } else { *target >= 0.1 };
+    signals::is_name(name) && reachable && *target <= signals::MOST && (0.0..=0.5).contains(tolerance)
 }
 
 fn rule_is_valid(rule: &ScalingRule) -> bool {

@@ -34,7 +34,7 @@ HARDENED = (
     "ProtectHome=yes",
     "PrivateTmp=yes",
     "PrivateDevices=yes",
-    "RestrictAddressFamilies=AF_INET AF_INET6",
+    "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     "SystemCallFilter=@system-service",
     "Restart=always",
 )

@@ -74,7 +74,9 @@ impl Muster {
     /// The same, swept every `period`.
     pub fn every(policy: Policy, bounds: Bounds, period: Duration) -> Self {
         Self {
-            policy: Policy { min: bounds.min, max: bounds.max, schedule: Vec::new(), ..policy },
+            // A recorded load is the processor's, of some other day: a signal that nobody reports would only keep the group from
+            // shrinking (Z4), and a window would open at no time of its own.
+            policy: Policy { min: bounds.min, max: bounds.max, signals: Vec::new(), schedule: Vec::new(), ..policy },
             period,
             head: Head::default(),
             learnt: None,
@@ -233,6 +235,7 @@ fn probe(sighting: &Sighting<'_>, now: Timestamp) -> Probe {
         cursor: 0,
         unregistered: false,
         protected: false,
+        signals: BTreeMap::new(),
     })
 }
 

@@ -117,6 +117,7 @@ impl InForce {
         head.policy = Some(self.version);
         head.mode = self.policy.mode;
         head.sweep_interval_ms = millis(self.policy.sweep_interval);
+        head.signals = self.policy.wanted_signals();
         if let Some(text) = &self.put {
             claim.put_policy = Some(StoredPolicy { version: self.version, text: text.clone(), since: now });
             say(format!("{:010}-policy", head.version), Event::PolicyAccepted { version: self.version });

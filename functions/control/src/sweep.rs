@@ -1,5 +1,6 @@
 //! What MonitorS does: one pass over a shard's agents, written once and last. It touches agents and the store only.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_core::group::{GroupName, Head, Roster, RosterEntry, Shard, Wanted};
@@ -71,7 +72,8 @@ where
     let targets = targets(monitor, roster.as_ref(), previous.as_ref(), mode, interval);
     let mut probed = monitor.probe.probe(&targets).await;
     // Of whom the probe says nothing, nothing is known; of whom it was not asked, nothing is taken.
-    let mut observed = |id| probed.observations.remove(id).unwrap_or(Observation::Unknown);
+    let wanted = head.map(|head| head.signals).unwrap_or_default();
+    let mut observed = |id| scaled_by(&wanted, probed.observations.remove(id).unwrap_or(Observation::Unknown));
     let observations = targets.iter().map(|target| (target.id.clone(), observed(&target.id))).collect();
     let number = roster.map(|roster| roster.number);
     let finished_at = monitor.clock.now();
@@ -82,6 +84,14 @@ where
         Err(StoreError::Conflict) => Ok(Swept::Taken),
         Err(error) => Err(error),
     }
+}
+
+/// The observation with those signals alone that the group is scaled by: every other would be stored for nothing.
+fn scaled_by(wanted: &BTreeSet<String>, mut observation: Observation) -> Observation {
+    if let Observation::Answered(answer) = &mut observation {
+        answer.signals.retain(|name, _| wanted.contains(name));
+    }
+    observation
 }
 
 fn targets<S, A, C>(

@@ -12,6 +12,7 @@ use muster_control::packed::{self, BASE_LIFE, Base, PackedError, Standing};
 use muster_core::group::{GroupName, Shard};
 use muster_core::health::{AgentState, Answer, Application, Health, Load, Observation, Seen, Sweep};
 use muster_core::member::InstanceId;
+use muster_core::signals::Signals;
 use muster_core::time::Timestamp;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -67,6 +68,12 @@ fn agents() -> impl Strategy<Value = Option<AgentState>> {
     prop_oneof![4 => Just(Some(AgentState::Serving)), 1 => Just(None), 1 => prop::sample::select(rare).prop_map(Some)]
 }
 
+fn signals() -> impl Strategy<Value = Signals> {
+    let named = btree_map(prop::sample::select(vec!["memory", "rate", "queue_depth"]), 0.0..2e12_f64, 0..3);
+    let named = named.prop_map(|named| named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+    prop_oneof![2 => Just(Signals::default()), 1 => named.prop_map(|named| Signals::of(&named))]
+}
+
 prop_compose! {
     fn healths()(
         seen in prop::sample::select(vec![Seen::Answered, Seen::Answered, Seen::Silent, Seen::Unknown]),
@@ -76,14 +83,14 @@ prop_compose! {
         numbers in (counts(), counts(), loads(), cursors()),
         texts in (texts(), texts()),
         agent in agents(),
-        protected in any::<bool>(),
+        (protected, signals) in (any::<bool>(), signals()),
     ) -> Health {
         let [first_answer, last_answer, silent_since, failing_since] = when;
         let (silent_sweeps, failing_sweeps, load, cursor) = numbers;
         let (boot_id, detail) = texts;
         let sampled_at = sampled.unwrap_or(last_answer);
         Health { seen, first_answer, last_answer, silent_since, silent_sweeps, failing_since, failing_sweeps, load,
-                 sampled_at, agent, boot_id, cursor, unregistered_at, protected, detail }
+                 sampled_at, agent, boot_id, cursor, unregistered_at, protected, detail, signals }
     }
 }
 
@@ -124,6 +131,7 @@ fn observed(seen: Doing, finished_at: Timestamp) -> Observation {
         cursor: finished_at.as_millis() / 1000 - START / 1000,
         unregistered: false,
         protected: false,
+        signals: Default::default(),
     };
     match seen {
         Doing::Well { age, load } => Observation::Answered(answer(age, f64::from(load) / 97.0 % 100.0)),
@@ -235,6 +243,32 @@ fn another_base_and_another_format_are_told() {
     bytes[0] = 9;
     let newer = packed::unpack(&base, &bytes, at(START)).expect_err("another version's");
     assert_eq!(newer.to_string(), "the packed members have format 9, this program knows format 1");
+}
+
+#[test]
+fn z4_signals_cost_bytes_only_where_there_are_any_and_what_was_written_before_them_is_read() {
+    let base = Base::of(&shard(START)).expect("a base");
+    let pack = |members: &Members| packed::pack(&base, members, at(START)).expect("packed members");
+    let plain = pack(&shard(START));
+    assert_eq!(plain[0], 1, "the format of always");
+    let mut told = shard(START);
+    for (n, health) in (0_u32..).zip(told.values_mut()) {
+        let rate = f64::from(n.wrapping_mul(7_919) % 100_000) / 100.0;
+        health.signals = Signals::of(&[("rate".to_owned(), rate)].into());
+    }
+    let with_one = pack(&told);
+    assert_eq!(packed::unpack(&base, &with_one, at(START)).expect("the members"), told);
+    let each = (with_one.len() - plain.len()) / told.len();
+    assert!(each < 5, "{each} bytes a member for one signal");
+    // A member that the base knows with signals and that has none any more.
+    let with_signals = Base::of(&told).expect("a base");
+    let bytes = packed::pack(&with_signals, &shard(START), at(START)).expect("packed members");
+    assert_eq!(packed::unpack(&with_signals, &bytes, at(START)).expect("the members"), shard(START));
+    // A base as it was written before there were signals.
+    let text =
+        r#"{"i-1":{"seen":"answered","load":50.0,"agent":"serving","boot_id":"b","cursor":7,"protected":false}}"#;
+    let old = Base::from_bytes(&deflated(text.as_bytes())).expect("an old base");
+    assert_eq!(old.len(), 1);
 }
 
 #[test]

@@ -166,6 +166,8 @@ pub struct Head {
     pub mode: Mode,
     /// The sweep interval of the policy in force, for the same reason; 0 before the first valid policy.
     pub sweep_interval_ms: u64,
+    /// The signals that the policy in force scales by (Z4), for the same reason: the sweeps keep no others.
+    pub signals: BTreeSet<String>,
     /// How many members the group should have. Changed by a claim only.
     pub desired: u32,
     /// Whether *actual* is still on its way to a size that the load asked for.

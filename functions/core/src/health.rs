@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::group::{GroupName, RosterNumber, Shard};
 use crate::member::InstanceId;
+use crate::signals::Signals;
 use crate::time::{Timestamp, millis};
 
 /// Gaps between slots whose median makes the effective period (O8).
@@ -103,6 +104,9 @@ pub struct Answer {
     /// Whether the agent says that its instance is protected from scale-in (D2).
     #[serde(default)]
     pub protected: bool,
+    /// What was measured beside the load, by name, as sent; of the same samples, so without a load it says nothing.
+    #[serde(default)]
+    pub signals: BTreeMap<String, f64>,
 }
 
 /// Where an agent is in its life.
@@ -163,6 +167,9 @@ pub struct Health {
     pub load: Option<Load>,
     /// When it was received. None with a load means: in the snapshot's own sweep.
     pub sampled_at: Option<Timestamp>,
+    /// What else came with that load, of what the group may be scaled by (Z4).
+    #[serde(skip_serializing_if = "Signals::is_empty")]
+    pub signals: Signals,
     /// The agent's state in its last answer.
     pub agent: Option<AgentState>,
     /// The agent's process in its last answer.
@@ -188,6 +195,13 @@ pub enum Seen {
     Silent,
     /// Nobody can say.
     Unknown,
+}
+
+impl Health {
+    /// The latest value of a signal, by its name; none when it was not reported.
+    pub fn signal(&self, name: &str) -> Option<f64> {
+        self.signals.get(name)
+    }
 }
 
 /// A member's health after `observation`, made at `now`, given its health before.
@@ -229,6 +243,7 @@ fn fold_answer(before: &Health, answer: &Answer) -> Health {
         failing_sweeps,
         load: load.or(before.load),
         sampled_at: if load.is_some() { Some(at) } else { before.sampled_at },
+        signals: if load.is_some() { Signals::of(&answer.signals) } else { before.signals.clone() },
         agent: Some(answer.state),
         boot_id: shortened(&answer.boot_id),
         cursor: answer.cursor,
@@ -365,6 +380,7 @@ mod tests {
             cursor: 1,
             unregistered: false,
             protected: false,
+            signals: BTreeMap::new(),
         }
     }
 
@@ -381,6 +397,39 @@ mod tests {
         }
         assert_eq!(Load::new(0.0).map(Load::percent), Some(0.0));
         assert_eq!(Load::new(100.0).map(Load::percent), Some(100.0));
+    }
+
+    #[test]
+    fn m6_a_signal_that_is_no_amount_is_missing_and_all_belong_to_the_load_they_came_with() {
+        let sent = |signals: &[(&str, f64)], load| {
+            let signals = signals.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+            Observation::Answered(Answer { signals, ..answer(1, load) })
+        };
+        let odd = [
+            ("rate", 12.346),
+            ("lost", f64::NAN),
+            ("endless", f64::INFINITY),
+            ("negative", -0.1),
+            ("memory", 100.1),
+            ("pressure", 100.0),
+            ("Not a name", 1.0),
+        ];
+        let health = fold(None, &sent(&odd, 50.0), at(1));
+        let kept: Vec<_> = health.signals.iter().collect();
+        assert_eq!(kept, [("pressure", 100.0), ("rate", 12.35)]);
+        // Without a new sample the old ones stand, as old as they are; with one, what is not reported any more is gone.
+        let stale = fold(Some(&health), &sent(&[("rate", 1.0)], f64::NAN), at(2));
+        assert_eq!((stale.signal("rate"), stale.sampled_at), (Some(12.35), Some(at(1))));
+        let silent = fold(Some(&health), &silence(), at(2));
+        assert_eq!(silent.signals, health.signals);
+        assert_eq!(fold(Some(&health), &sent(&[], 50.0), at(2)).signal("rate"), None);
+    }
+
+    #[test]
+    fn s11_a_member_keeps_few_signals() {
+        let signals = (0..1_000).map(|n| (format!("s{n}"), 1.0)).collect();
+        let health = fold(None, &Observation::Answered(Answer { signals, ..answer(1, 50.0) }), at(1));
+        assert_eq!(health.signals.iter().count(), 18);
     }
 
     #[test]

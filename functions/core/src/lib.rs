@@ -19,5 +19,6 @@ pub mod member;
 pub mod plan;
 pub mod policy;
 pub mod report;
+pub mod signals;
 pub mod snapshot;
 pub mod time;

@@ -52,6 +52,7 @@ pub enum Rule {
     Z1,
     Z2,
     Z3,
+    Z4,
     Z5,
     Z7,
     Z9,
@@ -94,6 +95,8 @@ pub enum StageName {
     Raw,
     /// The same with missing and warming members assumed (M2, M4).
     Filled,
+    /// The largest of what the rule and the signals so far ask for (Z4).
+    Signals,
     /// After the stabilisation window (F1).
     Stabilised,
     /// After cooldown, projection and the rate limits (F2, F3, F5, F6, F8, D7).

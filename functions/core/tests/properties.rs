@@ -19,9 +19,11 @@ use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, Leaving, MemberState};
 use muster_core::plan::{Departure, Step};
 use muster_core::policy::{
-    AutoRule, Change, Limit, Mode, OnTimeout, Policy, ScalingRule, StepRule, Stride, TargetRule, ThresholdRule,
+    AutoRule, Change, Limit, Mode, OnTimeout, Policy, ScalingRule, SignalRule, StepRule, Stride, TargetRule,
+    ThresholdRule,
 };
 use muster_core::report::{Rule, StageName};
+use muster_core::signals::Signals;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::Timestamp;
 use proptest::option;
@@ -88,7 +90,8 @@ fn healths() -> impl Strategy<Value = Health> {
     let ages = prop_oneof![20 => 0_u64..10, 1 => 0_u64..100];
     let sample = (option::weighted(0.95, loads), option::weighted(0.9, ages.prop_map(ago)));
     let times = (option::of(instants()), option::of(instants()), option::of(instants()));
-    (seen, silence, failure, sample, agents, times, prop::bool::weighted(0.05)).prop_map(
+    let flag = prop::bool::weighted(0.05);
+    (seen, silence, failure, sample, agents, times, (flag, signals())).prop_map(
         |(
             seen,
             silence,
@@ -96,10 +99,11 @@ fn healths() -> impl Strategy<Value = Health> {
             (load, sampled_at),
             agent,
             (unregistered_at, first_answer, last_answer),
-            protected,
+            (protected, signals),
         )| Health {
             last_answer,
             protected,
+            signals,
             seen,
             first_answer,
             silent_since: if seen == Seen::Answered { None } else { silence.0 },
@@ -113,6 +117,15 @@ fn healths() -> impl Strategy<Value = Health> {
             ..Health::default()
         },
     )
+}
+
+fn signals() -> impl Strategy<Value = Signals> {
+    let amounts = || prop_oneof![9 => 0.0..250.0, 1 => Just(1e12)];
+    let sent = (option::weighted(0.9, amounts()), option::weighted(0.9, 0.0..100.0_f64));
+    sent.prop_map(|(rate, memory)| {
+        let named = [("rate", rate), ("memory", memory)].into_iter();
+        Signals::of(&named.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+    })
 }
 
 fn raised(load: Load, by: f64) -> Load {
@@ -356,10 +369,20 @@ fn learnts() -> impl Strategy<Value = Option<Box<Learnt>>> {
     }))
 }
 
+/// What a policy asks of the signals, mostly nothing.
+fn signal_rules() -> impl Strategy<Value = Vec<SignalRule>> {
+    let rule = |name: &'static str| {
+        let aims = (10.0..60.0, prop_oneof![0.0..0.5, Just(0.1)]);
+        aims.prop_map(move |(target, tolerance)| SignalRule { name: name.into(), target, tolerance })
+    };
+    let both = (option::of(rule("rate")), option::of(rule("memory")));
+    prop_oneof![1 => Just(Vec::new()), 1 => both.prop_map(|(rate, memory)| rate.into_iter().chain(memory).collect())]
+}
+
 prop_compose! {
     fn policies()(
         (min, more) in prop_oneof![15 => (1_u32..4, prop_oneof![10_u32..20, 0_u32..12]), 1 => Just((0, 0))],
-        scaling in rules().boxed(),
+        (scaling, signals) in (rules().boxed(), signal_rules().boxed()),
         (cooldown_out, cooldown_in, stable_out, stable_in) in (0_u64..100, 0_u64..300, 0_u64..100, 0_u64..300),
         (limit_out, limit_in, max_replacing) in (limits(), limits(), limits()),
         (grace, unhealthy_after, boot, warm_up) in (0_u64..600, 1_u64..120, 1_u64..900, 0_u64..120),
@@ -368,7 +391,7 @@ prop_compose! {
             prop::sample::select(vec![vec![], vec!["small", "large"]])),
         (waits, pinned) in (any::<bool>(), option::weighted(0.1, 1_u64..4)),
     ) -> Policy {
-        let mut policy = Policy { min, max: min + more, scaling, ..Policy::default() };
+        let mut policy = Policy { min, max: min + more, scaling, signals, ..Policy::default() };
         (policy.out.cooldown, policy.inward.cooldown) = (seconds_of(cooldown_out), seconds_of(cooldown_in));
         (policy.out.stabilization, policy.inward.stabilization) = (seconds_of(stable_out), seconds_of(stable_in));
         (policy.out.limit, policy.inward.limit, policy.max_replacing) = (limit_out, limit_in, max_replacing);
@@ -548,6 +571,28 @@ proptest! {
     }
 
     #[test]
+    fn z4_s10_more_of_a_signal_never_lowers_desired_and_a_signal_more_never_does(
+        snapshot in snapshots(), policy in policies(), more in prop::collection::vec(0.0..300.0_f64, 14),
+    ) {
+        let mut busier = snapshot.clone();
+        for (member, more) in busier.members.iter_mut().zip(more) {
+            if let Some(health) = &mut member.health {
+                let sent = health.signals.iter().map(|(name, value)| {
+                    let most = if name == "memory" { 100.0 } else { 1e12 };
+                    (name.to_owned(), (value + more).min(most))
+                });
+                health.signals = Signals::of(&sent.collect());
+            }
+        }
+        let without = Policy { signals: Vec::new(), ..policy.clone() };
+        let [none, calm, busy] = [(&snapshot, &without), (&snapshot, &policy), (&busier, &policy)]
+            .map(|(snapshot, policy)| decide(snapshot, policy));
+        let headlines = [&none.report.headline, &calm.report.headline, &busy.report.headline];
+        prop_assert!(busy.plan.head.desired >= calm.plan.head.desired, "{:#?}", headlines);
+        prop_assert!(calm.plan.head.desired >= none.plan.head.desired, "{:#?}", headlines);
+    }
+
+    #[test]
     fn s10_knowing_less_never_terminates_more(
         snapshot in snapshots(), policy in policies(), whom in any::<u16>(), silent in any::<bool>(),
     ) {
@@ -599,10 +644,10 @@ proptest! {
         let (min, max) = (policy.min, policy.max);
         let decision = decide(&snapshot, &policy);
         let before = snapshot.head.desired;
-        let raw = decision.report.stages.first().filter(|stage| stage.stage == StageName::Raw);
-        if let Some(raw) = raw && (min..=max).contains(&before) {
+        let asked = decision.report.stages.iter().filter(|s| matches!(s.stage, StageName::Raw | StageName::Signals));
+        if let Some(asked) = asked.map(|stage| stage.desired).max() && (min..=max).contains(&before) {
             let after = decision.plan.head.desired;
-            prop_assert!(after == before || (after > before) == (raw.desired > before), "{:#?}", decision.report);
+            prop_assert!(after == before || (after > before) == (asked > before), "{:#?}", decision.report);
         }
     }
 
@@ -825,7 +870,9 @@ proptest! {
     #![proptest_config(config(8))]
 
     #[test]
-    fn f7_a_constant_load_reaches_a_fixed_point(policy in policies(), members in 1_usize..12, total in 0.0..900.0_f64) {
+    fn f7_a_constant_load_reaches_a_fixed_point(
+        policy in policies(), members in 1_usize..12, total in 0.0..900.0_f64, rate in 0.0..900.0_f64,
+    ) {
         let policy = Policy { out: policy.out, warm_up: seconds_of(20), boot_timeout: seconds_of(600), ..policy };
         let share = (total / members as f64).min(100.0);
         let mut world = Group::of(&vec![share; members]).snapshot;
@@ -840,6 +887,11 @@ proptest! {
             world = claim(&world, &decision.plan);
             carry_out(&mut world);
             sweep(&mut world, Duration::from_secs(10), total);
+            let answering = world.members.iter_mut().filter_map(|member| member.health.as_mut());
+            let answering: Vec<_> = answering.filter(|health| health.load.is_some()).collect();
+            let shares = [("rate", rate), ("memory", total)].map(|(name, all)| (name, all / answering.len() as f64));
+            let shares = Signals::of(&shares.map(|(name, share)| (name.to_owned(), share.min(100.0))).into());
+            answering.into_iter().for_each(|health| health.signals = shares.clone());
         }
         prop_assert!(false, "still moving after 900 sweeps: {:?}", decide(&world, &policy).report);
     }

@@ -1,6 +1,9 @@
 //! What is taken from an agent's answer. An answer that cannot be true is no answer.
 
+use std::collections::BTreeMap;
+
 use muster_core::health::{AgentState, Answer, Application, Observation};
+use muster_core::signals::is_percentage;
 use muster_core::time::Timestamp;
 use muster_proto::v1::{ApplicationHealth, GetMetricsResponse, State, Status};
 
@@ -32,13 +35,14 @@ pub(crate) fn state(status: &Status) -> Result<AgentState, Failure> {
 }
 
 /// The answer that `metrics` are, received at `received_at`.
-pub(crate) fn answer(metrics: GetMetricsResponse, received_at: Timestamp) -> Result<(Answer, Status), Failure> {
-    let status = status(metrics.status)?;
+pub(crate) fn answer(mut metrics: GetMetricsResponse, received_at: Timestamp) -> Result<(Answer, Status), Failure> {
+    let status = status(metrics.status.take())?;
     let answer = Answer {
         received_at,
         boot_id: excerpt(&status.boot_id),
         state: state(&status)?,
         application: application(&status)?,
+        signals: signals(&mut metrics),
         // No sample is a missing sample, not 0 %. Whether a number is a load is the core's to say (M6).
         load: metrics.load.filter(|_| metrics.samples > 0).map(|load| load.mean),
         cursor: metrics.cursor,
@@ -46,6 +50,19 @@ pub(crate) fn answer(metrics: GetMetricsResponse, received_at: Timestamp) -> Res
         protected: status.protected,
     };
     Ok((answer, status))
+}
+
+/// What was measured beside the load. What the agent has measured itself is not for its application to name.
+fn signals(metrics: &mut GetMetricsResponse) -> BTreeMap<String, f64> {
+    if metrics.samples == 0 {
+        return BTreeMap::new();
+    }
+    let told = std::mem::take(&mut metrics.signals).into_iter();
+    let told = told.filter(|(name, _)| !is_percentage(name));
+    let told = told.filter_map(|(name, signal)| Some((name, signal.summary?.mean)));
+    let own = [("memory", metrics.memory), ("pressure", metrics.pressure)];
+    let own = own.into_iter().filter_map(|(name, summary)| Some((name.to_owned(), summary?.mean)));
+    told.chain(own).collect()
 }
 
 fn application(status: &Status) -> Result<Application, Failure> {
@@ -59,7 +76,7 @@ fn application(status: &Status) -> Result<Application, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use muster_proto::v1::Summary;
+    use muster_proto::v1::{Signal, Summary};
 
     use super::*;
 
@@ -86,6 +103,20 @@ mod tests {
         let load = Some(Summary { mean: -1.0, ..Summary::default() });
         let lie = GetMetricsResponse { load, ..metrics(serving()) };
         assert_eq!(read(lie).map(|answer| answer.load), Ok(Some(-1.0)));
+    }
+
+    #[test]
+    fn z4_signals_are_those_of_the_samples_and_ours_are_not_the_applications_to_name() {
+        let amount = |mean| Some(Summary { mean, ..Summary::default() });
+        let signal = |mean| Signal { summary: amount(mean), unit: "req/s".to_owned() };
+        let told =
+            [("rate", signal(12.5)), ("memory", signal(1.0)), ("pressure", signal(1.0)), ("none", Signal::default())];
+        let told = told.map(|(name, signal)| (name.to_owned(), signal)).into();
+        let whole = GetMetricsResponse { memory: amount(40.0), signals: told, ..metrics(serving()) };
+        let expected = [("memory".to_owned(), 40.0), ("rate".to_owned(), 12.5)].into();
+        assert_eq!(read(whole.clone()).map(|answer| answer.signals), Ok(expected));
+        let stale = GetMetricsResponse { samples: 0, ..whole };
+        assert_eq!(read(stale).map(|answer| answer.signals), Ok(BTreeMap::new()));
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl Agent {
             cursor: target.cursor + 1,
             unregistered,
             protected: self.protected,
+            signals: Default::default(),
         })
     }
 

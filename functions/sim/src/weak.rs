@@ -56,6 +56,7 @@ pub(crate) fn observation(weakness: Option<Weakness>, seen: Observation, now: Ti
             cursor: 0,
             unregistered: false,
             protected: false,
+            signals: Default::default(),
         }),
         seen => seen,
     }

@@ -86,7 +86,7 @@ pub struct GetMetricsResponse {
     /// Share of processor time taken by the hypervisor, 0-100 %.
     #[prost(message, optional, tag = "10")]
     pub steal: ::core::option::Option<Summary>,
-    /// Signals of the application's own, by name. At most 16. None is reported yet.
+    /// Signals of the application's own, by name: those that it has reported within 60 s, over the same part of the window as the load. At most 16.
     #[prost(map = "string, message", tag = "11")]
     pub signals: ::std::collections::HashMap<::prost::alloc::string::String, Signal>,
 }

@@ -55,6 +55,7 @@ impl World {
             cursor,
             unregistered: false,
             protected: false,
+            signals: BTreeMap::new(),
         })
     }
 

@@ -65,6 +65,7 @@ impl AgentProbe for MemoryProbe {
                     cursor: target.cursor + 1,
                     unregistered: asked_to_drain,
                     protected: false,
+                    signals: Default::default(),
                 })
             };
             let state = |after| if asked_to_drain { after } else { AgentState::Serving };

@@ -65,7 +65,10 @@ impl GroupStore for MemoryStore {
             head,
             members: group.members.values().cloned().collect(),
             intents: group.intents.values().cloned().collect(),
-            learnt: group.learnt.clone().filter(|_| group.head.as_ref().is_some_and(|head| head.auto.stored_at.is_some())),
+            learnt: group
+                .learnt
+                .clone()
+                .filter(|_| group.head.as_ref().is_some_and(|head| head.auto.stored_at.is_some())),
         }))
     }
 

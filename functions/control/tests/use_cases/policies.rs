@@ -172,12 +172,13 @@ async fn a_last_good_policy_that_cannot_be_read_is_an_error_and_no_default() {
 }
 
 #[tokio::test]
-async fn the_sweep_takes_its_interval_from_the_policy_in_force() {
+async fn the_sweep_takes_its_interval_and_its_signals_from_the_policy_in_force() {
     let world = World::new(json!({}));
     assert_eq!(interval(None), INTERVAL, "the default, before any");
     world.steps(2).await;
-    world.edit(json!({ "sweep_interval": "20s" }));
+    world.edit(json!({ "sweep_interval": "20s", "signals": [{ "name": "rate", "target": 100 }] }));
     world.ring().await;
     let head = world.head().await;
     assert_eq!(interval(Some(&head)), 2 * INTERVAL);
+    assert_eq!(head.signals, ["rate".to_owned()].into());
 }

@@ -199,13 +199,21 @@ impl Recent {
 }
 
 /// A size that is at least `size`, but for rounding; saturating.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates, and NaN becomes 0")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, and NaN becomes 0"
+)]
 fn rounded_up(size: f64) -> u32 {
     (size - 1e-9).ceil() as u32
 }
 
 /// Thousandths of a whole number of instances; saturating.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates, and NaN becomes 0")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, and NaN becomes 0"
+)]
 fn thousandths(instances: f64) -> u32 {
     (instances * 1_000.0).round() as u32
 }

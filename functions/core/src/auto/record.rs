@@ -135,7 +135,8 @@ impl Record {
     /// By how much the demand has risen a second in the last `ms`; none from a few samples.
     pub(super) fn slope(&self, ms: u64) -> Option<f64> {
         let last = self.tail.last()?;
-        let points = || self.tail.iter().map(|slot| (millis(last.at.since(slot.at)), slot)).filter(|(age, _)| *age <= ms);
+        let points =
+            || self.tail.iter().map(|slot| (millis(last.at.since(slot.at)), slot)).filter(|(age, _)| *age <= ms);
         // Seconds before the last.
         let points = || points().map(|(age, slot)| (-(age as f64) / 1_000.0, slot.mean.value()));
         let (n, sum_x, sum_y) = points().fold((0.0, 0.0, 0.0), |(n, x, y), point| (n + 1.0, x + point.0, y + point.1));

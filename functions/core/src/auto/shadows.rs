@@ -170,7 +170,9 @@ impl Shadows {
         }
         let grain = (setting.lead() / BLOCKS).max(BLOCK_AT_LEAST);
         match self.blocks.last_mut().filter(|block| at.since(block.since) < grain) {
-            Some(block) => block.least.iter_mut().zip(&self.asked).for_each(|(least, asked)| *least = (*least).min(*asked)),
+            Some(block) => {
+                block.least.iter_mut().zip(&self.asked).for_each(|(least, asked)| *least = (*least).min(*asked))
+            }
             None => self.blocks.push(Block { since: at, least: self.asked.clone() }),
         }
     }
@@ -191,8 +193,11 @@ impl Shadows {
         let totals: Vec<f64> = (0..RULES.len()).map(|rule| self.bill_of(rule).total(price)).collect();
         let least = totals.iter().copied().fold(f64::INFINITY, f64::min);
         let weighs = |total: f64| (-SHARPNESS * (total - least)).exp();
-        let heavy: Vec<(u16, f64)> =
-            (0..).zip(&totals).map(|(rule, total)| (rule, weighs(*total))).filter(|(_, weight)| *weight >= LIGHTEST).collect();
+        let heavy: Vec<(u16, f64)> = (0..)
+            .zip(&totals)
+            .map(|(rule, total)| (rule, weighs(*total)))
+            .filter(|(_, weight)| *weight >= LIGHTEST)
+            .collect();
         let sum: f64 = heavy.iter().map(|(_, weight)| weight).sum();
         if sum > 0.0 {
             self.weights = heavy.into_iter().map(|(rule, weight)| (rule, narrow(weight / sum))).collect();
@@ -201,7 +206,10 @@ impl Shadows {
 
     fn bill_of(&self, rule: usize) -> Bill {
         let share = |part: f32, whole: f32| if whole > 0.0 { f64::from(part) / f64::from(whole) } else { 0.0 };
-        Bill { cost: share(self.paid[rule], self.needed), overloaded: 100.0 * share(self.overloaded[rule], self.demand) }
+        Bill {
+            cost: share(self.paid[rule], self.needed),
+            overloaded: 100.0 * share(self.overloaded[rule], self.demand),
+        }
     }
 
     /// Which rules have asked, and what they would have come to.
@@ -209,7 +217,8 @@ impl Shadows {
         if self.billed_ms < millis(BILLED_AT_LEAST) {
             return format!("{}, where every group begins", RULES[usize::from(PRIOR)]);
         }
-        let mut asking: Vec<(usize, f32)> = self.weights.iter().map(|(rule, weight)| (usize::from(*rule), *weight)).collect();
+        let mut asking: Vec<(usize, f32)> =
+            self.weights.iter().map(|(rule, weight)| (usize::from(*rule), *weight)).collect();
         asking.sort_by(|a, b| self.bill_of(a.0).total(price).total_cmp(&self.bill_of(b.0).total(price)));
         let told = |(rule, _): &(usize, f32)| format!("{} ({})", RULES[*rule], self.bill_of(*rule));
         let best = asking.first().map(told).unwrap_or_default();

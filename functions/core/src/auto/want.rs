@@ -114,7 +114,9 @@ impl Want {
         let Self { demand, carried_by, by_rules, floor, boost } = *self;
         let demand = f64::from(demand) / 1_000.0;
         if boost > 0 && boost == self.size() {
-            return format!("the processors of {carried_by} are full, and how much more there is to do cannot be seen: {boost}");
+            return format!(
+                "the processors of {carried_by} are full, and how much more there is to do cannot be seen: {boost}"
+            );
         }
         if floor > by_rules {
             return format!("the demand of the last minute, {demand:.1} now, needs {floor} at 90 %");

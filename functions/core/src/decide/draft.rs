@@ -344,7 +344,10 @@ impl<'a> Draft<'a> {
             actions: self.steps.iter().map(Step::describe).collect(),
             withheld: self.withheld,
         };
-        Decision { plan: Plan { head: self.head, learnt: self.learnt, steps: self.steps, postponed: self.postponed }, report }
+        Decision {
+            plan: Plan { head: self.head, learnt: self.learnt, steps: self.steps, postponed: self.postponed },
+            report,
+        }
     }
 
     /// HEAD as before, save for what has been seen: a mode that changes nothing starts no cooldown and orders nothing.

@@ -155,7 +155,10 @@ fn unsure(census: &Census<'_>, gate: &Result<(), Remark>, policy: &Policy) -> Op
             let (missing, mean) = (census.counts.missing, load::percent(at_most));
             Some(Remark { rule: Rule::M2, text: format!("with {missing} missing at 100 % the mean is {mean}") })
         }
-        Ok(()) | Err(_) => census.blind.map(|why| Remark { rule: Rule::H2, text: why.into() }),
+        Ok(()) | Err(_) => {
+            let blind = census.blind.map(|why| Remark { rule: Rule::H2, text: why.into() });
+            blind.or_else(|| load::unsure(census, policy).map(|text| Remark { rule: Rule::Z4, text }))
+        }
     }
 }
 

@@ -211,8 +211,8 @@ impl Way<'_> {
         let projected = self.projectable(asked);
         if projected < asked {
             let without = counted(usize::try_from(projected + 1).unwrap_or(usize::MAX), "member");
-            let mean = percent(self.projected(projected + 1));
-            best = (projected, Rule::F5, format!("without {without} the mean would be {mean}"));
+            let text = self.unbearable(projected + 1).unwrap_or_default();
+            best = (projected, Rule::F5, format!("without {without} {text}"));
         }
         let (now, pace) = (self.census.now, policy.inward);
         let room = self.head.terminations.room(now, pace.window, pace.limit, self.census.counts.actual);
@@ -252,13 +252,21 @@ impl Way<'_> {
         load::tidy(load::mean_with_missing_full(self.census) * f64::from(self.n) / f64::from(self.n - step))
     }
 
-    /// The largest step of at most `asked` after which the mean stays below the threshold that would bring the members
-    /// back (F5).
+    /// What would bring the members back once desired has fallen by `step` (F5).
+    fn unbearable(&self, step: u32) -> Option<String> {
+        let mean = self.projected(step);
+        if mean >= load::brings_back(&self.policy.scaling) {
+            return Some(format!("the mean would be {}", percent(mean)));
+        }
+        load::overloaded(self.census, self.policy, self.n, self.n.saturating_sub(step))
+    }
+
+    /// The largest step of at most `asked` after which nothing would bring the members back (F5).
     fn projectable(&self, asked: u32) -> u32 {
         let (mut fits, mut most) = (0, asked);
         while fits < most {
             let middle = most - (most - fits) / 2;
-            if self.projected(middle) < load::brings_back(&self.policy.scaling) {
+            if self.unbearable(middle).is_none() {
                 fits = middle;
             } else {
                 most = middle - 1;

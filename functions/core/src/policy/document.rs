@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::{WindowDocument, fit};
 use super::span::Span;
+use crate::signals;
 
 /// The policy of a group. Every field has a default: `{"min_instances": 2, "max_instances": 5}` is a policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
@@ -32,6 +33,11 @@ pub struct PolicyDocument {
     #[garde(length(max = 32), dive, custom(fit(self.min_instances, self.max_instances)))]
     #[schemars(length(max = 32))]
     pub schedule: Vec<WindowDocument>,
+    /// What else may ask for members, at most 8: each signal for as many as bring its mean to its target. The largest size
+    /// that the rule or a signal asks for wins; while one of them is not known the group may grow and not shrink.
+    #[garde(length(max = 8), dive, custom(each_signal_once))]
+    #[schemars(length(max = 8))]
+    pub signals: Vec<SignalDocument>,
     /// How often the agents are swept, 1s-1h.
     #[garde(custom(within(1, 3_600)))]
     #[schemars(transform = ranged(1, 3_600))]
@@ -221,6 +227,33 @@ impl StepDocument {
     }
 }
 
+/// A signal to scale by, and how much of it one member is to bear.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignalDocument {
+    /// `memory` or `pressure`, which the agent measures, or what the application reports to it, such as `rate` or
+    /// `queue_depth`: 1-32 characters of a-z, 0-9 and _, the first a letter.
+    #[garde(custom(signal_name))]
+    #[schemars(regex(pattern = "^[a-z][a-z0-9_]{0,31}$"))]
+    pub name: String,
+    /// How much of it each member is to bear: of `memory` and `pressure` 10 to 95 %, with `tolerance` above it still below
+    /// 100 %; of others 0.1 to 1000000000000 in their own unit.
+    #[garde(custom(bearable(&self.name, self.tolerance)))]
+    #[schemars(range(min = 0.1, max = 1e12))]
+    pub target: f64,
+    /// How far the mean may be from it, as a share of it, before anything is done, 0 to 0.5.
+    #[garde(custom(tolerable))]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub tolerance: f64,
+}
+
+impl Default for SignalDocument {
+    /// No valid one: a signal needs a name and a target.
+    fn default() -> Self {
+        Self { name: String::new(), target: 0.0, tolerance: 0.1 }
+    }
+}
+
 /// The kinds of rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -342,6 +375,7 @@ impl PolicyDocument {
             max_instances: 5,
             scaling: ScalingDocument { kind, ..ScalingDocument::default() },
             schedule: Vec::new(),
+            signals: Vec::new(),
             sweep_interval: Span::seconds(10),
             max_sample_age: None,
             min_available_percent: 50,
@@ -506,6 +540,37 @@ fn tolerable(tolerance: &f64, (): &()) -> Check {
         return Ok(());
     }
     refuse("must be from 0 to 0.5: it is a share of the target".into())
+}
+
+fn signal_name(name: &str, (): &()) -> Check {
+    if matches!(name, "cpu" | "load") {
+        return refuse("must not be the processor's load: that is what `scaling` is for".into());
+    }
+    if signals::WORDS.contains(&name) {
+        return refuse("must not be what the application says in words: no size follows from it".into());
+    }
+    if signals::is_name(name) {
+        return Ok(());
+    }
+    refuse("must be 1-32 characters of a-z, 0-9 and _, the first a letter".into())
+}
+
+fn bearable<'a>(name: &'a str, tolerance: f64) -> impl Fn(&f64, &()) -> Check + 'a {
+    move |target, ()| {
+        if signals::is_percentage(name) {
+            return aim(target, &()).and_then(|()| reachable(tolerance)(target, &()));
+        }
+        if (0.1..=signals::MOST).contains(target) {
+            return Ok(());
+        }
+        refuse(format!("must be given, from 0.1 to {}, in the signal's own unit", signals::MOST))
+    }
+}
+
+#[expect(clippy::ptr_arg, reason = "garde hands over the field as it is")]
+fn each_signal_once(signals: &Vec<SignalDocument>, (): &()) -> Check {
+    let names: Vec<String> = signals.iter().map(|signal| signal.name.clone()).collect();
+    each_once(&names, &())
 }
 
 /// One of two settings must be given, and not both.

@@ -8,11 +8,12 @@ mod read;
 mod schedule;
 mod span;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use document::{
-    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, Price, PriceName, ScalingDocument,
-    ScalingKind, StepDocument,
+    DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, Price, PriceName,
+    ScalingDocument, ScalingKind, SignalDocument, StepDocument,
 };
 pub use problem::{PolicyError, Problem};
 pub use schedule::{Scheduled, Window, WindowDocument};
@@ -33,6 +34,8 @@ pub struct Policy {
     pub schedule: Vec<Scheduled>,
     /// The window whose bounds `min` and `max` are: [`Policy::at`] opens it.
     pub window: Option<Window>,
+    /// What may ask for more members than that rule (Z4).
+    pub signals: Vec<SignalRule>,
     /// How often the agents are swept.
     pub sweep_interval: Duration,
     /// Older samples are missing; none means three effective periods.
@@ -147,6 +150,17 @@ impl Change {
     }
 }
 
+/// A signal and what of it one member is to bear (Z4).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalRule {
+    /// Its name: one of ours, or the application's own.
+    pub name: String,
+    /// What each member is to bear, in the signal's unit.
+    pub target: f64,
+    /// How far the mean may be from it, as a share of it; the ends are inside.
+    pub tolerance: f64,
+}
+
 /// What holds one direction back (F1, F2, F8).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
@@ -176,6 +190,11 @@ impl Policy {
         self.wants_nobody() || (self.min == 0 && desired == 0)
     }
 
+    /// The signals that the sweeps must keep for it.
+    pub fn wanted_signals(&self) -> BTreeSet<String> {
+        self.signals.iter().map(|signal| signal.name.clone()).collect()
+    }
+
     /// The policy of a valid document.
     fn of(document: &PolicyDocument) -> Self {
         let PolicyDocument { scaling, health, drain, launch, .. } = document;
@@ -186,6 +205,7 @@ impl Policy {
             scaling: ScalingRule::of(scaling),
             schedule: document.schedule.iter().filter_map(Scheduled::of).collect(),
             window: None,
+            signals: document.signals.iter().map(SignalRule::of).collect(),
             sweep_interval: document.sweep_interval.0,
             max_sample_age: document.max_sample_age.map(|age| age.0),
             min_available_percent: document.min_available_percent,
@@ -229,6 +249,13 @@ impl ScalingRule {
                 down_factor: document.scale_down_factor,
             }),
         }
+    }
+}
+
+impl SignalRule {
+    fn of(document: &SignalDocument) -> Self {
+        let SignalDocument { name, target, tolerance } = document;
+        Self { name: name.clone(), target: *target, tolerance: *tolerance }
     }
 }
 
@@ -321,10 +348,12 @@ mod tests {
         if let Some(most) = said["maxItems"].as_u64() {
             let step = |n| json!({"above": 40 + n, "change": 1});
             let window = |n| json!({"name": format!("a{n}"), "cron": "0 8 * * *", "lasts": "1h", "desired": 3});
+            let signal = |n| json!({"name": format!("a{n}"), "target": 1});
             let name = |n| match said["items"]["$ref"].as_str() {
                 None => json!(format!("a{n}")),
                 Some(of) if of.ends_with("WindowDocument") => window(n),
-                Some(_) => step(n),
+                Some(of) if of.ends_with("StepDocument") => step(n),
+                Some(_) => signal(n),
             };
             let names = |count: u64| (0..count).map(name).collect::<Value>();
             found.extend(said["minItems"].as_u64().map(|least| (names(least), names(least - 1))));

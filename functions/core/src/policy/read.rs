@@ -3,7 +3,7 @@
 use garde::Validate;
 use serde_json::Value;
 
-use super::document::{PolicyDocument, StepDocument};
+use super::document::{PolicyDocument, SignalDocument, StepDocument};
 use super::problem::{PolicyError, Problem, Tree, syntax, whole};
 use super::schedule::WindowDocument;
 
@@ -32,6 +32,7 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     let mut every_key = PolicyDocument::default();
     every_key.scaling.steps = vec![StepDocument::every_key()];
     every_key.schedule = vec![WindowDocument::every_key()];
+    every_key.signals = vec![SignalDocument::default()];
     let known = serde_json::to_value(every_key).expect("a policy is plain data");
     let mut value = without_unknown_keys(value, &known, "", &tree, &mut problems);
     fill_in_for_its_kind(&mut value);
@@ -295,6 +296,35 @@ mod tests {
                 r#"{"scaling": {"steps": [{"above": 90, "change": 2}, {"above": 30, "change": 1}, {"below": 25, "change": -1}]}}"#,
                 "must keep every above at least 10 over every below: 30 and 25 are closer",
             ),
+            (
+                r#"{"signals": [{"name": "Rate", "target": 1}]}"#,
+                r#"signals[0].name is "Rate": must be 1-32 characters of a-z, 0-9 and _, the first a letter"#,
+            ),
+            (r#"{"signals": [{"name": "rate"}]}"#, "signals[0].target must be given, from 0.1 to 1000000000000"),
+            (r#"{"signals": [{"target": 5}]}"#, "signals[0].name must be 1-32 characters"),
+            (r#"{"signals": [{"name": "cpu", "target": 60}]}"#, "that is what `scaling` is for"),
+            (r#"{"signals": [{"name": "busy", "target": 1}]}"#, "no size follows from it"),
+            (
+                r#"{"signals": [{"name": "memory", "target": 0.7}]}"#,
+                "signals[0].target is 0.7: must be from 10 to 95; percentages are 0-100: 0.7 means 70",
+            ),
+            (
+                r#"{"signals": [{"name": "pressure", "target": 90, "tolerance": 0.2}]}"#,
+                "signals[0].target is 90: must be below 83.33 with a tolerance of 0.2",
+            ),
+            (
+                r#"{"signals": [{"name": "rate", "target": 5, "tolerance": 1}]}"#,
+                "signals[0].tolerance is 1: must be from 0 to 0.5: it is a share of the target",
+            ),
+            (
+                r#"{"signals": [{"name": "rate", "target": 5}, {"name": "rate", "target": 6}]}"#,
+                "must name each once: \"rate\" stands there twice",
+            ),
+            (
+                r#"{"signals": [{"name": "rate", "target": 5, "unit": "x"}]}"#,
+                "signals[0].unit is not a key of the policy (known here: name, target, tolerance)",
+            ),
+            (r#"{"signals": {"rate": 5}}"#, "signals is {\"rate\": 5}: invalid type: map, expected a sequence"),
             (r#"{"sweep_interval": "-5s"}"#, "1s-1h"),
             (r#"{"min_instances": 2.5}"#, "min_instances is 2.5: "),
             (r#"{"scaling": {"cpu_up_threshold": 1e999}}"#, "the policy is not JSON: number out of range"),

@@ -19,6 +19,7 @@ mod safety;
 mod scaling_in;
 mod schedule;
 mod seeds;
+mod signals;
 mod size;
 mod step;
 mod target;

@@ -172,6 +172,7 @@ fn m7_a_lying_agent_moves_the_mean_by_no_more_than_its_share() {
                 cursor: u64::MAX,
                 unregistered: true,
                 protected: false,
+                signals: Default::default(),
             };
             let health = Health { load: None, sampled_at: None, ..answering(0.0) };
             m.health = Some(fold(Some(&health), &Observation::Answered(answer), NOW));
@@ -193,6 +194,7 @@ fn m8_an_answer_counts_from_when_it_was_received() {
         cursor: 99_000_000,
         unregistered: false,
         protected: false,
+        signals: Default::default(),
     };
     let health = fold(None, &Observation::Answered(answer), Timestamp::from_millis(9_000));
     let at = Some(Timestamp::from_millis(5_000));

@@ -6,5 +6,6 @@ mod connections;
 mod limits;
 mod orders;
 mod peers;
+mod signals;
 mod support;
 mod sweep;

@@ -40,6 +40,7 @@ async fn an_answer_says_what_the_agent_said_and_gives_its_cursor_back() {
         cursor: 9,
         unregistered: false,
         protected: false,
+        signals: Default::default(),
     };
     assert_eq!(observe(&probe(PATIENCE), &target).await, Observation::Answered(expected));
     let facts = agent.facts();

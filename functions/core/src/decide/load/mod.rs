@@ -2,9 +2,10 @@
 //! the missing and the not yet serving (M1-M5).
 //!
 //! What is assumed is the same for every rule and stands here; [`threshold`], [`target`], [`step`] and [`auto`] are the kinds of
-//! rule.
+//! rule. [`signals`] has what may ask for more than the rule does.
 
 mod auto;
+mod signals;
 mod step;
 mod target;
 mod threshold;
@@ -18,6 +19,8 @@ pub(super) use auto::{Opinion, opinion};
 
 use super::census::Census;
 use super::counted;
+
+pub(super) use signals::{overloaded, unsure};
 
 /// Products like 10 x 1.1 come out a hair above the whole number that people mean.
 const ROUNDING: f64 = 1e-9;
@@ -120,12 +123,13 @@ pub(super) fn recommend(
     if let Some(why) = too_thin(census, policy) {
         return Recommendation::still(n, Rule::M5, why);
     }
-    match &policy.scaling {
+    let rule = match &policy.scaling {
         ScalingRule::Threshold(rule) => threshold::recommend(census, *rule, head),
         ScalingRule::Target(rule) => target::recommend(census, *rule, n),
         ScalingRule::Step(rule) => step::recommend(census, rule, head),
         ScalingRule::Auto(_) => auto::recommend(census, opinion, n),
-    }
+    };
+    signals::combine(rule, census, policy, n)
 }
 
 /// What there is to say of a group that is to be empty: its load asks for nothing (Z7).
