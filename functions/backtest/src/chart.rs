@@ -325,3 +325,33 @@ fn shortened(name: &str) -> String {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{Boot, BootFrom, Capacity, Named, Setting, compare};
+    use crate::trace::Demand;
+    use muster_core::policy::Policy;
+
+    #[test]
+    fn a_chart_shows_everybody_and_lets_no_foreign_text_in() {
+        let demand = Demand { start_unix_s: 1_700_000_000.0, rates: [vec![1.0; 200], vec![9.0; 200]].concat() };
+        let boot = Boot { seconds: 60.0, from: BootFrom::Given };
+        let setting = Setting { demand: &demand, capacity: Capacity::Record, boot, price: None, gaps: None, seed: 1 };
+        let policy = Named { name: "<b>&\"".into(), policy: Policy::default() };
+        let outcome = compare(&setting, &[policy], true, &mut |_| {});
+        let page = html(&outcome, "<i>");
+        assert_eq!(page, html(&outcome, "<i>"));
+        assert!(!page.contains("<b>") && !page.contains("<i>") && page.contains("&lt;b&gt;&amp;&quot;"));
+        for name in ["EC2 step scaling", "Kubernetes HPA 60 %", "oracle", "Worst minutes", "22:30"] {
+            assert!(page.contains(name), "{name} is not in\n{page}");
+        }
+        assert!(page.contains("fill=\"#cf222e\""), "five cannot do nine's work");
+        assert!(!page.contains("NaN") && !page.contains("inf"));
+    }
+
+    #[test]
+    fn steps_of_an_axis_are_round() {
+        assert_eq!([0.0, 1.0, 1.1, 4.0, 6.0, 19.0, 21.0].map(nice), [1.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]);
+    }
+}

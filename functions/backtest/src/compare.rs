@@ -412,3 +412,74 @@ fn gaps_noted(gaps: &Gaps) -> Vec<String> {
 pub const fn can_be_played(policy: &Policy) -> bool {
     policy.max > 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str, text: &str) -> Named {
+        Named { name: name.into(), policy: Policy::parse(text).unwrap() }
+    }
+
+    /// An hour in which 1.2 instances are needed fully used, then one in which it is 6.
+    fn demand() -> Demand {
+        let rates = std::iter::repeat_n(1.2, 360).chain(std::iter::repeat_n(6.0, 360)).collect();
+        Demand { start_unix_s: 0.0, rates }
+    }
+
+    fn setting(demand: &Demand) -> Setting<'_> {
+        let boot = Boot { seconds: 60.0, from: BootFrom::Measured };
+        Setting { demand, capacity: Capacity::Record, boot, price: Some(0.1), gaps: None, seed: 1 }
+    }
+
+    #[test]
+    fn a_group_that_cannot_change_is_counted_by_hand() {
+        let demand = demand();
+        let fixed = |size: u32| named("fixed", &format!("{{\"min_instances\": {size}, \"max_instances\": {size}}}"));
+        let outcome = compare(&setting(&demand), &[fixed(5), fixed(10)], false, &mut |_| {});
+        let [five, ten, oracle] = &outcome.rows[..] else { panic!("{:?}", outcome.rows) };
+        // Two hours of five, and of ten, at 0.1 an hour; five do 5 of 6, so that the second hour is overloaded: 6 of 7.2.
+        assert_eq!((five.instances_mean, five.score.instance_hours, five.cost_per_month), (5.0, 10.0, Some(365.0)));
+        assert!((five.score.over_percent - 100.0 * 6.0 / 7.2).abs() < 1e-9);
+        assert_eq!(
+            (ten.score.over_percent, ten.cost_per_month, ten.policy_differs.unwrap().cost_per_month),
+            (0.0, Some(730.0), Some(-365.0))
+        );
+        assert_eq!(ten.policy_differs.unwrap().cost_percent, -50.0);
+        assert_eq!((five.policy_differs, oracle.kind, oracle.bounds), (None, Kind::Oracle, (5, 10)));
+        // The oracle: five throughout, and from the second hour on 6 / 0.9 = 6.7, so seven.
+        assert!((oracle.score.instance_hours - (10.0 + 2.0 * (1.0 + 60.0 / 3_600.0))).abs() < 1e-9);
+        assert_eq!((outcome.load_most, outcome.hours), (6.0, 2.0));
+        assert!((outcome.load_mean - 3.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_policy_has_its_own_bounds_and_the_series_is_short() {
+        let week: Vec<f64> = (0..60_480).map(|step| if step % 8_640 < 4_320 { 2.0 } else { 8.0 }).collect();
+        let week = Demand { start_unix_s: 0.0, rates: week };
+        let policies =
+            [named("a", r#"{"min_instances": 3, "max_instances": 9}"#), named("b", r#"{"max_instances": 20}"#)];
+        let mut heard = Vec::new();
+        let outcome = compare(&setting(&week), &policies, true, &mut |share| heard.push(share));
+        let bounds: Vec<_> = outcome.rows.iter().map(|row| (row.name.as_str(), row.bounds)).collect();
+        assert_eq!(bounds[..3], [("a", (3, 9)), ("b", (2, 20)), ("EC2 target tracking 60 %", (3, 9))]);
+        assert_eq!(bounds.last(), Some(&("oracle", (2, 20))));
+        assert_eq!(outcome.series.load_mean.len(), MOST_POINTS);
+        assert!(
+            outcome.rows.iter().all(|row| row.instances.len() == MOST_POINTS && row.overloaded.len() == MOST_POINTS)
+        );
+        assert!(heard.is_sorted() && heard.iter().all(|share| (0.0..=1.0).contains(share)), "it only goes on");
+        let written = serde_json::to_string(&outcome).unwrap();
+        assert!(written.len() < 200_000, "{}", written.len());
+    }
+
+    #[test]
+    fn nothing_to_play_is_no_reason_to_panic() {
+        let empty = Demand { start_unix_s: 0.0, rates: Vec::new() };
+        for policies in [&[][..], &[named("a", "{}")]] {
+            let outcome = compare(&setting(&empty), policies, true, &mut |_| {});
+            assert_eq!(outcome.load_mean, 0.0);
+            crate::chart::html(&outcome, "<nothing>");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! [`scaler`] orders; a [`score`] says how many requests met an overloaded group and what the instances cost, beside an
 //! [`oracle`] that knew the load before. Scalers are the shipped decision itself ([`muster`]: every stage of
 //! [`muster_core::decide`], not a model of it) and models of other autoscalers ([`peers`]). [`matrix`] plays many worlds,
-//! [`stream`] lets another program be the world.
+//! [`crowd`] a sudden one, [`stream`] lets another program be the world.
 //!
 //! [`history`] makes a load of what a group's own sweeps have seen, and [`compare`] plays policies against it, beside the others, into
 //! figures, a [`chart`] and money ([`price`]): what `muster backtest` prints, and whoever else previews a policy shows.
@@ -16,6 +16,7 @@
 
 pub mod chart;
 pub mod compare;
+pub mod crowd;
 pub mod history;
 pub mod matrix;
 pub mod muster;
