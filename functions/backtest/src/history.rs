@@ -24,6 +24,8 @@ pub const SATURATED: f64 = 95.0;
 pub const SATURATED_AT: f64 = 1.25;
 /// Below this mean load, in percent, requests say little about what one costs: a host is never quite idle.
 const TELLING: f64 = 20.0;
+/// Multiples of what a group could do that told requests may come to: more is a lie.
+const MOST_ASKED: f64 = 100.0;
 /// Usual gaps between two sweeps that are held; more are bridged.
 const HELD_GAPS: f64 = 3.0;
 
@@ -180,7 +182,8 @@ impl Gaps {
         self.saturated += 1;
         let asked = look.requests().zip(capacity).map(|(requests, capacity)| requests / capacity);
         self.assumed += u32::from(asked.is_none());
-        Some(asked.unwrap_or(f64::from(look.answered) * self.assumed_at).max(done))
+        let could = f64::from(look.answered);
+        Some(asked.map_or(could * self.assumed_at, |asked| asked.min(could * MOST_ASKED)).max(done))
     }
 }
 
@@ -283,6 +286,8 @@ mod tests {
         let told = record(&three, 1.5).unwrap();
         near(&told.demand.rates, &[1.0, 5.0, 3.0]);
         assert_eq!((told.gaps.saturated, told.gaps.assumed), (2, 1));
+        three[1].rate = Some(f64::MAX);
+        near(&record(&three, 1.5).unwrap().demand.rates, &[1.0, 200.0, 3.0]);
         three[1].rate = Some(f64::NAN);
         near(&record(&three, 1.5).unwrap().demand.rates, &[1.0, 3.0, 3.0]);
     }
