@@ -1,10 +1,11 @@
 //! `muster`: the operator's command, and the local world of `muster up`.
 //!
 //! [`local`] runs the whole loop on one machine, over the same use cases as the Lambdas; [`decide`] and [`policy`] are the
-//! pure decision and the policy's text as commands; [`simulate`] plays faulty schedules over the use cases; `stack`, behind
+//! pure decision and the policy's text as commands; [`simulate`] plays faulty schedules over the use cases, [`backtest`] a load that was against a policy; `stack`, behind
 //! the feature `aws`, is a stack in the operator's own account. What must never be in here: a decision, or an AWS SDK crate outside of
 //! that feature.
 
+pub mod backtest;
 pub mod decide;
 pub mod failure;
 pub mod local;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 #[cfg(feature = "aws")]
 use muster::stack;
-use muster::{decide, failure::Failure, local, policy, simulate};
+use muster::{backtest, decide, failure::Failure, local, policy, simulate};
 
 /// Muster keeps a group of EC2 instances at the size its load needs, and says why.
 #[derive(Debug, Parser)]
@@ -28,6 +28,7 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Simulate(simulate::SimulateArgs),
+    Backtest(backtest::BacktestArgs),
     /// Show the groups of a stack: their size, and why it is what it is.
     #[cfg(feature = "aws")]
     Status(stack::StatusArgs),
@@ -60,6 +61,11 @@ fn main() -> ExitCode {
             &cli.stack,
         ),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Backtest(args) => backtest::run(
+            &args,
+            #[cfg(feature = "aws")]
+            &cli.stack,
+        ),
         Command::Local(command) => local::run(&command),
     };
     match outcome {

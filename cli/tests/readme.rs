@@ -97,6 +97,21 @@ fn the_explanation_is_made_of_words() {
     assert!(said.contains("Z2") && said.contains("does      launch"), "{said}");
 }
 
+/// The fenced transcripts: a command behind a `$`, and what it says.
+#[test]
+fn a_transcript_is_what_the_command_says() {
+    let transcripts: Vec<&str> = README.split("```console\n$ muster ").skip(1).collect();
+    assert!(!transcripts.is_empty());
+    for transcript in transcripts {
+        let text = transcript.split("\n```").next().expect("its end");
+        let (command, expected) = text.split_once('\n').expect("what it says");
+        let mut muster = Command::new(env!("CARGO_BIN_EXE_muster"));
+        let muster = muster.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).args(command.split(' '));
+        let output = muster.output().expect("muster runs");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), expected, "{command}");
+    }
+}
+
 /// The leaves of a document, dotted. A limit is one setting.
 fn leaves(prefix: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     match value {

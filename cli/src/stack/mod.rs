@@ -5,6 +5,7 @@
 
 pub mod group;
 mod policy;
+mod record;
 mod status;
 mod sweep;
 
@@ -15,6 +16,7 @@ use muster_aws::tables::Tables;
 use muster_core::group::GroupName;
 
 pub use policy::{GetArgs, SetArgs, get, set};
+pub(crate) use record::recorded;
 pub use status::{StatusArgs, status};
 pub use sweep::{SweepArgs, sweep};
 

@@ -32,7 +32,12 @@ impl Contender {
 
     /// What it does in `world`.
     pub fn play(&self, world: &World<'_>) -> Run {
-        world.play(&mut *(self.make)(world))
+        world.play(&mut *self.scaler(world))
+    }
+
+    /// One that knows nothing yet, for `world`.
+    pub fn scaler(&self, world: &World<'_>) -> Box<dyn Scaler> {
+        (self.make)(world)
     }
 }
 

@@ -9,7 +9,7 @@ pub const STEP_S: f64 = 10.0;
 /// a load that stands still for five minutes and then jumps was never there.
 const HELD_S: f64 = 60.0;
 /// Steps of a trace at most: a year.
-const MOST_STEPS: f64 = 366.0 * 8_640.0;
+pub(crate) const MOST_STEPS: f64 = 366.0 * 8_640.0;
 /// The highest rate that is read, requests a second: far beyond any group, and far from where floats run out.
 const HIGHEST_RATE: f64 = 1e12;
 

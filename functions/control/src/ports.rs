@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, Outcome, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Observation, Sweep};
+use muster_core::health::{Observation, Sweep, SweepFigures};
 use muster_core::intent::{Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, MemberRecord};
 use muster_core::snapshot::FleetInstance;
@@ -105,6 +105,18 @@ pub trait HealthStore: Send + Sync {
     /// The shard's sweep with the latest slot.
     fn latest(&self, group: &GroupName, shard: Shard)
     -> impl Future<Output = Result<Option<Sweep>, StoreError>> + Send;
+}
+
+/// The record of the sweeps, for charts and backtests: no decision reads it, so it need not be strong.
+pub trait SweepLog: Send + Sync {
+    /// The figures of the first `limit` sweeps of all shards that come after `after`, in the order of slots and then of
+    /// shards; fewer when there are no more. So the last one of a page is where the next begins.
+    fn sweeps_after(
+        &self,
+        group: &GroupName,
+        after: (Timestamp, Shard),
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<SweepFigures>, StoreError>> + Send;
 }
 
 /// What has happened, append-only; claims and settlements write to it in their own transactions.

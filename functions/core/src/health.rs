@@ -283,6 +283,19 @@ pub struct Sweep {
     pub members: BTreeMap<InstanceId, Health>,
 }
 
+/// What is left of a sweep when its members are left out: a record of many is read as these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweepFigures {
+    /// When.
+    pub slot: Timestamp,
+    /// Of which shard.
+    pub shard: Shard,
+    /// Why it could not be trusted, if so.
+    pub blind: Option<String>,
+    /// Its counts.
+    pub counts: SweepCounts,
+}
+
 /// A sweep in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SweepCounts {
@@ -333,6 +346,12 @@ impl Sweep {
         let period_ms = effective_period(interval, &gaps_ms);
         let counts = SweepCounts::of(&members);
         Self { group: group.clone(), shard, slot, roster, finished_at, period_ms, gaps_ms, blind, counts, members }
+    }
+
+    /// The sweep without its members.
+    pub fn figures(&self) -> SweepFigures {
+        let Self { slot, shard, blind, counts, .. } = self;
+        SweepFigures { slot: *slot, shard: *shard, blind: blind.clone(), counts: counts.clone() }
     }
 }
 

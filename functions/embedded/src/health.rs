@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use muster_core::group::Shard;
-use muster_core::health::Sweep;
+use muster_core::health::{Sweep, SweepFigures};
 use muster_core::time::Timestamp;
 use rusqlite::Transaction;
 
 use crate::failure::{Failure, conflict};
-use crate::rows::{encode, number, one, run};
+use crate::rows::{all, encode, number, one, run};
 
 /// How long sweeps are kept, counted back from the newest slot: a day of charts. One of 500 members has 150 kB.
 const SWEEPS_KEPT: Duration = Duration::from_secs(24 * 3600);
@@ -61,4 +61,19 @@ fn forget(work: &Transaction<'_>, group: &str, shard: Shard, before: Timestamp) 
 pub(crate) fn latest(work: &Transaction<'_>, group: &str, shard: Shard) -> Result<Option<Sweep>, Failure> {
     let newest = "SELECT doc FROM sweeps WHERE grp = ?1 AND shard = ?2 ORDER BY slot DESC LIMIT 1";
     one(work, newest, (group, shard.0))
+}
+
+/// The figures of the first `limit` sweeps after `after`, by slot and shard. The keys alone are sorted: a page reads no more
+/// documents than it gives.
+pub(crate) fn sweeps_after(
+    work: &Transaction<'_>,
+    group: &str,
+    (slot, shard): (Timestamp, Shard),
+    limit: usize,
+) -> Result<Vec<SweepFigures>, Failure> {
+    let page = "SELECT doc FROM sweeps WHERE rowid IN
+        (SELECT rowid FROM sweeps WHERE grp = ?1 AND (slot, shard) > (?2, ?3) ORDER BY slot, shard LIMIT ?4)
+        ORDER BY slot, shard";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(work, page, (group, number(slot.as_millis())?, shard.0, limit))
 }

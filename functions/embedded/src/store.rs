@@ -7,10 +7,10 @@ use std::time::Duration;
 use muster_control::activity::Activity;
 use muster_control::ports::{
     ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy,
+    StoredPolicy, SweepLog,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
+use muster_core::health::{Sweep, SweepFigures};
 use muster_core::time::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
@@ -147,6 +147,18 @@ impl HealthStore for SqliteStore {
     async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
         let group = group.to_string();
         self.look(move |work| health::latest(work, &group, shard)).await
+    }
+}
+
+impl SweepLog for SqliteStore {
+    async fn sweeps_after(
+        &self,
+        group: &GroupName,
+        after: (Timestamp, Shard),
+        limit: usize,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        let group = group.to_string();
+        self.look(move |work| health::sweeps_after(work, &group, after, limit)).await
     }
 }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster_control::packed::{self, BASE_LIFE, Base, Standing};
 use muster_control::ports::{Cause, StoreError};
 use muster_core::group::{GroupName, RosterNumber, Shard};
-use muster_core::health::{Health, Sweep, SweepCounts};
+use muster_core::health::{Health, Sweep, SweepCounts, SweepFigures};
 use muster_core::member::InstanceId;
 use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -162,6 +163,36 @@ impl Read {
         let members = packed::unpack(&base, &bytes, self.sweep.finished_at).map_err(|error| bad(error.into()))?;
         Ok(Sweep { members, ..self.sweep })
     }
+}
+
+/// The query with what [`figures`] needs, and nothing else.
+pub(super) fn figures_only(mut query: QueryFluentBuilder) -> QueryFluentBuilder {
+    const PLAIN: [&str; 8] = ["shard", "blind", "swept", "answered", "silent", "unknown", "mean", "p90"];
+    query = query.expression_attribute_names("#sk", SORT_KEY);
+    for name in PLAIN {
+        query = query.expression_attribute_names(format!("#{name}"), name);
+    }
+    query.projection_expression(format!("#pk, #sk, #{}", PLAIN.join(", #")))
+}
+
+/// What a sweep's item holds but for its members.
+pub(super) fn figures(table: &str, item: Item) -> Result<SweepFigures, StoreError> {
+    #[derive(Deserialize)]
+    struct Part {
+        shard: Shard,
+        blind: Option<String>,
+        swept: u32,
+        answered: u32,
+        silent: u32,
+        unknown: u32,
+        mean: Option<f64>,
+        p90: Option<f64>,
+    }
+    let slot = item.get(SORT_KEY).and_then(slot_of);
+    let slot = slot.ok_or_else(|| corrupt::<SweepFigures>(table, key_of(&item), "the key names no slot"))?;
+    let Part { shard, blind, swept, answered, silent, unknown, mean, p90 } = decode(table, item)?;
+    let counts = SweepCounts { members: swept, answered, silent, unknown, mean, p90 };
+    Ok(SweepFigures { slot, shard, blind, counts })
 }
 
 /// The base that an item holds.

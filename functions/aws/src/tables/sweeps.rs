@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use muster_control::packed::{Base, Standing};
-use muster_control::ports::{HealthStore, StoreError};
+use muster_control::ports::{HealthStore, StoreError, SweepLog};
 use muster_core::group::{GroupName, Shard};
-use muster_core::health::Sweep;
+use muster_core::health::{Sweep, SweepFigures};
 use muster_core::time::Timestamp;
 
-use super::failure::failure;
+use super::failure::{Endless, failure, unsent};
 use super::items::{Item, Key, SWEEPS, checked, expiry, number, partition, text};
+use super::query::PAGES_MAX;
 use super::row::{self, READABLE};
 use super::schema::{EXPIRES_AT, SORT_KEY};
 use super::transaction::{Expression, Transaction, absent};
@@ -66,6 +67,42 @@ impl HealthStore for Tables {
             None => None,
         };
         read.whole(table, base).map(Some)
+    }
+}
+
+impl SweepLog for Tables {
+    /// What is packed is not fetched; DynamoDB counts it as read all the same.
+    async fn sweeps_after(
+        &self,
+        group: &GroupName,
+        (slot, shard): (Timestamp, Shard),
+        limit: usize,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        let table = &self.names.sweeps;
+        let query = self.query(table, &partition(group)).consistent_read(false);
+        let query = query.key_condition_expression("#pk = :pk AND #sk BETWEEN :after AND :end");
+        // Behind the key and everything that begins with it; `~` stands behind every digit.
+        let after = format!("{}~", Key::sweep(group, shard, slot).sk);
+        let query = query.expression_attribute_values(":after", text(after));
+        let query = query.expression_attribute_values(":end", text(format!("{SWEEPS}~")));
+        let query = row::figures_only(query);
+        let (mut found, mut start) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let left = limit - found.len();
+            if left == 0 {
+                return Ok(found);
+            }
+            let query = query.clone().limit(i32::try_from(left).unwrap_or(i32::MAX));
+            let (items, next) = self.page(table, query, start).await?;
+            for item in items {
+                found.push(row::figures(table, item)?);
+            }
+            if next.is_none() {
+                return Ok(found);
+            }
+            start = next;
+        }
+        Err(unsent(Endless { table: table.clone(), pages: PAGES_MAX }))
     }
 }
 

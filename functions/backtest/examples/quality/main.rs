@@ -10,6 +10,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use muster_backtest::crowd::{self, Crowd};
 use muster_backtest::matrix::{Cell, Contender, Matrix, mean};
 use muster_backtest::score::{Comparison, Score};
 use muster_backtest::trace::Trace;
@@ -17,13 +18,18 @@ use muster_backtest::{muster, peers};
 use muster_core::policy::Policy;
 use serde::Serialize;
 
-const USAGE: &str = "usage: quality [--json] [--write DIR] [--traces DIR] [--policies DIR] [--peaks 20,4] [--boots 60,90,180] [--seed 1]
+const USAGE: &str = "usage: quality [--json] [--write DIR | --check DIR] [--traces DIR] [--policies DIR] [--peaks 20,4] [--boots 60,90,180] [--seed 1]
   --json      print every cell as JSON instead of a table
   --write     write quality.md and quality.svg into DIR
+  --check     fail unless quality.md and quality.svg in DIR are what would be written
   --traces    the *.csv to play; each has lines of unix_seconds,requests_per_second
   --policies  the *.json to judge, beside the peers
   --peaks     instances that the busiest steps need
   --boots     seconds from order to service";
+
+/// What the load of a flash crowd is multiplied by, and the boot time in it.
+const CROWDS: [f64; 2] = [2.0, 10.0];
+const CROWD_BOOT_S: f64 = 90.0;
 
 /// The peer that the others are measured by.
 const PEER: &str = "aws_tt60";
@@ -38,6 +44,8 @@ struct Row {
     bill: f64,
     /// Beside [`PEER`]; none for the oracle.
     compared: Option<Comparison>,
+    /// None for the oracle, who has booted before.
+    crowds: Vec<Crowd>,
     cells: Vec<Cell>,
 }
 
@@ -45,6 +53,7 @@ struct Row {
 struct Arguments {
     json: bool,
     write: Option<PathBuf>,
+    check: Option<PathBuf>,
     traces: PathBuf,
     policies: PathBuf,
     peaks: Vec<u32>,
@@ -68,6 +77,7 @@ impl Arguments {
         let mut read = Self {
             json: false,
             write: None,
+            check: None,
             traces: home.join("traces"),
             policies: home.join("policies"),
             peaks: vec![20, 4],
@@ -79,6 +89,7 @@ impl Arguments {
             match name.as_str() {
                 "--json" => read.json = true,
                 "--write" => read.write = Some(value()?.into()),
+                "--check" => read.check = Some(value()?.into()),
                 "--traces" => read.traces = value()?.into(),
                 "--policies" => read.policies = value()?.into(),
                 "--peaks" => read.peaks = list(&value()?)?,
@@ -112,14 +123,23 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     } else {
         print!("{}", table::plain(&rows));
     }
-    if let Some(folder) = &arguments.write {
-        let put = |name: &str, text: String| {
+    let written = [("quality.md", table::markdown(&rows, &matrix)), ("quality.svg", picture::svg(&rows))];
+    if let Some(folder) = &arguments.check {
+        for (name, text) in &written {
             let path = folder.join(name);
-            std::fs::write(&path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))
-        };
+            if std::fs::read_to_string(&path).is_ok_and(|found| found == *text) {
+                continue;
+            }
+            return Err(format!("{} is not what --write would write", path.display()));
+        }
+        return Ok(());
+    }
+    if let Some(folder) = &arguments.write {
         std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        put("quality.md", table::markdown(&rows, &matrix))?;
-        put("quality.svg", picture::svg(&rows))?;
+        for (name, text) in &written {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
+        }
         eprintln!("quality.md and quality.svg are in {}", folder.display());
     }
     Ok(())
@@ -129,7 +149,9 @@ fn rows(matrix: &Matrix, contenders: &[(bool, Contender)]) -> Vec<Row> {
     let row = |name: &str, ours, who: Option<&Contender>| {
         let cells = matrix.play(who);
         let mean = mean(&cells);
-        Row { name: name.to_owned(), ours, bill: mean.bill(muster_backtest::score::PRICE), mean, compared: None, cells }
+        let bill = mean.bill(muster_backtest::score::PRICE);
+        let crowds = who.map(|who| CROWDS.map(|factor| crowd::play(who, factor, CROWD_BOOT_S, matrix.seed)).to_vec());
+        Row { name: name.to_owned(), ours, bill, mean, compared: None, crowds: crowds.unwrap_or_default(), cells }
     };
     let oracle = row("oracle", false, None);
     let mut rows: Vec<Row> = contenders.iter().map(|(ours, who)| row(&who.name, *ours, Some(who))).collect();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use muster_backtest::matrix::Matrix;
 use muster_backtest::score::PRICE;
 
-use crate::{PEER, Row};
+use crate::{CROWD_BOOT_S, PEER, Row};
 
 const HEADINGS: [&str; 9] =
     ["policy", "over %", "avoidable %", "lost %", "cost", "bill", "changes/h", "min at max", "gap closed %"];
@@ -25,7 +25,22 @@ fn fields(row: &Row) -> [String; 9] {
     ]
 }
 
-/// For a terminal: a table, and a line for each policy of ours.
+/// How a flash crowd went: seconds until it was over, and most instances.
+fn crowds(row: &Row) -> Vec<String> {
+    let each = row.crowds.iter().map(|crowd| {
+        let took = crowd.seconds.map_or_else(|| "over an hour".to_owned(), |seconds| format!("{seconds:.0} s"));
+        format!("{took}, {} instances", crowd.most)
+    });
+    std::iter::once(row.name.clone()).chain(each).collect()
+}
+
+/// Its headings.
+fn crowd_headings(rows: &[Row]) -> Vec<String> {
+    let factors = rows.iter().map(|row| &row.crowds).find(|crowds| !crowds.is_empty()).into_iter().flatten();
+    std::iter::once("flash crowd".to_owned()).chain(factors.map(|crowd| format!("x{}", crowd.factor))).collect()
+}
+
+/// For a terminal: two tables, and a line for each policy of ours.
 pub(crate) fn plain(rows: &[Row]) -> String {
     let mut text = String::new();
     let lines = std::iter::once(HEADINGS.map(String::from)).chain(rows.iter().map(fields));
@@ -34,6 +49,15 @@ pub(crate) fn plain(rows: &[Row]) -> String {
         // Writing into a string does not fail.
         let _ = writeln!(text, "{name:<24}{figures}");
     }
+    text.push('\n');
+    for line in
+        std::iter::once(crowd_headings(rows)).chain(rows.iter().filter(|row| !row.crowds.is_empty()).map(crowds))
+    {
+        let (name, rest) = line.split_first().map_or(("", &line[..]), |(name, rest)| (name.as_str(), rest));
+        let rest: String = rest.iter().map(|crowd| format!("{crowd:>30}")).collect();
+        let _ = writeln!(text, "{name:<24}{rest}");
+    }
+    text.push('\n');
     for (row, compared) in rows.iter().filter(|row| row.ours).filter_map(|row| Some((row, row.compared?))) {
         let _ = writeln!(
             text,
@@ -72,6 +96,21 @@ pub(crate) fn markdown(rows: &[Row], matrix: &Matrix) -> String {
         all(matrix.peaks.iter().map(u32::to_string).collect()),
         all(matrix.boots_s.iter().map(f64::to_string).collect()),
         matrix.seed,
+    );
+    let headings = crowd_headings(rows);
+    let _ =
+        write!(text, "\n{}{}", line(&headings), line(&headings.iter().map(|_| "---".to_owned()).collect::<Vec<_>>()));
+    for row in rows.iter().filter(|row| !row.crowds.is_empty()) {
+        let mut fields = crowds(row);
+        if row.ours {
+            fields[0] = format!("**{}**", fields[0]);
+        }
+        text += &line(&fields);
+    }
+    let _ = write!(
+        text,
+        "\nSix instances at 60 % for two hours, then suddenly so many times the load, for an hour; booting takes {CROWD_BOOT_S} s. Seconds until \
+         utilisation is at or below 90 % for good, and most instances at a time.\n"
     );
     text
 }

@@ -36,6 +36,7 @@ macro_rules! store_conformance {
             a_slot_is_taken_again_by_its_owner_and_by_nobody_else,
             a_sweep_is_written_once,
             shards_and_groups_are_kept_apart,
+            the_record_of_sweeps_is_read_page_by_page,
             activities_come_back_in_order_and_bounded,
         );
     };

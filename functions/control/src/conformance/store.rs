@@ -19,12 +19,12 @@ use serde_json::json;
 use crate::activity::{Activity, Event};
 use crate::ports::{
     ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy,
+    StoredPolicy, SweepLog,
 };
 
-/// What a store is here: all three ports.
-pub trait Store: GroupStore + HealthStore + ActivityLog {}
-impl<S: GroupStore + HealthStore + ActivityLog> Store for S {}
+/// What a store is here: all four ports.
+pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog {}
+impl<S: GroupStore + HealthStore + SweepLog + ActivityLog> Store for S {}
 
 fn group() -> GroupName {
     GroupName::default()
@@ -374,6 +374,28 @@ pub async fn shards_and_groups_are_kept_apart<S: Store>(store: &S) {
     assert_eq!(store.latest(&group(), Shard(0)).await.expect("a read"), Some(sweep(1_000)));
     assert_eq!(store.latest(&group(), Shard(1)).await.expect("a read"), Some(shard));
     assert_eq!(store.latest(&other, Shard(0)).await.expect("a read"), None);
+}
+
+pub async fn the_record_of_sweeps_is_read_page_by_page<S: Store>(store: &S) {
+    let counts = SweepCounts { members: 3, answered: 2, silent: 1, unknown: 0, mean: Some(62.5), p90: Some(70.0) };
+    let told = Sweep { counts, blind: Some("cut off".into()), shard: Shard(1), ..sweep(2_000) };
+    // Neither group, shard nor slot is in order.
+    let other = Sweep { group: "other".parse().expect("a name"), ..sweep(2_000) };
+    for sweep in [&told, &sweep(3_000), &other, &sweep(1_000), &sweep(2_000)] {
+        store.append(sweep).await.expect("a sweep");
+    }
+    let expected = [sweep(1_000), sweep(2_000), told, sweep(3_000)].map(|sweep| sweep.figures());
+    let (mut found, mut after) = (Vec::new(), (at(0), Shard(0)));
+    loop {
+        let page = store.sweeps_after(&group(), after, 3).await.expect("a read");
+        let Some(last) = page.last() else { break };
+        assert!(page.len() <= 3);
+        after = (last.slot, last.shard);
+        found.extend(page);
+    }
+    assert_eq!(found, expected);
+    let later = store.sweeps_after(&group(), (at(2_000), Shard(0)), 10).await.expect("a read");
+    assert_eq!(later, expected[2..], "after one shard's come the others of the same slot");
 }
 
 pub async fn activities_come_back_in_order_and_bounded<S: Store>(store: &S) {

@@ -1,7 +1,7 @@
 //! The ports, each call under its schedule.
 
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Observation, Sweep};
+use muster_core::health::{Observation, Sweep, SweepFigures};
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
@@ -12,7 +12,7 @@ use crate::activity::Activity;
 use crate::ports::{
     ActivityLog, AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, HealthStore, Launched,
     LeaseRequest, PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError, StoredPolicy,
-    Target,
+    SweepLog, Target,
 };
 
 impl<P: GroupStore, S: Schedule, C: Clock> GroupStore for Faulty<P, S, C> {
@@ -65,6 +65,18 @@ impl<P: HealthStore, S: Schedule, C: Clock> HealthStore for Faulty<P, S, C> {
 
     async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
         self.meet(Call::Latest, self.inner.latest(group, shard)).await
+    }
+}
+
+/// Passed on as it is: nothing that acts reads it.
+impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
+    async fn sweeps_after(
+        &self,
+        group: &GroupName,
+        after: (Timestamp, Shard),
+        limit: usize,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        self.inner.sweeps_after(group, after, limit).await
     }
 }
 

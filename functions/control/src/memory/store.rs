@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
+use muster_core::health::{Sweep, SweepFigures};
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::{InstanceId, MemberRecord};
 use muster_core::time::Timestamp;
@@ -13,7 +13,7 @@ use muster_core::time::Timestamp;
 use crate::activity::Activity;
 use crate::ports::{
     ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy,
+    StoredPolicy, SweepLog,
 };
 
 /// The tables in memory.
@@ -178,6 +178,23 @@ impl HealthStore for MemoryStore {
         let Some(group) = groups.get(group) else { return Ok(None) };
         let shards_own = (shard, Timestamp::EPOCH)..=(shard, Timestamp::from_millis(u64::MAX));
         Ok(group.sweeps.range(shards_own).next_back().map(|(_, sweep)| sweep.clone()))
+    }
+}
+
+impl SweepLog for MemoryStore {
+    async fn sweeps_after(
+        &self,
+        group: &GroupName,
+        after: (Timestamp, Shard),
+        limit: usize,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        let groups = self.groups();
+        let sweeps = groups.get(group).into_iter().flat_map(|group| group.sweeps.values());
+        let mut found: Vec<SweepFigures> = sweeps.map(Sweep::figures).collect();
+        found.retain(|sweep| (sweep.slot, sweep.shard) > after);
+        found.sort_by_key(|sweep| (sweep.slot, sweep.shard));
+        found.truncate(limit);
+        Ok(found)
     }
 }
 
