@@ -18,6 +18,7 @@ use muster_core::member::{InstanceId, MemberState};
 use muster_core::plan::{Plan, Step};
 use muster_core::policy::Policy;
 use muster_core::report::Report;
+use muster_core::signals;
 use muster_core::snapshot::{FleetInstance, InstanceState, Member, Snapshot, SweepFacts};
 use muster_core::time::{Timestamp, millis};
 
@@ -57,6 +58,8 @@ pub struct Sighting<'a> {
     pub serves: bool,
     /// The load that its agent reports, in percent; what is no load is a missing sample.
     pub cpu: Option<f64>,
+    /// The requests a second that come to it, if its application counts them.
+    pub rate: Option<f64>,
 }
 
 /// The contender `name`: the decision with `policy` in each world's bounds.
@@ -177,12 +180,14 @@ impl Scaler for Muster {
             age_s: age_s(instance.ordered_s),
             serves: true,
             cpu: Some(load),
+            rate: None,
         });
         let booting = seen.booting.iter().map(|instance| Sighting {
             id: &instance.id,
             age_s: age_s(instance.ordered_s),
             serves: false,
             cpu: None,
+            rate: None,
         });
         Some(self.sweep(seen.unix_s, seen.desired, ready.chain(booting)))
     }
@@ -235,7 +240,7 @@ fn probe(sighting: &Sighting<'_>, now: Timestamp) -> Probe {
         cursor: 0,
         unregistered: false,
         protected: false,
-        signals: BTreeMap::new(),
+        signals: sighting.rate.map(|rate| (signals::RATE.to_owned(), rate)).into_iter().collect(),
     })
 }
 
@@ -321,6 +326,7 @@ mod tests {
                 age_s: *age_s,
                 serves: cpu.is_some(),
                 cpu: *cpu,
+                rate: None,
             });
             self.muster.sweep(self.at_s, 2, seen)
         }

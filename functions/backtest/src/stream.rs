@@ -8,7 +8,7 @@
 //! {"type":"end"}
 //! ```
 //!
-//! (Each is one line.) `min` and `max` stand instead of the policy's. `desired` counts in the first tick only: after it the group knows what
+//! (Each is one line.) A sample may tell `rps`, the requests a second that come to the instance. `min` and `max` stand instead of the policy's. `desired` counts in the first tick only: after it the group knows what
 //! it wants. Fields that are not listed are ignored, so that a world may say more. What comes in is not trusted: whatever it is, it
 //! gives an answer or an error that names its line.
 
@@ -74,6 +74,8 @@ struct Sample {
     age_s: f64,
     #[serde(default)]
     cpu: Option<f64>,
+    #[serde(default)]
+    rps: Option<f64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -131,6 +133,7 @@ impl Stream {
             age_s: sample.age_s,
             serves: sample.state == State::Ready,
             cpu: sample.cpu,
+            rate: sample.rps,
         });
         let wanted = group.sweep(unix_s, desired, seen);
         Ok(Reply::Line(format!("{{\"desired\":{wanted}}}")))

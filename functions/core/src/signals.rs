@@ -10,6 +10,9 @@ pub const PERCENTAGES: [&str; 2] = ["memory", "pressure"];
 /// What an application reports in words.
 pub const WORDS: [&str; 2] = ["busy", "protected"];
 
+/// The requests a second that come to a member, by its application's own count: what the rule `auto` knows more by.
+pub const RATE: &str = "rate";
+
 /// The largest amount: far beyond any honest one, and hundredths of it are still whole in a float.
 pub const MOST: f64 = 1e12;
 

@@ -361,7 +361,7 @@ fn learnts() -> impl Strategy<Value = Option<Box<Learnt>>> {
         let mut before: u64 = seen.iter().map(|(gap, ..)| gap).sum();
         let sample = |(gap, mean, carried_by)| {
             before -= gap;
-            Sample::of(ago(before + 1), mean, carried_by, None)
+            Sample::of(ago(before + 1), mean, carried_by, None, None)
         };
         let samples = seen.into_iter().map(sample).collect();
         let recent = Recent { stored_at: None, samples };

@@ -215,7 +215,7 @@ pub async fn what_has_been_learnt_is_kept_for_whom_head_says_it_is<S: Store>(sto
     let setting =
         Setting { price: 0.1, min: 1, max: 9, boot: Duration::from_secs(30), period: Duration::from_secs(10) };
     let learnt = |n| {
-        let samples = (1..=n).map(|n| Sample::of(at(n * 10_000), 50.0, 3, None)).collect();
+        let samples = (1..=n).map(|n| Sample::of(at(n * 10_000), 50.0, 3, None, None)).collect();
         let recent = Recent { stored_at: None, samples };
         Box::new(Learnt::recall(None, &recent, at(n * 10_000), &setting))
     };

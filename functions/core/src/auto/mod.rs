@@ -44,8 +44,15 @@ pub(crate) const OVERLOADED: f64 = 0.9;
 /// The mean load, in percent, from which on a processor says nothing of how much more there is to do.
 const SATURATED: f64 = 96.0;
 
+/// The mean load, in percent, below which a rate says little of what an instance can do: idling costs something, too.
+const BUSY_ENOUGH: f64 = 15.0;
+/// How long it is remembered what instances could do, fading.
+const CAPACITY_MEMORY: Duration = Duration::from_secs(3_600);
+/// So many seconds it must have been seen.
+const CAPACITY_SEEN_S: f64 = 120.0;
+
 /// What one sweep says of the demand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// The sweep's slot.
     pub at: Timestamp,
@@ -53,20 +60,23 @@ pub struct Sample {
     pub demand: u32,
     /// How many carried it.
     pub carried_by: u32,
-    /// Whether there may be more than is seen: the processors are full, and nobody counts what waits.
+    /// Whether there may be more than is seen: the processors are full, and nobody counts what comes.
     pub saturated: bool,
+    /// What came a second, by the members' own count, where it says what an instance can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
 }
 
 impl Sample {
-    /// A mean load in percent, carried by so many. `rated` is the demand by the request rate, in fully used instances, where the
-    /// members report one and what an instance can do is known.
-    pub fn of(at: Timestamp, mean: f64, carried_by: u32, rated: Option<f64>) -> Self {
+    /// A mean load in percent, carried by so many, to whom so many requests came a second, if they all say so. Where processors are
+    /// full, those and what an instance has been able to do say what the load cannot.
+    pub fn of(at: Timestamp, mean: f64, carried_by: u32, rate: Option<f64>, capacity: Option<f64>) -> Self {
         let by_load = mean / 100.0 * f64::from(carried_by);
-        let (demand, saturated) = match (mean >= SATURATED, rated) {
-            (true, Some(rated)) => (rated.max(by_load), false),
-            (saturated, _) => (by_load, saturated),
-        };
-        Self { at, demand: thousandths(demand), carried_by, saturated }
+        let full = mean >= SATURATED;
+        let by_rate = rate.zip(capacity).filter(|_| full).map(|(rate, capacity)| rate / capacity);
+        let demand = thousandths(by_rate.map_or(by_load, |by_rate| by_rate.max(by_load)));
+        let rate = rate.filter(|_| !full && mean >= BUSY_ENOUGH);
+        Self { at, demand, carried_by, saturated: full && by_rate.is_none(), rate }
     }
 }
 
@@ -103,9 +113,18 @@ pub struct Learnt {
     record: Record,
     prepared: Prepared,
     shadows: Shadows,
+    capacity: Capacity,
     strain: Strain,
     want: Want,
     asks: Asks,
+}
+
+/// Requests and the fully used instances that served them; seconds of both, fading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Capacity {
+    requests: f64,
+    used: f64,
+    seconds: f64,
 }
 
 /// What the rule asks for, and why.
@@ -125,6 +144,7 @@ impl Learnt {
             record: Record::begin(at),
             prepared: Prepared::default(),
             shadows: Shadows::begin(),
+            capacity: Capacity::default(),
             strain: Strain::default(),
             want: Want::default(),
             asks: Asks::default(),
@@ -151,6 +171,7 @@ impl Learnt {
         // By what was known before: a sample that asks for more must not make those rules weigh more that ask for less (S10).
         self.shadows.weigh(sample.at, setting.price);
         let before = std::mem::replace(&mut self.at, sample.at);
+        self.capacity.learn(sample, sample.at.since(before).min(setting.period.saturating_mul(2)));
         self.strain.feel(sample, &self.record, setting);
         if self.record.add(sample) || before == Timestamp::EPOCH {
             self.prepared = Prepared::of(&self.record, setting.lead());
@@ -169,6 +190,12 @@ impl Learnt {
         Asked { desired: size, why }
     }
 
+    /// Requests a second that a fully used instance serves; none before it is known.
+    pub(crate) fn capacity(&self) -> Option<f64> {
+        let Capacity { requests, used, seconds } = self.capacity;
+        (seconds >= CAPACITY_SEEN_S && used > 0.0 && requests > 0.0).then(|| requests / used)
+    }
+
     /// For how long it lets nobody go yet.
     pub(crate) fn is_careful(&self) -> Option<Duration> {
         let left = self.careful_until.since(self.at);
@@ -176,8 +203,19 @@ impl Learnt {
     }
 }
 
+impl Capacity {
+    fn learn(&mut self, sample: &Sample, lasted: Duration) {
+        let Some(rate) = sample.rate else { return };
+        let seconds = lasted.as_secs_f64();
+        let fades = (-seconds / CAPACITY_MEMORY.as_secs_f64()).exp();
+        self.requests = self.requests * fades + rate * seconds;
+        self.used = self.used * fades + f64::from(sample.demand) / 1_000.0 * seconds;
+        self.seconds = self.seconds * fades + seconds;
+    }
+}
+
 /// What HEAD holds of the rule: the samples that the stored state does not know yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Recent {
     /// The latest sample that the stored state knows; none before there is one.

@@ -11,6 +11,8 @@ mod span;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::signals;
+
 pub use document::{
     DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, Price, PriceName,
     ScalingDocument, ScalingKind, SignalDocument, StepDocument,
@@ -192,7 +194,8 @@ impl Policy {
 
     /// The signals that the sweeps must keep for it.
     pub fn wanted_signals(&self) -> BTreeSet<String> {
-        self.signals.iter().map(|signal| signal.name.clone()).collect()
+        let auto = matches!(self.scaling, ScalingRule::Auto(_)).then(|| signals::RATE.to_owned());
+        self.signals.iter().map(|signal| signal.name.clone()).chain(auto).collect()
     }
 
     /// The policy of a valid document.

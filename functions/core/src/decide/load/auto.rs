@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::auto::{Asked, Learnt, Sample, Setting};
 use crate::policy::{Policy, ScalingRule};
 use crate::report::Rule;
+use crate::signals;
 use crate::snapshot::Snapshot;
 use crate::time::spoken;
 
@@ -30,8 +31,11 @@ pub(in crate::decide) struct Opinion {
 /// What the rule `auto` makes of a sweep that is to be judged; none for another rule, and when too little is known (M5).
 pub(in crate::decide) fn opinion(snapshot: &Snapshot, census: &Census<'_>, policy: &Policy) -> Option<Opinion> {
     let ScalingRule::Auto(rule) = &policy.scaling else { return None };
-    let sweep = snapshot.sweep.as_ref().filter(|_| too_thin(census, policy).is_none() && !policy.wants_nobody())?;
+    let sweep = snapshot.sweep.as_ref()?;
     let head = &snapshot.head;
+    if policy.empties(head.desired) || too_thin(census, policy).is_some() {
+        return None;
+    }
     let boot = if head.boot_times_ms.is_empty() { BOOT_TIME_BEFORE_ANY } else { head.boot_time() };
     let period = census.period;
     let setting = Setting { price: rule.price, min: policy.min, max: policy.max, boot, period };
@@ -45,7 +49,8 @@ pub(in crate::decide) fn opinion(snapshot: &Snapshot, census: &Census<'_>, polic
     let (counts, mean) = (census.counts, mean(census));
     // Whoever serves carries a share, whether his load is known or not; who is draining gets no new work.
     let carry = counts.serving + counts.warming + counts.missing;
-    let of = |mean, carried_by| Sample::of(sweep.slot, mean, carried_by, None);
+    let (rate, capacity) = (rate(census, carry), before.capacity());
+    let of = |mean, carried_by| Sample::of(sweep.slot, mean, carried_by, rate, capacity);
     let sample = of(mean, carry);
     let (learnt, asked) = ask(&sample);
     let (mut at_least, mut at_most) = (asked.desired, asked.desired);
@@ -54,6 +59,14 @@ pub(in crate::decide) fn opinion(snapshot: &Snapshot, census: &Census<'_>, polic
         at_most = at_most.max(ask(&of(mean_with_missing_full(census), carry)).1.desired);
     }
     Some(Opinion { learnt, sample, asked, at_least, at_most })
+}
+
+/// Requests a second that come to the group, if all who serve report theirs; whoever else carries is taken to get as many.
+fn rate(census: &Census<'_>, carry: u32) -> Option<f64> {
+    let serving = census.seats.values().filter(|seat| seat.serving.is_some());
+    let rates = serving.map(|seat| seat.member.health.as_ref()?.signal(signals::RATE));
+    let sum = rates.sum::<Option<f64>>()?;
+    Some(sum * f64::from(carry) / f64::from(census.counts.serving.max(1)))
 }
 
 pub(super) fn recommend(census: &Census<'_>, opinion: Option<&Opinion>, n: u32) -> Recommendation {
