@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use muster_core::policy::{Policy, PolicyDocument, schema};
+use muster_core::policy::{Policy, PolicyDocument, ScalingKind, schema};
 use serde_json::json;
 
 use crate::failure::{Failure, PolicyReport};
@@ -25,8 +25,12 @@ pub enum PolicyCommand {
     },
     /// Print the JSON Schema of a policy: every key, its range and what it is for.
     Schema,
-    /// Print the policy that a document without any key is.
-    ShowDefaults,
+    /// Print the policy that a document is which says nothing but its kind of rule.
+    ShowDefaults {
+        /// The kind of rule: threshold, target, step or auto.
+        #[arg(default_value = "threshold", value_parser = kind)]
+        kind: ScalingKind,
+    },
     /// Print a group's policy as it stands in the parameter store.
     #[cfg(feature = "aws")]
     Get(crate::stack::GetArgs),
@@ -40,12 +44,17 @@ pub fn run(command: PolicyCommand, #[cfg(feature = "aws")] stack: &crate::stack:
     match command {
         PolicyCommand::Validate { file, json } => validate(&file, json),
         PolicyCommand::Schema => print(&schema()),
-        PolicyCommand::ShowDefaults => print(&PolicyDocument::default()),
+        PolicyCommand::ShowDefaults { kind } => print(&PolicyDocument::of(kind)),
         #[cfg(feature = "aws")]
         PolicyCommand::Get(args) => crate::stack::get(stack, &args),
         #[cfg(feature = "aws")]
         PolicyCommand::Set(args) => crate::stack::set(stack, &args),
     }
+}
+
+/// A kind of rule by the name that it has in a policy.
+fn kind(name: &str) -> Result<ScalingKind, String> {
+    serde_json::from_value(name.into()).map_err(|_| "must be threshold, target, step or auto".into())
 }
 
 fn validate(file: &Path, json: bool) -> Result<(), Failure> {

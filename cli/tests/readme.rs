@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use muster_core::policy::PolicyDocument;
+use muster_core::policy::{PolicyDocument, ScalingKind};
 use serde_json::{Value, json};
 
 const README: &str = include_str!("../../README.md");
@@ -159,6 +159,13 @@ fn the_table_of_settings_is_the_policys() {
         })
         .collect();
     assert_eq!(rows, settings);
+    let mut of_auto = BTreeMap::new();
+    leaves("", &serde_json::to_value(PolicyDocument::of(ScalingKind::Auto)).expect("plain data"), &mut of_auto);
+    of_auto.retain(|key, value| settings[key] != *value && key != "scaling.kind");
+    for (key, value) in of_auto {
+        let row = section.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).expect("it has one");
+        assert!(row.contains(&format!("(`auto`: {value})")), "{key} is {value} for auto: {row}");
+    }
 }
 
 #[test]

@@ -120,6 +120,7 @@ fn snapshot(sweep: &Sweep) -> Snapshot {
         intents: Vec::new(),
         fleet: None,
         template_version: None,
+        learnt: None,
         policy_notice: None,
         policy_refused: false,
     }

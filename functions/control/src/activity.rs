@@ -6,7 +6,7 @@ use muster_core::member::InstanceId;
 use muster_core::report::Report;
 use muster_core::snapshot::Snapshot;
 use muster_core::time::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Members up to which a decision's whole snapshot is recorded with it; larger groups are replayed from their sweeps.
 const SNAPSHOT_MEMBERS: usize = 50;
@@ -40,7 +40,7 @@ pub enum Event {
         /// How many there were.
         count: u32,
         /// What the last of them was decided on; none for large groups.
-        #[serde(default, deserialize_with = "read_snapshot")]
+        #[serde(default, deserialize_with = "read_snapshot", serialize_with = "write_snapshot")]
         snapshot: Option<Box<Snapshot>>,
     },
     /// EC2 accepted a launch.
@@ -137,6 +137,17 @@ impl Activity {
 /// The snapshot as it is recorded with a decision.
 pub(crate) fn recorded(snapshot: &Snapshot) -> Option<Box<Snapshot>> {
     (snapshot.members.len() <= SNAPSHOT_MEMBERS).then(|| Box::new(snapshot.clone()))
+}
+
+/// What the rule `auto` knew stays out of the log: it is larger than all the rest, the same from sweep to sweep, and follows from the
+/// sweeps.
+fn write_snapshot<S: Serializer>(snapshot: &Option<Box<Snapshot>>, serializer: S) -> Result<S::Ok, S::Error> {
+    match snapshot {
+        Some(snapshot) if snapshot.learnt.is_some() => {
+            Some(Snapshot { learnt: None, ..Snapshot::clone(snapshot) }).serialize(serializer)
+        }
+        snapshot => snapshot.serialize(serializer),
+    }
 }
 
 /// A tagged enum's fields pass through a buffer in which the keys of a map are texts and nothing else; a shard's number is

@@ -264,7 +264,7 @@ fn policy(rng: &mut Rng, min: u64, max: u64) -> Value {
     policy
 }
 
-/// One of the kinds of rule, every other time the default.
+/// One of the kinds of rule.
 fn scaling(dice: Dice) -> Value {
     let mut rng = dice.of(Purpose::Setting, 2);
     match rng.u8(0..4) {
@@ -276,6 +276,10 @@ fn scaling(dice: Dice) -> Value {
             {"above": 70, "change": between(&mut rng, 1, 2)}, {"above": 85, "change_percent": 50},
             {"below": 25, "change": -1}, {"below": 10, "change_percent": -30},
         ]}}),
+        2 => {
+            let price = ["economy", "balanced", "safe"][rng.usize(0..3)];
+            json!({"scaling": {"kind": "auto", "price": price}})
+        }
         _ => json!({}),
     }
 }

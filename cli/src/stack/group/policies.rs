@@ -18,7 +18,10 @@ const MAX: u32 = 5;
 pub(super) fn first(file: Option<&Path>, template: &str, subnets: &[String]) -> Result<String, Failure> {
     let (name, text) = match file {
         Some(file) => (file.display().to_string(), load(file)?.1),
-        None => ("the policy".to_owned(), json!({"min_instances": MIN, "max_instances": MAX}).to_string()),
+        None => (
+            "the policy".to_owned(),
+            json!({"min_instances": MIN, "max_instances": MAX, "scaling": {"kind": "auto"}}).to_string(),
+        ),
     };
     let text = with_launch(&text, template, subnets);
     Policy::parse(&text).map_err(|error| PolicyReport::new(name, error))?;
@@ -108,7 +111,11 @@ mod tests {
     fn without_a_file_a_group_is_two_to_five() {
         let text = first(None, "prod-web", &["subnet-a".into()]).expect("a policy");
         let launch = json!({"template": "prod-web", "zones": ["subnet-a"]});
-        assert_eq!(parsed(&text), json!({"min_instances": 2, "max_instances": 5, "launch": launch}));
+        let scaling = json!({"kind": "auto"});
+        assert_eq!(
+            parsed(&text),
+            json!({"min_instances": 2, "max_instances": 5, "scaling": scaling, "launch": launch})
+        );
         let text = first(None, "prod-web", &[]).expect("a policy");
         assert_eq!(parsed(&text)["launch"], json!({"template": "prod-web"}));
     }
