@@ -153,7 +153,13 @@ impl Learnt {
 
     /// What `stored` and the `recent` samples have taught; one that begins when it is lost, foreign, or of another clock.
     pub fn recall(stored: Option<&Self>, recent: &Recent, now: Timestamp, setting: &Setting) -> Self {
-        let usable = |learnt: &&Self| learnt.form == FORM && learnt.at <= now.plus(AHEAD) && learnt.shadows.fits();
+        let usable = |learnt: &&Self| {
+            learnt.form == FORM
+                && learnt.at <= now.plus(AHEAD)
+                && learnt.careful_until <= learnt.at.plus(LETS_NOBODY_GO)
+                && learnt.capacity().is_none_or(f64::is_normal)
+                && learnt.shadows.fits()
+        };
         let first = recent.samples.first().map_or(now, |sample| sample.at.min(now));
         let begin = || Self::begin(first, recent.stored_at.is_some());
         let mut learnt = stored.filter(usable).cloned().unwrap_or_else(begin);

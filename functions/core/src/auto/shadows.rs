@@ -25,6 +25,8 @@ const LIGHTEST: f64 = 1e-3;
 const BLOCKS: u32 = 15;
 /// The finest grain.
 const BLOCK_AT_LEAST: Duration = Duration::from_secs(20);
+/// More than the largest demand comes to in the time for which a bill is remembered.
+const MOST: f32 = 1e15;
 /// Two sweeps that are farther apart than so many periods have a gap between them, in which nothing is billed.
 const GAP: u32 = 5;
 
@@ -126,13 +128,18 @@ impl Shadows {
         }
     }
 
-    /// Whether it is a state of this family.
+    /// Whether it is a state of this family, and its numbers are such as it writes: others would not fade for weeks.
     pub(super) fn fits(&self) -> bool {
         let whole = |length: usize| length == RULES.len();
+        let mut sums = self.paid.iter().chain(&self.overloaded).chain([&self.needed, &self.demand]);
         whole(self.paid.len())
             && whole(self.overloaded.len())
             && whole(self.asked.len())
-            && self.weights.iter().all(|(rule, _)| usize::from(*rule) < RULES.len())
+            && sums.all(|sum| (0.0..=MOST).contains(sum))
+            && self
+                .weights
+                .iter()
+                .all(|(rule, weight)| usize::from(*rule) < RULES.len() && (0.0..=1.0).contains(weight))
             && self.blocks.iter().all(|block| whole(block.least.len()))
     }
 
@@ -369,8 +376,12 @@ mod tests {
     }
 
     #[test]
-    fn z10_a_state_of_another_length_does_not_fit() {
-        let spoils: [fn(&mut Shadows); 5] = [
+    fn z10_a_state_of_another_length_or_with_impossible_numbers_does_not_fit() {
+        let spoils: [fn(&mut Shadows); 9] = [
+            |shadows| shadows.paid[7] = 1e16,
+            |shadows| shadows.overloaded[7] = -1.0,
+            |shadows| shadows.needed = f32::NAN,
+            |shadows| shadows.weights[0].1 = 1.5,
             |shadows| _ = shadows.paid.pop(),
             |shadows| shadows.overloaded.push(0.0),
             |shadows| shadows.asked.clear(),
