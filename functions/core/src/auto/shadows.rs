@@ -178,7 +178,7 @@ impl Shadows {
         let grain = (setting.lead() / BLOCKS).max(BLOCK_AT_LEAST);
         match self.blocks.last_mut().filter(|block| at.since(block.since) < grain) {
             Some(block) => {
-                block.least.iter_mut().zip(&self.asked).for_each(|(least, asked)| *least = (*least).min(*asked))
+                block.least.iter_mut().zip(&self.asked).for_each(|(least, asked)| *least = (*least).min(*asked));
             }
             None => self.blocks.push(Block { since: at, least: self.asked.clone() }),
         }

@@ -328,9 +328,12 @@ fn z10_stored_every_minute_or_every_sweep_it_decides_the_same() {
     }
 }
 
+/// What happens to a state.
+type Spoil = fn(&mut Value);
+
 #[test]
 fn z10_a_lost_or_foreign_state_begins_anew_and_lets_nobody_go_for_ten_minutes() {
-    let spoils: [(&str, fn(&mut Value)); 12] = [
+    let spoils: [(&str, Spoil); 13] = [
         ("lost", |stored| *stored = Value::Null),
         ("another form", |stored| stored["form"] = json!(2)),
         ("an older form", |stored| stored["form"] = json!(0)),
@@ -338,6 +341,7 @@ fn z10_a_lost_or_foreign_state_begins_anew_and_lets_nobody_go_for_ten_minutes() 
         ("more rules", |stored| stored["shadows"]["asked"].as_array_mut().unwrap().push(json!(1))),
         ("a rule that is none", |stored| stored["shadows"]["weights"] = json!([[105, 1.0]])),
         ("another clock", |stored| stored["at"] = json!("2100-01-01T00:00:00Z")),
+        ("careful for good", |stored| stored["careful_until"] = json!("2100-01-01T00:00:00Z")),
         ("huge bills", |stored| stored["shadows"]["paid"][7] = json!(1e38)),
         ("negative bills", |stored| stored["shadows"]["overloaded"][7] = json!(-1.0)),
         ("huge needs", |stored| stored["shadows"]["needed"] = json!(3e38)),
