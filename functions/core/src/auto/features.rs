@@ -169,3 +169,124 @@ fn yesterday(minutes: &[u32], lead: usize) -> Option<f64> {
 const fn narrow(value: f64) -> f32 {
     value as f32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auto::tests::{at, sample};
+
+    /// Half a minute and the time until a load is seen: what is asked for now serves in the next minute.
+    const LEAD: Duration = Duration::from_secs(50);
+
+    /// A record of one sample a minute, of which the last is now.
+    fn minutely(demands: &[u32]) -> Record {
+        let mut record = Record::begin(at(0));
+        (0..).zip(demands).for_each(|(minute, demand)| _ = record.add(&sample(60 * minute, *demand)));
+        record
+    }
+
+    /// The features in thousandths, without the dust of floating point.
+    fn values_of(record: &Record, blurred: bool) -> [f64; FEATURES.len()] {
+        values(record, &Prepared::of(record, LEAD), LEAD, blurred).map(f64::round)
+    }
+
+    fn value(record: &Record, feature: Feature) -> f64 {
+        let nth = FEATURES.iter().position(|known| *known == feature).expect("a feature of the family");
+        values_of(record, false)[nth]
+    }
+
+    #[test]
+    fn z10_what_is_highest_and_what_most_minutes_lay_below() {
+        // A hundred minutes from 100,000 down to 1,000, and 500 now.
+        let falling: Vec<u32> = (1..=100).rev().map(|n| 1_000 * n).chain([500]).collect();
+        let record = minutely(&falling);
+        for (feature, wanted) in [
+            (Feature::Now, 500.0),
+            (Feature::Highest(3), 3_000.0),
+            (Feature::Highest(8), 8_000.0),
+            (Feature::Highest(20), 20_000.0),
+            (Feature::Highest(60), 60_000.0),
+            // The 54th and the 42nd of the lowest 60; the 95th, 80th and 51st of all that there are.
+            (Feature::Quantile(60, 90), 54_000.0),
+            (Feature::Quantile(60, 70), 42_000.0),
+            (Feature::Quantile(240, 95), 95_000.0),
+            (Feature::Quantile(240, 80), 80_000.0),
+            (Feature::Quantile(240, 50), 51_000.0),
+            // It falls by 12.5 a second, but not below nine tenths of the highest of three minutes.
+            (Feature::Trend, 2_700.0),
+        ] {
+            assert_eq!(value(&record, feature), wanted, "{feature}");
+        }
+        let risen: Vec<u32> = falling.into_iter().chain([1_000_000]).collect();
+        let values = values_of(&minutely(&risen), true);
+        assert!(values.iter().all(|value| *value >= 1_000_000.0), "none is below what is now: {values:?}");
+    }
+
+    #[test]
+    fn z10_a_trend_goes_on_until_what_is_asked_for_serves() {
+        let record = |demands: [u32; 3]| {
+            let mut record = Record::begin(at(0));
+            (0..).zip(demands).for_each(|(nth, demand)| _ = record.add(&sample(10 * nth, demand)));
+            record
+        };
+        // 100 a second for 60 s, of which seven tenths are believed, on top of the mean of 20 s.
+        assert_eq!(value(&record([1_000, 2_000, 3_000]), Feature::Trend), 2_500.0 + 4_200.0);
+        assert_eq!(value(&record([3_000, 2_000, 1_000]), Feature::Trend), 0.7 * 1_500.0);
+        assert_eq!(values_of(&record([1_000, 2_000, 3_000]), true)[10], 2_500.0, "nobody can say how it rises");
+    }
+
+    #[test]
+    fn z10_what_it_rose_by_a_cycle_ago_it_is_taken_to_rise_by_again() {
+        let hours = |minutes: usize, peaks: &[(usize, u32)]| {
+            let mut demands = vec![1_000; minutes + 1];
+            peaks.iter().for_each(|(minute, demand)| demands[*minute] = *demand);
+            minutely(&demands)
+        };
+        // After 70 minutes the tenth is an hour ago, and what is asked for then serves from the eleventh on.
+        for (minutes, peaks, hour, two_hours) in [
+            (70, vec![(11, 4_000)], 4_000.0, 1_000.0),
+            (70, vec![(10, 4_000)], 4_000.0, 1_000.0),
+            (70, vec![(12, 4_000)], 4_000.0, 1_000.0),
+            (70, vec![(13, 4_000)], 1_000.0, 1_000.0),
+            (70, vec![(9, 4_000)], 1_000.0, 1_000.0),
+            (70, vec![(9, 2_000), (11, 4_000)], 3_500.0, 1_000.0),
+            // Two cycles: the mean of both.
+            (130, vec![(11, 4_000), (71, 2_000)], 3_000.0, 4_000.0),
+            (130, vec![(71, 4_000)], 2_500.0, 1_000.0),
+            (61, vec![(2, 4_000)], 1_000.0, 1_000.0),
+            (1, vec![], 1_000.0, 1_000.0),
+        ] {
+            let record = hours(minutes, &peaks);
+            let both = (value(&record, Feature::Cycle(60)), value(&record, Feature::Cycle(120)));
+            assert_eq!(both, (hour, two_hours), "{minutes}: {peaks:?}");
+        }
+        assert_eq!(value(&hours(1_450, &[(11, 4_000)]), Feature::Cycle(1_440)), 4_000.0);
+    }
+
+    #[test]
+    fn z10_yesterday_counts_as_much_as_today_is_busier() {
+        // The fortieth of 1,480 minutes is a day ago.
+        for (peak, today, wanted) in [
+            (45, 1_000, 6_000.0),
+            (33, 1_000, 6_000.0),
+            (49, 1_000, 6_000.0),
+            (32, 1_000, 1_000.0),
+            (50, 1_000, 1_000.0),
+            (45, 1_500, 9_000.0),
+            (45, 2_000, 12_000.0),
+            (45, 5_000, 12_000.0),
+            (45, 100, 3_000.0),
+        ] {
+            let mut demands = vec![1_000; 1_440];
+            demands.extend([today; 41]);
+            demands[peak] = 6_000;
+            assert_eq!(value(&minutely(&demands), Feature::Yesterday), wanted, "{peak}: {today}");
+        }
+        assert_eq!(value(&minutely(&[1_000; 1_469]), Feature::Yesterday), 1_000.0, "there is too little of it");
+    }
+
+    #[test]
+    fn z10_nothing_seen_is_no_demand() {
+        assert_eq!(values_of(&Record::begin(at(0)), false), [0.0; FEATURES.len()]);
+    }
+}

@@ -153,7 +153,13 @@ impl Learnt {
 
     /// What `stored` and the `recent` samples have taught; one that begins when it is lost, foreign, or of another clock.
     pub fn recall(stored: Option<&Self>, recent: &Recent, now: Timestamp, setting: &Setting) -> Self {
-        let usable = |learnt: &&Self| learnt.form == FORM && learnt.at <= now.plus(AHEAD) && learnt.shadows.fits();
+        let usable = |learnt: &&Self| {
+            learnt.form == FORM
+                && learnt.at <= now.plus(AHEAD)
+                && learnt.careful_until <= learnt.at.plus(LETS_NOBODY_GO)
+                && learnt.capacity().is_none_or(f64::is_normal)
+                && learnt.shadows.fits()
+        };
         let first = recent.samples.first().map_or(now, |sample| sample.at.min(now));
         let begin = || Self::begin(first, recent.stored_at.is_some());
         let mut learnt = stored.filter(usable).cloned().unwrap_or_else(begin);
@@ -254,4 +260,109 @@ fn rounded_up(size: f64) -> u32 {
 )]
 fn thousandths(instances: f64) -> u32 {
     (instances * 1_000.0).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    /// So many seconds after the beginning of a minute.
+    pub(super) fn at(seconds: u64) -> Timestamp {
+        BEGIN.plus(Duration::from_secs(seconds))
+    }
+
+    pub(super) fn sample(seconds: u64, demand: u32) -> Sample {
+        Sample { at: at(seconds), demand, carried_by: 10, saturated: false, rate: None }
+    }
+
+    const fn setting(max: u32, boot_s: u64, period_s: u64) -> Setting {
+        let (boot, period) = (Duration::from_secs(boot_s), Duration::from_secs(period_s));
+        Setting { price: 0.1, min: 1, max, boot, period }
+    }
+
+    #[test]
+    fn z10_a_sample_counts_in_fully_used_instances() {
+        // Mean, who carries, rate, capacity; demand, whether it is saturated, the rate that teaches.
+        for (mean, carried_by, rate, capacity, demand, saturated, teaches) in [
+            (50.0, 10, None, None, 5_000, false, None),
+            (0.0, 10, None, None, 0, false, None),
+            (33.33, 3, None, None, 1_000, false, None),
+            (95.99, 10, Some(1e3), None, 9_599, false, Some(1e3)),
+            (96.0, 10, None, None, 9_600, true, None),
+            (100.0, 10, None, Some(100.0), 10_000, true, None),
+            (100.0, 10, Some(1e3), None, 10_000, true, None),
+            // The rate says what full processors cannot; less than they show is never believed.
+            (100.0, 10, Some(10_000.0), Some(100.0), 100_000, false, None),
+            (100.0, 10, Some(500.0), Some(100.0), 10_000, false, None),
+            (100.0, 10, Some(1e12), Some(1e-9), u32::MAX, false, None),
+            // Who idles teaches nothing.
+            (14.99, 10, Some(1e3), Some(100.0), 1_499, false, None),
+            (15.0, 10, Some(1e3), Some(100.0), 1_500, false, Some(1e3)),
+        ] {
+            let seen = Sample::of(at(0), mean, carried_by, rate, capacity);
+            assert_eq!((seen.demand, seen.saturated, seen.rate), (demand, saturated, teaches), "{mean} %, {rate:?}");
+        }
+    }
+
+    #[test]
+    fn z10_what_an_instance_can_do_is_known_after_two_minutes() {
+        let (setting, mut learnt) = (setting(100, 30, 10), Learnt::begin(at(0), false));
+        for nth in 1..=12 {
+            assert_eq!(learnt.capacity(), None, "{nth}");
+            learnt.see(&Sample { rate: Some(1_000.0), ..sample(10 * nth, 5_000) }, &setting);
+        }
+        let capacity = learnt.capacity().expect("it is known");
+        assert!((capacity - 200.0).abs() < 1e-9, "{capacity}");
+        // It follows, fading in an hour; a gap counts for two periods.
+        (13..=600).for_each(|nth| learnt.see(&Sample { rate: Some(500.0), ..sample(10 * nth, 5_000) }, &setting));
+        let capacity = learnt.capacity().expect("it is known");
+        assert!((100.0..125.0).contains(&capacity), "{capacity}");
+        let before = learnt.capacity.seconds;
+        learnt.see(&Sample { rate: Some(500.0), ..sample(86_400, 5_000) }, &setting);
+        assert!(learnt.capacity.seconds <= before + 20.0);
+    }
+
+    #[test]
+    fn z10_a_sample_that_is_not_later_than_the_last_is_no_news() {
+        let (setting, mut learnt) = (setting(100, 30, 10), Learnt::begin(at(0), false));
+        learnt.see(&sample(100, 5_000), &setting);
+        let before = learnt.clone();
+        learnt.see(&sample(100, 9_000), &setting);
+        learnt.see(&sample(90, 9_000), &setting);
+        assert_eq!(learnt, before);
+    }
+
+    #[test]
+    fn z10_head_holds_the_samples_that_the_stored_state_does_not_know_and_few() {
+        for (step_ms, most) in [(100, 63), (1_000, 59), (10_000, 5), (60_000, 0), (300_000, 0)] {
+            let (mut recent, mut longest) = (Recent::default(), 0);
+            for nth in 0..1_000 {
+                let at = at(0).plus(Duration::from_millis(step_ms) * nth);
+                recent.add(Sample { at, ..sample(0, 1) });
+                longest = longest.max(recent.samples.len());
+                let known = recent.stored_at.expect("it is stored at once");
+                assert_eq!(recent.samples.last().map_or(known, |last| last.at), at, "{step_ms} ms");
+            }
+            assert_eq!(longest, most, "{step_ms} ms");
+        }
+    }
+
+    #[test]
+    fn z10_the_state_of_a_day_is_under_64_kb_and_is_read_back_as_it_was() {
+        for (period_s, boot_s) in [(1, 30), (1, 1), (2, 900), (10, 120), (60, 30), (60, 900)] {
+            let (setting, mut learnt) = (setting(10_000, boot_s, period_s), Learnt::begin(at(0), false));
+            for second in (0..86_400 + 3_600).step_by(usize::try_from(period_s).unwrap()) {
+                let wave = (second as f64 / 600.0).sin() + (second as f64 / 47.0).sin();
+                let seen = Sample::of(at(second), 50.0 + 20.3 * wave, 9_999, Some(1e6 + 7e5 * wave), None);
+                let seen = Sample { saturated: second % 7_000 < 60, ..seen };
+                learnt.see(&seen, &setting);
+            }
+            let text = serde_json::to_string(&learnt).unwrap();
+            assert!(text.len() < 64 * 1_024, "{period_s} s, {boot_s} s: {} bytes", text.len());
+            let read: Learnt = serde_json::from_str(&text).unwrap();
+            assert_eq!(read, learnt, "{period_s} s, {boot_s} s");
+        }
+    }
 }

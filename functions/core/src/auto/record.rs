@@ -147,3 +147,75 @@ impl Record {
         (n >= POINTS_OF_A_SLOPE && under > 0.0).then(|| over / under)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auto::tests::{at, sample};
+
+    fn of(demands: &[(u64, u32)]) -> Record {
+        let mut record = Record::begin(at(0));
+        demands.iter().for_each(|(seconds, demand)| _ = record.add(&sample(*seconds, *demand)));
+        record
+    }
+
+    #[test]
+    fn z10_a_minute_is_the_mean_of_its_samples_and_whole_once_the_next_begins() {
+        let mut record = Record::begin(at(0));
+        let turns = [(0, 1_000), (30, 2_000), (60, 5_000), (119, 6_000), (120, 0)];
+        let turns = turns.map(|(seconds, demand)| record.add(&sample(seconds, demand)));
+        assert_eq!(turns, [false, false, true, false, true]);
+        assert_eq!(record.minutes(), [1_500, 5_500]);
+    }
+
+    #[test]
+    fn z10_a_minute_without_a_sample_has_what_the_one_before_had() {
+        let record = of(&[(0, 1_000), (70, 3_000), (240, 9_000)]);
+        assert_eq!(record.minutes(), [1_000, 3_000, 3_000, 3_000]);
+        // Nothing was known before the first sample.
+        assert_eq!(of(&[(600, 9_000), (660, 1_000)]).minutes(), [9_000]);
+    }
+
+    #[test]
+    fn z10_no_more_than_a_day_and_an_hour_is_kept_however_long_the_gap() {
+        for gap in [1_600 * 60, 365 * 86_400, 100_000 * 86_400] {
+            let record = of(&[(0, 1_000), (60, 2_000), (60 + gap, 3_000)]);
+            assert_eq!(record.minutes(), [2_000; MINUTES_KEPT], "{gap} s");
+            assert_eq!((record.now(), record.slope(120_000)), (3_000.0, None), "{gap} s");
+        }
+    }
+
+    #[test]
+    fn z10_the_last_minutes_are_kept_finely() {
+        // 0, 1,000, ... 6,000 in ten seconds each: the last minute has the last six of them, this instant the last two.
+        let mut rising: Vec<_> = (0..=6).map(|n| (10 * n, 1_000 * n as u32)).collect();
+        let record = of(&rising);
+        assert_eq!((record.last_minute(), record.instant(), record.now()), (3_500.0, 5_500.0, 5_500.0));
+        assert_eq!(record.lately(), 3_000.0);
+        // Two in the same ten seconds count as one.
+        rising.push((65, 8_000));
+        assert_eq!(of(&rising).instant(), 6_000.0);
+        let falling: Vec<_> = (0..=6).map(|n| (10 * n, 6_000 - 1_000 * n as u32)).collect();
+        assert_eq!(of(&falling).now(), 2_500.0, "what falls is the last minute's");
+        let long: Vec<_> = (0..=600).map(|n| (n, 1_000)).collect();
+        assert_eq!(of(&long).tail.len(), 19);
+        assert_eq!(Record::begin(at(0)).now(), 0.0);
+    }
+
+    #[test]
+    fn z10_a_slope_is_the_straight_line_that_fits_best() {
+        for (demands, slope) in [
+            (vec![(0, 0), (10, 1_000), (20, 2_000)], Some(100.0)),
+            (vec![(0, 2_000), (10, 1_000), (20, 0)], Some(-100.0)),
+            (vec![(0, 1_000), (10, 0), (20, 2_000)], Some(50.0)),
+            (vec![(0, 1_000), (60, 1_600), (120, 2_200)], Some(10.0)),
+            // Older than two minutes: it is not looked at, and two points are too few.
+            (vec![(0, 9_000), (60, 1_600), (130, 2_200)], None),
+            (vec![(0, 0), (10, 1_000)], None),
+            (vec![(0, 0)], None),
+            (vec![], None),
+        ] {
+            assert_eq!(of(&demands).slope(120_000), slope, "{demands:?}");
+        }
+    }
+}

@@ -25,6 +25,8 @@ const LIGHTEST: f64 = 1e-3;
 const BLOCKS: u32 = 15;
 /// The finest grain.
 const BLOCK_AT_LEAST: Duration = Duration::from_secs(20);
+/// More than the largest demand comes to in the time for which a bill is remembered.
+const MOST: f32 = 1e15;
 /// Two sweeps that are farther apart than so many periods have a gap between them, in which nothing is billed.
 const GAP: u32 = 5;
 
@@ -126,13 +128,18 @@ impl Shadows {
         }
     }
 
-    /// Whether it is a state of this family.
+    /// Whether it is a state of this family, and its numbers are such as it writes: others would not fade for weeks.
     pub(super) fn fits(&self) -> bool {
         let whole = |length: usize| length == RULES.len();
+        let mut sums = self.paid.iter().chain(&self.overloaded).chain([&self.needed, &self.demand]);
         whole(self.paid.len())
             && whole(self.overloaded.len())
             && whole(self.asked.len())
-            && self.weights.iter().all(|(rule, _)| usize::from(*rule) < RULES.len())
+            && sums.all(|sum| (0.0..=MOST).contains(sum))
+            && self
+                .weights
+                .iter()
+                .all(|(rule, weight)| usize::from(*rule) < RULES.len() && (0.0..=1.0).contains(weight))
             && self.blocks.iter().all(|block| whole(block.least.len()))
     }
 
@@ -240,4 +247,152 @@ fn watched(ms: u64) -> String {
 #[expect(clippy::cast_possible_truncation, reason = "seven digits are enough for a sum that fades")]
 const fn narrow(value: f64) -> f32 {
     value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auto::tests::{at, sample};
+
+    /// What is asked for serves after 115 s.
+    const SETTING: Setting =
+        Setting { price: 0.1, min: 1, max: 100, boot: Duration::from_secs(100), period: Duration::from_secs(10) };
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// All rules have asked for what each of these demands, all features alike.
+    fn asked(demands: &[(u64, f64)]) -> Shadows {
+        let mut shadows = Shadows::begin();
+        demands.iter().for_each(|(s, demand)| shadows.ask(at(*s), &[*demand; FEATURES.len()], &SETTING));
+        shadows
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() <= 1e-4 * b.abs()
+    }
+
+    #[test]
+    fn z10_a_bill_is_who_was_paid_for_over_who_was_needed_and_the_share_that_met_an_overloaded_group() {
+        // Demands of 10 and, a minute later, of 20.
+        let mut shadows = asked(&[(0, 10_000.0), (60, 20_000.0)]);
+        shadows.bill(&sample(114, 99_000), seconds(10), &SETTING);
+        assert_eq!(shadows.billed_ms, 0, "nothing that was asked for serves yet");
+        // 12 / 0.9 takes 14, and the first serve; 22 / 0.9 takes 25, and the second do.
+        shadows.bill(&sample(120, 12_000), seconds(10), &SETTING);
+        shadows.bill(&sample(180, 22_000), seconds(60), &SETTING);
+        assert_eq!(shadows.billed_ms, 70_000);
+        let fades = (-60.0_f64 / 86_400.0).exp();
+        // Target, what it asks for now, whether 12 overload what it asked for first and 22 what it asked for then.
+        for (nth, now, first, then) in [
+            (0, 45.0, 0.0, 0.0), // 23, 45
+            (1, 38.0, 0.0, 0.0), // 19, 38
+            (3, 30.0, 0.0, 0.0), // 15, 30
+            (4, 28.0, 0.0, 0.0), // 14, 28: 12.6, 25.2 at 90 %
+            (5, 25.0, 1.0, 0.0), // 13, 25: 11.7, 22.5
+            (6, 24.0, 1.0, 1.0), // 12, 24: 10.8, 21.6
+        ] {
+            let Bill { cost, overloaded } = shadows.bill_of(nth);
+            let paid = now * (10.0 * fades + 60.0) / (14.0 * 10.0 * fades + 25.0 * 60.0);
+            let (first, then) = (first * 12.0 * 10.0 * fades, then * 22.0 * 60.0);
+            let waited = 100.0 * (first + then) / (12.0 * 10.0 * fades + 22.0 * 60.0);
+            assert!(close(cost, paid) && close(overloaded, waited), "{}: {cost}, {overloaded}", RULES[nth]);
+        }
+    }
+
+    #[test]
+    fn z10_what_serves_is_the_least_that_was_asked_for_in_the_last_lead() {
+        // Asked for at 0, 60 and 120; the demand of the second is billed.
+        for (demands, billed_at, over) in [
+            ([20_000.0, 5_000.0, 20_000.0], 120, true),
+            ([20_000.0, 5_000.0, 20_000.0], 180, true),
+            ([20_000.0, 5_000.0, 20_000.0], 234, true),
+            ([20_000.0, 5_000.0, 20_000.0], 236, false),
+            ([5_000.0, 20_000.0, 20_000.0], 174, true),
+            ([5_000.0, 20_000.0, 20_000.0], 176, false),
+            ([20_000.0, 20_000.0, 5_000.0], 180, true),
+        ] {
+            let mut shadows = asked(&[(0, demands[0]), (60, demands[1]), (120, demands[2])]);
+            shadows.bill(&sample(billed_at, 15_000), seconds(10), &SETTING);
+            assert_eq!(shadows.bill_of(3).overloaded > 0.0, over, "{demands:?} at {billed_at}");
+        }
+        // Within one grain the least counts, too.
+        let mut shadows = asked(&[(0, 20_000.0), (10, 5_000.0), (19, 20_000.0), (60, 20_000.0)]);
+        shadows.bill(&sample(130, 15_000), seconds(10), &SETTING);
+        assert!(shadows.bill_of(3).overloaded > 0.0);
+    }
+
+    #[test]
+    fn z10_a_gap_bills_nothing_nor_what_was_asked_for_before_it() {
+        for (lasted, billed_ms) in [(300, 300_000), (301, 0), (86_400, 0)] {
+            let mut shadows = asked(&[(0, 10_000.0)]);
+            shadows.bill(&sample(120 + lasted, 12_000), seconds(lasted), &SETTING);
+            assert_eq!(shadows.billed_ms, billed_ms, "{lasted} s");
+            shadows.bill(&sample(130 + lasted, 12_000), seconds(10), &SETTING);
+            assert_eq!(shadows.billed_ms > 0, billed_ms > 0, "{lasted} s");
+        }
+        // Five periods, where those are long.
+        let slow = Setting { period: seconds(120), ..SETTING };
+        let mut shadows = asked(&[(0, 10_000.0)]);
+        shadows.bill(&sample(900, 12_000), seconds(600), &slow);
+        assert_eq!(shadows.billed_ms, 600_000);
+    }
+
+    #[test]
+    fn z10_the_cheapest_weighs_most_and_the_first_half_hour_one_rule_all() {
+        let mut shadows = Shadows::begin();
+        for nth in 0..=400_u64 {
+            let demand = if nth % 60 < 30 { 10_000 } else { 14_000 };
+            shadows.weigh(at(10 * nth), SETTING.price);
+            if shadows.billed_ms < 1_800_000 {
+                assert_eq!(shadows.weights, [(PRIOR, 1.0)]);
+            }
+            shadows.bill(&sample(10 * nth, demand), seconds(10), &SETTING);
+            shadows.ask(at(10 * nth), &[f64::from(demand); FEATURES.len()], &SETTING);
+        }
+        let total = |rule: u16| shadows.bill_of(usize::from(rule)).total(SETTING.price);
+        let sum: f32 = shadows.weights.iter().map(|(_, weight)| weight).sum();
+        assert!((sum - 1.0).abs() < 1e-5 && shadows.weights.len() > 1, "{:?}", shadows.weights);
+        let heaviest = shadows.weights.iter().max_by(|a, b| a.1.total_cmp(&b.1)).expect("there is one").0;
+        let cheapest = (0..105).map(total).fold(f64::INFINITY, f64::min);
+        assert!(close(total(heaviest), cheapest), "{} of {cheapest}", total(heaviest));
+        for ((cheap, weighs), (dear, less)) in shadows.weights.iter().zip(shadows.weights.iter().skip(1)) {
+            // A weight is a minute older than the bill.
+            let settled = (total(*cheap) - total(*dear)).abs() > 0.01;
+            assert!(!settled || (total(*cheap) < total(*dear)) == (weighs > less), "{cheap} and {dear}");
+        }
+    }
+
+    #[test]
+    fn z10_what_the_rules_ask_for_is_their_mean_by_weight() {
+        let mut shadows = Shadows::begin();
+        let mut values = [10_000.0; FEATURES.len()];
+        // The prior looks at the highest of 20 minutes and aims at 67 %.
+        values[3] = 6_700.0;
+        assert!(close(shadows.blend(&values).0, 10.0));
+        shadows.weights = vec![(0, 0.25), (PRIOR, 0.75)];
+        assert!(close(shadows.blend(&values).0, 0.25 * 10.0 / 0.45 + 7.5));
+    }
+
+    #[test]
+    fn z10_a_state_of_another_length_or_with_impossible_numbers_does_not_fit() {
+        let spoils: [fn(&mut Shadows); 9] = [
+            |shadows| shadows.paid[7] = 1e16,
+            |shadows| shadows.overloaded[7] = -1.0,
+            |shadows| shadows.needed = f32::NAN,
+            |shadows| shadows.weights[0].1 = 1.5,
+            |shadows| _ = shadows.paid.pop(),
+            |shadows| shadows.overloaded.push(0.0),
+            |shadows| shadows.asked.clear(),
+            |shadows| shadows.weights.push((105, 0.1)),
+            |shadows| _ = shadows.blocks[0].least.pop(),
+        ];
+        for spoil in spoils {
+            let mut shadows = asked(&[(0, 1_000.0)]);
+            assert!(shadows.fits());
+            spoil(&mut shadows);
+            assert!(!shadows.fits());
+        }
+    }
 }

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod auto;
 mod breaker;
 mod counting;
 mod drains;
