@@ -48,7 +48,8 @@ async fn a_second_group_is_added_beside_the_first() {
     assert_eq!(added["policy"], value!({"parameter": "/muster/batch/policy", "written": 1}));
     assert_eq!(added["launch_template"]["name"], "e2e-batch");
     let launch = value!({"template": "e2e-batch", "zones": ["zone-a", "zone-b"]});
-    let first = value!({"min_instances": 2, "max_instances": 5, "launch": launch});
+    let scaling = value!({"kind": "auto"});
+    let first = value!({"min_instances": 2, "max_instances": 5, "scaling": scaling, "launch": launch});
     assert_eq!(policy(&world, "batch"), Some((1, first)));
     let made = parameters(&world, "e2e-batch");
     let of = |name: &str| made[name].as_str();
