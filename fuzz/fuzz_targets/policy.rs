@@ -65,12 +65,14 @@ fn window_is_valid(policy: &Policy, now: Timestamp) -> bool {
 fn signal_is_valid(signal: &SignalRule) -> bool {
     let SignalRule { name, target, tolerance } = signal;
     let share = signals::is_percentage(name);
-    let reachable = if share { (10.0..=95.0).contains(target) && target * (1.0 + tolerance) < 100.0 } else { *target >= 0.1 };
+    let reachable =
+        if share { (10.0..=95.0).contains(target) && target * (1.0 + tolerance) < 100.0 } else { *target >= 0.1 };
     signals::is_name(name) && reachable && *target <= signals::MOST && (0.0..=0.5).contains(tolerance)
 }
 
 fn rule_is_valid(rule: &ScalingRule) -> bool {
     match rule {
+        ScalingRule::Auto(rule) => (0.01..=1.0).contains(&rule.price),
         ScalingRule::Threshold(rule) => {
             let apart = rule.down > 1.0 && rule.up <= 100.0 && rule.up - rule.down >= 10.0;
             let out = rule.up_factor > 1.0 && rule.up_factor <= 10.0;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use muster_control::activity::Activity;
 use muster_control::ports::StoredPolicy;
+use muster_core::auto::{Learnt, Recent, Sample, Setting};
 use muster_core::group::{BOOT_TIMES_KEPT, Head, Roster};
 use muster_core::health::{Observation, Sweep};
 use muster_core::intent::{Intent, IntentId};
@@ -29,6 +30,9 @@ fuzz_target!(|text: &str| {
     read::<MemberRecord>(text);
     read::<Roster>(text);
     read::<StoredPolicy>(text);
+    if let Some(learnt) = read::<Learnt>(text) {
+        is_recalled(&learnt);
+    }
     if let Some(activity) = read::<Activity>(text) {
         assert!(activity.sort_key().0 <= Timestamp::from_millis(u64::MAX));
     }
@@ -45,6 +49,14 @@ fn read<T: DeserializeOwned + Serialize + PartialEq + Debug>(text: &str) -> Opti
     let written = serde_json::to_string(&item).expect("what was read can be written");
     assert_eq!(serde_json::from_str::<T>(&written).expect(&written), item);
     Some(item)
+}
+
+/// Whatever it says: a sweep is taken in, and the state stays small.
+fn is_recalled(learnt: &Learnt) {
+    let setting = Setting { price: 0.1, min: 1, max: 9, boot: Duration::from_secs(90), period: INTERVAL };
+    let recent = Recent { stored_at: Some(NOW), samples: vec![Sample::of(NOW, 60.0, 3, None, None)] };
+    let recalled = Learnt::recall(Some(learnt), &recent, NOW, &setting);
+    assert!(serde_json::to_string(&recalled).expect("plain data").len() < 64 * 1024);
 }
 
 /// What a decision asks of HEAD and writes into it.
