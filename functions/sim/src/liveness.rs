@@ -5,6 +5,7 @@ use std::time::Duration;
 use muster_core::group::TemplateRecord;
 use muster_core::intent::Call;
 use muster_core::member::{InstanceId, MemberState};
+use muster_core::policy::ScalingRule;
 use muster_core::report::Rule;
 use muster_core::time::Timestamp;
 
@@ -13,6 +14,8 @@ use crate::story::Weight;
 use crate::world::World;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// V1: a size that `auto` has learnt since is reached within this.
+const LEARNT_SIZE_WITHIN: Duration = Duration::from_secs(4 * 60);
 /// V1: desired is reached within this, and must then hold.
 const WHOLE_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// What a look may be late: a sweep and its decision.
@@ -136,6 +139,13 @@ impl World {
         let desired = view.head.desired;
         let within = WHOLE_WITHIN + MINUTE * (desired / 100) + SLACK;
         if self.liveness.steady_since.is_none_or(|since| self.now.since(since) < within) {
+            return;
+        }
+        // `auto` goes on learning under a constant load, too: each size that it comes to has its own time to be reached.
+        let launched = view.members.iter().map(|member| member.intended_at);
+        let moved = launched.chain(view.intents.iter().map(|intent| intent.at)).chain(view.head.scale_in_at).max();
+        let learns = self.policy().is_some_and(|policy| matches!(policy.scaling, ScalingRule::Auto(_)));
+        if learns && moved.is_some_and(|moved| self.now.since(moved) < LEARNT_SIZE_WITHIN) {
             return;
         }
         let (healthy, actual) = (self.healthy(), crate::safety::actual(view));

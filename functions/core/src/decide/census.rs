@@ -217,7 +217,11 @@ impl<'a> Census<'a> {
         self.tagged = snapshot.fleet.as_ref().map(|fleet| {
             let listed =
                 fleet.iter().filter(|instance| instance.ours && instance.protected).map(|instance| &instance.id);
-            let unseen = unlisted.iter().copied().filter(|id| snapshot.head.protected.contains(*id));
+            // Nobody knows which instance an open launch has made; it may be one that has lost its tag meanwhile.
+            let launching = snapshot.intents.iter().any(|intent| matches!(intent.call, Call::Launch(_)));
+            let known: BTreeSet<_> = fleet.iter().map(|instance| &instance.id).collect();
+            let unseen = snapshot.head.protected.iter();
+            let unseen = unseen.filter(|id| unlisted.contains(id) || (launching && !known.contains(id)));
             listed.chain(unseen).collect()
         });
         self.unlisted = listed.is_some().then_some(unlisted);
