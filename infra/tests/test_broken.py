@@ -64,7 +64,7 @@ SOURCES = [
     ("aws/src/fleet/mod.rs", ".reads.describe_launch_templates()", ".reads.describe_launch_template_versions()", "fleet::fleet::default_version calls .describe_launch_template_versions()"),
     ("aws/src/fleet/mod.rs", "self.changes.terminate_instances()", "self.changes.stop_instances()", "calls .stop_instances()"),
     ("aws/src/tables/query.rs", "self.client.get_item()", "self.client.batch_get_item()", "calls .batch_get_item()"),
-    ("aws/src/tables/sweeps.rs", "self.query(table, &partition(group))", "self.query(&self.names.activity, &partition(group))", "store.latest() is about ['activity', 'sweeps']"),
+    ("aws/src/tables/sweeps.rs", "self.query(table, &partition(group)).scan_index_forward", "self.query(&self.names.activity, &partition(group)).scan_index_forward", "store.latest() is about ['activity', 'sweeps']"),
     ("aws/src/tables/mod.rs", "    client: Client,", "    other: Client,", "an SDK's client is held as other"),
     ("control/src/sweep.rs", "store.roster(", "store.read(", "foundation.yaml: MonitorRole: monitor-s needs dynamodb:Query on table/prod-control"),
     ("control/src/sweep.rs", "store.roster(", "store.members(", "functions/monitor-s: it calls store.members()"),

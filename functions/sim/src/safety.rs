@@ -108,7 +108,13 @@ impl World {
         self.check_version(before);
         let puts = claim.put_members.len() + claim.put_intents.len() + claim.put_rosters.len();
         let takes = claim.delete_members.len() + claim.cancel_intents.len();
-        self.s11_a_transaction_fits(1 + puts + takes + usize::from(claim.put_policy.is_some()) + claim.activity.len());
+        self.s11_a_transaction_fits(
+            1 + puts
+                + takes
+                + usize::from(claim.put_policy.is_some())
+                + usize::from(claim.put_learnt.is_some())
+                + claim.activity.len(),
+        );
         if self.safety.mode.is_none_or(|(mode, _)| mode != claim.head.mode) {
             self.safety.mode = Some((claim.head.mode, self.now));
         }

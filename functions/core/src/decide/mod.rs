@@ -32,7 +32,8 @@ use draft::Draft;
 use size::Sizing;
 
 /// Actions that one claim takes at most. A DynamoDB transaction holds 100 items: an action costs two, a fact two (its
-/// member and its activity), and HEAD, the decision's record, the policy and the rosters of up to 20 shards the rest.
+/// member and its activity), and HEAD, the decision's record, the policy, what `auto` knows and the rosters of up to 20
+/// shards the rest.
 pub const ACTIONS_PER_CLAIM: usize = 24;
 /// Facts that one claim writes down at most, for the same reason.
 pub const RECORDS_PER_CLAIM: usize = 12;
