@@ -1,10 +1,11 @@
-//! What wakes a function: a schedule's input, a rule's event, a batch of the stream, a direct call, or anything else. A batch is
+//! What wakes a function: a schedule's input, a rule's event, a batch of the stream, a URL's request, a direct call, or anything else. A batch is
 //! never refused (V5), each of its records counts for itself, and what is refused is told in a few words (S11).
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use muster_core::group::GroupName;
 use muster_lambda::events::{Batch, Doorbell, SweepOrder};
+use muster_lambda::url::UrlRequest;
 use serde_json::{Value, json};
 
 /// An error goes into a log, and to whoever has called.
@@ -18,6 +19,10 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
     match SweepOrder::read(&event) {
         Ok(order) => is_a_name(&order.group),
+        Err(refusal) => assert!(refusal.to_string().len() <= LONGEST_REFUSAL, "{refusal}"),
+    }
+    match UrlRequest::read(&event) {
+        Ok(request) => assert_eq!(event["rawPath"], request.path.as_str()),
         Err(refusal) => assert!(refusal.to_string().len() <= LONGEST_REFUSAL, "{refusal}"),
     }
     match Doorbell::read(&event) {

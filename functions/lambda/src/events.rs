@@ -98,18 +98,28 @@ impl fmt::Display for Ignored {
 
 /// An event that wakes nobody.
 #[derive(Debug, thiserror::Error)]
-#[error("the event is not one of {wanted}: {problem}; it begins {shown}")]
+#[error("the event is not one of {wanted}: {problem}{shown}")]
 pub struct EventError {
     wanted: &'static str,
     problem: String,
+    /// How it begins, where that may be shown.
     shown: String,
 }
 
 impl EventError {
     fn new(event: &Value, wanted: &'static str, problem: &dyn fmt::Display) -> Self {
-        let shortened = |text: String| text.chars().take(SHOWN).collect();
-        Self { wanted, problem: shortened(problem.to_string()), shown: shortened(event.to_string()) }
+        let shown = format!("; it begins {}", shortened(&event.to_string()));
+        Self { wanted, problem: shortened(&problem.to_string()), shown }
     }
+
+    /// Of an event whose content is nobody's business.
+    pub(crate) fn unshown(wanted: &'static str, problem: &dyn fmt::Display) -> Self {
+        Self { wanted, problem: shortened(&problem.to_string()), shown: String::new() }
+    }
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What both Lambdas share around their use case: the settings, the events that wake them, the metrics that they leave, the
+//! What the Lambdas share around their use case: the settings, the events that wake them, the requests of a URL, the metrics that they leave, the
 //! machine's clock, the names of their errors, and the runtime's loop.
 //!
 //! What must never be in here: an AWS SDK, a decision, a call to anybody. All of it is pure but for [`SystemClock`], the environment, the one
@@ -13,6 +13,7 @@ pub mod failure;
 #[cfg(feature = "runtime")]
 mod serve;
 pub mod settings;
+pub mod url;
 
 pub use clock::SystemClock;
 pub use failure::Failure;

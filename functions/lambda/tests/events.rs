@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::group::{GroupName, Shard};
 use muster_lambda::events::{Batch, Doorbell, Ignored, SweepOrder};
+use muster_lambda::url::UrlRequest;
 use serde_json::{Value, json};
 
 macro_rules! event {
@@ -129,4 +130,50 @@ fn an_ignored_record_is_named_in_one_word() {
             .map(ToString::to_string)
             .collect();
     assert!(names.len() == 5 && names.iter().all(|name| !name.contains(' ')), "{names:?}");
+}
+
+#[test]
+fn a_request_of_a_url_is_read_as_it_was_sent() {
+    let request = UrlRequest::read(&event!("url-get")).expect("a request");
+    let domain = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws";
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/api/groups/web/load"));
+    assert_eq!((request.query.as_str(), request.domain.as_str()), ("from=1763812800000&points=240", domain));
+    assert_eq!((request.headers["if-none-match"].as_str(), request.headers["cookie"].as_str()), ("\"5d41402abc4b2a76\"", "a=1; b=2"));
+    assert!(request.body.is_empty());
+}
+
+#[test]
+fn a_body_is_the_same_as_text_and_in_base64() {
+    let encoded = event!("url-post");
+    let request = UrlRequest::read(&encoded).expect("a request");
+    assert_eq!((request.method.as_str(), request.body.as_slice()), ("POST", br#"{"reason": "x"}"#.as_slice()));
+    let mut plain = encoded;
+    (plain["body"], plain["isBase64Encoded"]) = (json!(r#"{"reason": "x"}"#), json!(false));
+    assert_eq!(UrlRequest::read(&plain).expect("a request"), request);
+}
+
+#[test]
+fn what_is_no_request_of_a_url_is_refused_and_nothing_of_it_is_shown() {
+    let with = |path: &str, value: Value| {
+        let mut event = event!("url-post");
+        *event.pointer_mut(path).expect("a field") = value;
+        event
+    };
+    let events = [
+        json!({}),
+        json!(null),
+        json!([]),
+        event!("scheduler-input"),
+        event!("stream-inserts"),
+        with("/version", json!("1.0")),
+        with("/rawPath", json!(null)),
+        with("/headers", json!({"host": ["a", "b"]})),
+        with("/body", json!("c2VjcmV0!")),
+        with("/requestContext", json!({"http": {"method": "GET"}})),
+        with("/requestContext/http", json!({})),
+    ];
+    for event in events {
+        let refused = UrlRequest::read(&event).expect_err("no request").to_string();
+        assert!(refused.contains("rawPath") && refused.len() < 500 && !refused.contains("c2Vj"), "{refused}");
+    }
 }
