@@ -67,7 +67,7 @@ fuzz: ## Feed hostile input to everything that reads foreign input: make fuzz AR
 bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
 	@bench/run $(ARGS)
 
-build-functions: ## Build both Lambdas for release, with a cargo-lambda of the project's own
+build-functions: ## Build the three Lambdas for release, with a cargo-lambda of the project's own
 	@infra/operate/run build
 
 build-muster: ## Build `muster` with what looks at AWS: the first time it takes minutes and 8 GB
@@ -83,7 +83,7 @@ destroy: $(MUSTER_HERE) ## Take a stack down; its tables stay: make destroy STAC
 rollback: ## Go back to the version before, or to another: make rollback STACK=prod
 	@infra/operate/run rollback $(call said,stack,STACK) $(call said,function,FUNCTION) $(call said,version,VERSION) $(ARGS)
 
-logs: ## Show what both Lambdas log: make logs STACK=prod ARGS="--since 1h --follow"
+logs: ## Show what the Lambdas log: make logs STACK=prod ARGS="--since 1h --follow"
 	@infra/operate/run logs $(call said,stack,STACK) $(call said,function,FUNCTION) $(call said,group,GROUP) $(ARGS)
 
 # muster, our EC2 and the agent. One test beside them gives them the features that `make test` builds with, or the AWS SDK would be compiled twice.

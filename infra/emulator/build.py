@@ -8,7 +8,7 @@ from environment import ROOT, target
 
 from .processes import Trouble
 
-FUNCTIONS = ("monitor-s", "controller-asg")
+FUNCTIONS = ("monitor-s", "controller-asg", "dashboard")
 TOOLS = ("muster", "muster-fake-ec2", "monitor-c")
 
 

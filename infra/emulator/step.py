@@ -14,7 +14,7 @@ from .world import World
 GROUP = "web"
 OTHER = "api"
 MAX = 5
-FUNCTIONS = ("monitor-s", "controller-asg")
+FUNCTIONS = ("monitor-s", "controller-asg", "dashboard")
 # Far more than it takes: nothing is measured by it.
 PATIENCE_SECONDS = 60.0
 # What carries our group's tag, and the name that our members would have, but was launched by somebody's hand.

@@ -1,9 +1,11 @@
 """A stack's beginning: deployed, woken, grown to its size, and grown under load."""
 
 import json
+import re
 
 from .aws import now, seconds
 from .crossing import Crossing
+from .page import Page
 from .step import FOREIGN_TAGS, FUNCTIONS, GROUP, MAX, OTHER, Step, say
 from .world import IMAGE
 
@@ -14,7 +16,7 @@ TICK_SECONDS = 90.0
 
 
 class Test1Life(Step):
-    def test_01_deploy_makes_the_stack_and_both_functions(self):
+    def test_01_deploy_makes_the_stack_and_its_functions(self):
         done = self.world.deploy()
         self.shared.deployed = True
         self.assertEqual({one["change"] for one in done["stacks"]}, {"created"})
@@ -103,3 +105,57 @@ class Test1Life(Step):
         self.change_policy()
         self.until("the edit that mends it", lambda: not self.world.status(GROUP)["refused"])
         self.until_settled(MAX)
+
+    def test_08_the_page_shows_the_group_as_it_is(self):
+        page = Page(self.world.aws, self.world.stack)
+        self.assertEqual(page.ask("/api/groups", signed=False).status, 403)
+        first = page.ask("/")
+        self.assertEqual((first.status, first.headers["content-type"].partition(";")[0]), (200, "text/html"))
+        self.assertIn("default-src 'none'", first.headers["content-security-policy"])
+        for asset in re.findall(r'(?:src|href)="(/assets/[^"]+)"', first.body.decode()):
+            self.assertEqual(page.ask(asset).status, 200, asset)
+        groups = {one["group"]: one for one in page.ask("/api/groups").json()["groups"]}
+        self.assertEqual(set(groups), {GROUP, OTHER})
+        self.assertEqual((groups[GROUP]["desired"], groups[GROUP]["serving"]), (MAX, MAX))
+        shown = page.ask(f"/api/groups/{GROUP}").json()
+        self.assertEqual((shown["mode"], shown["desired"], shown["counts"]["serving"]), ("active", MAX, MAX))
+        self.assertEqual(shown["bounds"], {"min": 2, "max": MAX + 1})
+        members = {one["id"]: one["phase"] for one in page.ask(f"/api/groups/{GROUP}/members").json()["members"]}
+        self.assertEqual(members, dict.fromkeys(self.serving(), "in-service"))
+        self.assertEqual(page.ask("/api/groups/nobody").json()["error"]["code"], "not-found")
+
+    def test_09_what_has_not_changed_is_not_told_twice(self):
+        page = Page(self.world.aws, self.world.stack)
+        schema = page.ask("/api/policy/schema")
+        again = page.ask("/api/policy/schema", if_none_match=schema.headers["etag"])
+        self.assertEqual((schema.status, again.status, again.body), (200, 304, b""))
+
+    def test_10_a_group_is_paused_and_resumed_and_a_member_protected_from_the_page_alone(self):
+        page = Page(self.world.aws, self.world.stack)
+        pause = {"reason": "tried on the emulator", "until": None}
+        elsewhere = page.ask(f"/api/groups/{OTHER}/pause", "POST", pause, origin="https://example.com")
+        self.assertEqual((elsewhere.status, elsewhere.json()["error"]["code"]), (403, "forbidden"))
+        before = self.policy(OTHER)
+        paused = page.ask(f"/api/groups/{OTHER}/pause", "POST", pause, origin=page.url)
+        self.assertEqual(paused.status, 200, paused.body)
+        self.assertEqual(self.policy(OTHER)["pause"]["reason"], pause["reason"])
+        self.assertEqual(page.ask(f"/api/groups/{OTHER}/resume", "POST", {}).status, 200)
+        self.assertEqual(self.policy(OTHER), before)
+        stale = {"text": json.dumps(before), "revision": "0" * 64}
+        self.assertEqual(page.ask(f"/api/groups/{OTHER}/policy", "PUT", stale).status, 409)
+
+        member = self.serving()[0]
+        for on in (True, False):
+            marked = page.ask(f"/api/groups/{GROUP}/members/{member}/protect", "POST", {"on": on})
+            self.assertEqual(marked.status, 200, marked.body)
+            self.assertEqual(self.tags(member).get("muster:protected"), "true" if on else None)
+        refused = page.ask(f"/api/groups/{OTHER}/members/{member}/protect", "POST", {"on": True})
+        self.assertGreaterEqual(refused.status, 400)
+        self.assertNotIn("muster:protected", self.tags(member))
+
+    def policy(self, group: str) -> dict:
+        return json.loads(self.world.aws.client("ssm").get_parameter(Name=f"/muster/{group}/policy")["Parameter"]["Value"])
+
+    def tags(self, instance: str) -> dict[str, str]:
+        [reserved] = self.ec2.client.describe_instances(InstanceIds=[instance])["Reservations"]
+        return {one["Key"]: one["Value"] for one in reserved["Instances"][0]["Tags"]}

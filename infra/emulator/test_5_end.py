@@ -9,7 +9,7 @@ from .world import INFRA
 
 
 class Test5End(Step):
-    def test_01_the_log_of_both_functions_is_one(self):
+    def test_01_the_log_of_the_functions_is_one(self):
         lines = self.world.operate("logs", "--since", "1h", "--group", GROUP).splitlines()
         self.assertEqual({line.split()[1] for line in lines}, set(FUNCTIONS))
         self.assertEqual(lines, sorted(lines, key=lambda line: line.split()[0]))

@@ -50,7 +50,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def run_deploy(arguments: argparse.Namespace, further: list[str], told: Told) -> int:
-    given = {name: getattr(arguments, name) for name in deploy.PARAMETERS if getattr(arguments, name) is not None}
+    given, given_triggers = said(arguments, deploy.PARAMETERS), said(arguments, deploy.TRIGGERS_PARAMETERS)
     options = [word for name in ("image", "policy") if (value := getattr(arguments, name)) for word in (f"--{name}", value)]
     if not arguments.group and (options or further):
         raise Refused(f"{(options or further)[0]} is for a group: --group must name it")
@@ -59,6 +59,7 @@ def run_deploy(arguments: argparse.Namespace, further: list[str], told: Told) ->
         stack=arguments.stack or "muster",
         subnets=arguments.subnets,
         given=given,
+        given_triggers=given_triggers,
         added=dict(arguments.env or []),
         bootstraps=arguments.bootstraps,
         group=arguments.group,
@@ -75,6 +76,10 @@ def run_deploy(arguments: argparse.Namespace, further: list[str], told: Told) ->
     return 0
 
 
+def said(arguments: argparse.Namespace, options: dict[str, str]) -> dict[str, str]:
+    return {name: getattr(arguments, name) for name in options if getattr(arguments, name) is not None}
+
+
 def run_destroy(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
     aws = Aws()
     gone = destroy.destroy(arguments.stack, arguments.force, aws, Muster(arguments.stack, aws.environment()), told)
@@ -83,7 +88,7 @@ def run_destroy(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
 
 
 def run_rollback(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
-    wanted = [arguments.function] if arguments.function else list(cargo.FUNCTIONS)
+    wanted = [arguments.function] if arguments.function else None
     moves = rollback.rollback(arguments.stack, wanted, arguments.version, Aws(), told)
     result(rollback.as_document(arguments.stack, moves), rollback.as_rows(moves), arguments.json)
     return 0
@@ -92,9 +97,7 @@ def run_rollback(arguments: argparse.Namespace, _: list[str], told: Told) -> int
 def run_logs(arguments: argparse.Namespace, _: list[str], told: Told) -> int:
     aws = Aws()
     told.under_way = "reading the log"
-    names = rollback.names(arguments.stack, Stacks(aws, told))
-    if arguments.function:
-        names = {arguments.function: names[arguments.function]}
+    names = rollback.names(arguments.stack, [arguments.function] if arguments.function else None, Stacks(aws, told))
     since_ms = int(time.time() * 1000) - arguments.since
     read = logs.follow if arguments.follow else logs.events
     try:
@@ -134,10 +137,12 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.add_argument("--agent-port", type=number(PORTS), metavar="N", help="where agents listen (7717)")
     one.add_argument("--monitor-function", type=like(FUNCTION_NAME), metavar="NAME", help="what MonitorS is called (monitor-s)")
     one.add_argument("--controller-function", type=like(FUNCTION_NAME), metavar="NAME", help="what ControllerASG is called (controller-asg)")
+    one.add_argument("--dashboard-function", type=like(FUNCTION_NAME), metavar="NAME", help="what Dashboard is called (dashboard)")
+    one.add_argument("--dashboard-url", choices=("yes", "no"), help="whether Dashboard has a URL; a few regions have none (yes)")
     one.add_argument("--group", metavar="NAME", help="make this group, too; further options are those of `muster group add`")
     one.add_argument("--image", metavar="AMI", help="the group's image, with the agent in it")
     one.add_argument("--policy", metavar="FILE", help="the group's policy, written if it has none")
-    one.add_argument("--env", type=variable, action="append", metavar="NAME=VALUE", help="a variable of both functions; an empty value takes it away")
+    one.add_argument("--env", type=variable, action="append", metavar="NAME=VALUE", help="a variable of every function; an empty value takes it away")
     one.add_argument("--bootstraps", metavar="DIR", help="where the functions' bootstraps are (target/lambda)")
     one.add_argument("--dry", action="store_true", help="only check: no AWS, no credentials")
 
@@ -145,16 +150,16 @@ def parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     one.add_argument("--force", action="store_true", help="remove groups that have members, too: their instances end")
 
     one = command(commands, "rollback", run_rollback, "move the alias live to an earlier version")
-    one.add_argument("--function", choices=cargo.FUNCTIONS, help="of one function alone (both)")
+    one.add_argument("--function", choices=cargo.FUNCTIONS, help="of one function alone (all)")
     one.add_argument("--version", type=positive, metavar="N", help="to this version (the one before)")
 
-    one = command(commands, "logs", run_logs, "show what both functions log, in the order of time", as_json=False)
-    one.add_argument("--function", choices=cargo.FUNCTIONS, help="of one function alone (both)")
+    one = command(commands, "logs", run_logs, "show what the functions log, in the order of time", as_json=False)
+    one.add_argument("--function", choices=cargo.FUNCTIONS, help="of one function alone (all)")
     one.add_argument("--since", type=span, default="10m", metavar="SPAN", help="so long ago: 90s, 10m, 2h, 1d (10m)")
     one.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
     one.add_argument("--group", metavar="NAME", help="only what is about this group")
 
-    one = commands.add_parser("build", help="build both functions for release", description="Build both functions for release.")
+    one = commands.add_parser("build", help="build the functions for release", description="Build the functions for release.")
     one.set_defaults(command=run_build)
 
     arguments, further = parser.parse_known_args(words)

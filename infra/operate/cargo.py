@@ -15,7 +15,7 @@ from environment import ROOT, target
 from .settings import Settings, code_flags, environment_file, flags
 from .told import Failed, Refused
 
-FUNCTIONS = ("monitor-s", "controller-asg")
+FUNCTIONS = ("monitor-s", "controller-asg", "dashboard")
 # An upload of 4 MB; a tenth of a megabit a second still makes it.
 DEPLOY_SECONDS = 600
 DRY_SECONDS = 60

@@ -1,4 +1,4 @@
-"""`deploy`: the foundation, the two functions, what wakes them, and a group, in that order and each from what is there.
+"""`deploy`: the foundation, the functions, what wakes them or leads to them, and a group, in that order and each from what is there.
 
 It can be run again at any time, and does what is left to do. What is not given keeps its value; the first time, what can be found out about
 the network is found out.
@@ -28,10 +28,13 @@ PARAMETERS = {
     "agent_port": "AgentPort",
     "monitor_function": "MonitorFunction",
     "controller_function": "ControllerFunction",
+    "dashboard_function": "DashboardFunction",
 }
+# And those of triggers.yaml.
+TRIGGERS_PARAMETERS = {"dashboard_url": "DashboardUrl"}
 TABLES = ("control", "sweeps", "activity")
 # The parameters of foundation.yaml, and its outputs, that say what the functions are called.
-NAMES = dict(zip(cargo.FUNCTIONS, ("MonitorFunction", "ControllerFunction")))
+NAMES = dict(zip(cargo.FUNCTIONS, ("MonitorFunction", "ControllerFunction", "DashboardFunction")))
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Request:
     subnets: list[str] | None = None
     # Of foundation.yaml, by the names in PARAMETERS.
     given: dict[str, str] = field(default_factory=dict)
+    # Of triggers.yaml, by the names in TRIGGERS_PARAMETERS.
+    given_triggers: dict[str, str] = field(default_factory=dict)
     added: dict[str, str] = field(default_factory=dict)
     bootstraps: str | None = None
     group: str | None = None
@@ -61,6 +66,8 @@ class Request:
 class Done:
     stacks: list[Deployed]
     functions: list[Live]
+    # Where Dashboard is reached, if it is to be.
+    dashboard_url: str | None
     group: str | None
 
 
@@ -92,13 +99,14 @@ def deploy(request: Request, aws: Aws, environ: dict[str, str], told: Told) -> D
     for function in cargo.FUNCTIONS:
         wanted = settings.settings(function, foundation.outputs, environ, subnets, request.added)
         lives.append(functions.deploy(wanted, tool, commit()))
-    triggers = stacks.deploy(request.triggers, INFRA / "triggers.yaml", {"Stack": request.stack})
+    asked = {TRIGGERS_PARAMETERS[name]: value for name, value in request.given_triggers.items()}
+    triggers = stacks.deploy(request.triggers, INFRA / "triggers.yaml", {"Stack": request.stack} | asked)
     if request.group:
         told.doing(f"the group {request.group} is being made")
         # A new group needs its subnets; one that is changed keeps them unless they are given.
         near = ["--subnets", ",".join(subnets)] if subnets else []
         muster.add(request.group, [*near, *request.group_options])
-    return Done([foundation, triggers], lives, request.group)
+    return Done([foundation, triggers], lives, triggers.outputs.get("DashboardUrl"), request.group)
 
 
 def foundation_parameters(request: Request, aws: Aws, first: bool, previous: dict[str, str], told: Told) -> dict[str, str]:
@@ -191,6 +199,7 @@ def as_document(request: Request, done: Done) -> dict:
             {"function": one.function, "name": one.name, "version": one.version, "alias": settings.ALIAS, "commit": one.commit, "change": one.change}
             for one in done.functions
         ],
+        "dashboard_url": done.dashboard_url,
         "group": done.group,
     }
 
@@ -199,6 +208,8 @@ def as_rows(done: Done) -> list[list[str]]:
     rows = [["what", "name", "change", "version", "alias", "commit"]]
     rows += [["stack", one.name, one.change, "", "", ""] for one in done.stacks]
     rows += [["function", one.name, one.change, one.version, settings.ALIAS, one.commit] for one in done.functions]
+    if done.dashboard_url:
+        rows.append(["dashboard", done.dashboard_url, "", "", "", ""])
     if done.group:
         rows.append(["group", done.group, "made", "", "", ""])
     return rows

@@ -101,11 +101,11 @@ def _what_stays(stack: str, groups: dict[str, int], called: dict[str, str], aws:
         if found(aws.ssm.get_parameter, ("ParameterNotFound",), Name=name):
             gone.stays.append(f"parameter {name}")
             gone.commands.append(f"  aws ssm delete-parameter --name {name}")
-    for function in FUNCTIONS:
-        prefix = f"/aws/lambda/{called.get(NAMES[function], function)}"
+    # Of a stack that is gone the logs are, too, and an older one had fewer functions: others of their names may be somebody else's.
+    for name in [called[NAMES[function]] for function in FUNCTIONS if NAMES[function] in called]:
+        prefix = f"/aws/lambda/{name}"
         for log in aws.logs.describe_log_groups(logGroupNamePrefix=prefix)["logGroups"]:
-            # Of a stack that is gone the logs are, too; another of that name may be somebody else's.
-            if called and log["logGroupName"] == prefix:
+            if log["logGroupName"] == prefix:
                 gone.stays.append(f"log group {prefix}")
                 gone.commands.append(f"  aws logs delete-log-group --log-group-name {prefix}")
 

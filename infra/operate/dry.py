@@ -69,8 +69,10 @@ def stand_ins(request: Request) -> dict[str, str]:
         "AgentPort": request.given.get("agent_port", "7717"),
         "MonitorFunction": request.given.get("monitor_function", "monitor-s"),
         "ControllerFunction": request.given.get("controller_function", "controller-asg"),
+        "DashboardFunction": request.given.get("dashboard_function", "dashboard"),
         "MonitorRole": f"{role}/{stack}/MonitorRole",
         "ControllerRole": f"{role}/{stack}/ControllerRole",
+        "DashboardRole": f"{role}/{stack}/DashboardRole",
         "MonitorSecurityGroup": "sg-dry",
     }
 

@@ -1,4 +1,4 @@
-"""The two functions in AWS: made, changed, their versions, the alias `live`.
+"""The functions in AWS: made, changed, their versions, the alias `live`.
 
 A function that exists gets its settings from here, and its code from `cargo lambda deploy`, one after the other and each waited for.
 cargo-lambda could do both at once, but between them it waits for the version that the alias is on, which is the old one and has long been

@@ -1,4 +1,4 @@
-"""`logs`: what both functions have logged, merged in the order of time, one line an event.
+"""`logs`: what the functions have logged, merged in the order of time, one line an event.
 
 Memory is bounded: events come page by page, and one of each function is held to compare. Following remembers the events of its last look
 alone, for a later look repeats them.

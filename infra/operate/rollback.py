@@ -6,11 +6,14 @@ Settings go back with the code, for a version is both. The next deployment moves
 from dataclasses import dataclass
 
 from .aws import Aws
-from .deploy import NAMES
+from .deploy import deployed_names
 from .functions import Functions, before
 from .settings import ALIAS
 from .stacks import Stacks, outputs
 from .told import Refused, Told
+
+# It decides nothing, and came later than the others: that it has nowhere to go back to must not keep those where they are.
+BESIDE = "dashboard"
 
 
 @dataclass
@@ -24,22 +27,34 @@ class Move:
     commit_to: str
 
 
-def names(stack: str, stacks: Stacks) -> dict[str, str]:
-    """What the functions of a stack are called in AWS."""
+def names(stack: str, wanted: list[str] | None, stacks: Stacks) -> dict[str, str]:
+    """What functions of a stack are called in AWS; all that it has, unless some are wanted. One that was deployed before there was a Dashboard
+    has none."""
     foundation = stacks.describe(f"{stack}-foundation")
-    told = outputs(foundation)
-    missing = [output for output in NAMES.values() if output not in told]
-    if missing:
+    called = deployed_names(outputs(foundation))
+    if not called:
         raise Refused(f"there is no stack {stack}: {stack}-foundation {'has no outputs' if foundation else 'does not exist'}")
-    return {function: told[output] for function, output in NAMES.items()}
+    missing = [function for function in wanted or () if function not in called]
+    if missing:
+        raise Refused(f"{stack} has no {', '.join(missing)} yet: it has {', '.join(called)}, and a deployment adds the rest")
+    return {function: called[function] for function in wanted or called}
 
 
-def rollback(stack: str, wanted: list[str], version: int | None, aws: Aws, told: Told) -> list[Move]:
-    """Moves the aliases of some functions. All are looked at before any is moved: if one cannot go back, none does."""
+def rollback(stack: str, wanted: list[str] | None, version: int | None, aws: Aws, told: Told) -> list[Move]:
+    """Moves the aliases of some functions, or of all. All are looked at before any is moved: if one cannot go back, none does.
+
+    Unless it is asked for by name, Dashboard alone may stay where it is.
+    """
     functions = Functions(aws, told)
     told.doing(f"looking at {stack} in {aws.account}, {aws.region}")
-    called = names(stack, Stacks(aws, told))
-    moves = [choose(function, called[function], version, functions) for function in wanted]
+    moves = []
+    for function, name in names(stack, wanted, Stacks(aws, told)).items():
+        try:
+            moves.append(choose(function, name, version, functions))
+        except Refused as refused:
+            if wanted or function != BESIDE:
+                raise
+            told.say(f"{refused}. It stays where it is")
     for move in moves:
         told.doing(f"{move.name}: {ALIAS} goes from version {move.version_from} to {move.version_to}")
         functions.move(move.name, move.alias, move.version_to)

@@ -1,4 +1,4 @@
-"""What the two functions are deployed with: functions.json, filled in with the outputs of foundation.yaml.
+"""What the functions are deployed with: functions.json, filled in with the outputs of foundation.yaml.
 
 functions.json is what settings are; here is only how it is read. In it `${Name}` is an output of foundation.yaml and `${env:NAME}` a
 variable of whoever deploys.

@@ -16,11 +16,14 @@ GUARD = "guarded by the security group alone"
 TEMPLATES = ("foundation.yaml", "triggers.yaml", "group.yaml", "image.yaml")
 # An emulator of ours refuses a whole template for these; policies belong to the operator.
 UNWANTED = {
+    "AWS::Lambda::Permission": "a function is called by those whose own policies say so, and by nobody else",
     "AWS::EC2::SecurityGroupEgress": "security groups have their rules inline",
     "AWS::EC2::SecurityGroupIngress": "security groups have their rules inline",
     "AWS::SSM::Parameter": "the next change of the template would overwrite the operator's edit of the policy",
 }
 FILTER = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"sk": {"S": [{"prefix": "S#"}]}}}}
+# What is called at its URL, by somebody who waits for the answer, and never asynchronously.
+SYNCHRONOUS = {"dashboard"}
 # What a lease has beyond the time-out, at least (functions/lambda/src/settings.rs).
 LEASE_BEYOND_SECONDS = 60
 # What MonitorS has beyond its longest life: one sweep of the largest shard, and the store.
@@ -55,6 +58,7 @@ class Stack:
         self.templates = [self.foundation, self.triggers, self.group, self.image]
         self.functions = _json(infra / "functions.json")
         self.deployer = _json(infra / "deployer-policy.json")
+        self.viewer = _json(infra / "dashboard-policy.json")
 
     def role(self, name: str) -> list[dict]:
         """The policies of a role of the foundation."""
@@ -67,6 +71,7 @@ class Stack:
                 for policy in role.get("Policies", []):
                     yield template.file, name, policy["PolicyDocument"]
         yield "deployer-policy.json", "deployer", self.deployer
+        yield "dashboard-policy.json", "viewer", self.viewer
 
 
 def problems(infra: Path, functions: Path) -> list[str]:
@@ -163,7 +168,7 @@ def logs_and_queue(stack: Stack, _: Path):
 def invocations(stack: Stack, _: Path):
     configs = stack.triggers.resources("AWS::Lambda::EventInvokeConfig")
     limited = {c["FunctionName"] for c in configs.values()}
-    for function in set(stack.functions) - limited:
+    for function in set(stack.functions) - limited - SYNCHRONOUS:
         yield "triggers.yaml: event-invoke configurations", f"{function} has none"
     for name, config in configs.items():
         if config.get("MaximumRetryAttempts") != 0:
@@ -172,6 +177,29 @@ def invocations(stack: Stack, _: Path):
             yield f"triggers.yaml: {name}", "MaximumEventAgeInSeconds must be 60"
         if config.get("Qualifier") != "live":
             yield f"triggers.yaml: {name}", "it is not about the alias live"
+
+
+def url(stack: Stack, _: Path):
+    urls = stack.triggers.resources("AWS::Lambda::Url")
+    if list(urls) != ["DashboardFunctionUrl"]:
+        yield "triggers.yaml: function URLs", f"Dashboard has one, and nobody else: there are {sorted(urls)}"
+        return
+    where, made = "triggers.yaml: DashboardFunctionUrl", urls["DashboardFunctionUrl"]
+    expected = {
+        "TargetFunctionArn": stack.foundation.exported()[f"{STACK}-DashboardFunction"],
+        "Qualifier": "live",
+        "AuthType": "AWS_IAM",
+        "InvokeMode": "BUFFERED",
+        "Cors": None,
+    }
+    for key, value in expected.items():
+        if made.get(key) != value:
+            yield where, f"{key} is {made.get(key)!r}, not {value!r}"
+    if "DashboardUrl" not in stack.triggers.outputs():
+        yield "triggers.yaml: Outputs", "nobody is told where Dashboard is"
+    without = Template(stack.infra / "triggers.yaml", {"Stack": STACK, "DashboardUrl": "no"}, stack.foundation.exported())
+    if without.resources("AWS::Lambda::Url") or without.outputs():
+        yield where, 'it is there although DashboardUrl is "no"'
 
 
 def doorbell(stack: Stack, _: Path):
@@ -291,7 +319,7 @@ def settings(stack: Stack, functions: Path):
         if lease and int(lease) <= settings["timeout_seconds"] + LEASE_BEYOND_SECONDS:
             yield where, f"MUSTER_LEASE_SECONDS is {lease}: it must be longer than the time-out and {LEASE_BEYOND_SECONDS} seconds"
         if ("security_group" in settings) != (function == "monitor-s"):
-            yield where, "MonitorS is in the VPC, ControllerASG outside"
+            yield where, "MonitorS is in the VPC, the others outside"
     if stack.functions["monitor-s"]["timeout_seconds"] < numbers["longest_seconds"] + SWEEP_BEYOND_SECONDS:
         yield "functions.json: monitor-s", f"timeout_seconds cuts sweeps off: an invocation lasts {numbers['longest_seconds']} s and a sweep"
     port = stack.foundation.parameters["AgentPort"]
@@ -300,7 +328,7 @@ def settings(stack: Stack, functions: Path):
 
 
 def rights(stack: Stack, functions: Path):
-    for function, role in (("monitor-s", "MonitorRole"), ("controller-asg", "ControllerRole")):
+    for function, role in (("monitor-s", "MonitorRole"), ("controller-asg", "ControllerRole"), ("dashboard", "DashboardRole")):
         where, granted = f"foundation.yaml: {role}", set()
         for document in stack.role(role):
             for statement in document["Statement"]:
@@ -328,6 +356,11 @@ def breadth(stack: Stack, _: Path):
                 continue
             if statement["Effect"] == "Deny":
                 continue
+            conditions = statement.get("Condition", {})
+            for key in [key for operator, keys in conditions.items() if operator.startswith("ForAllValues:") for key in keys]:
+                # It holds of no values at all, too.
+                if conditions.get("Null", {}).get(key) != "false":
+                    yield where, f"a call without {key} would pass: Null must say that there is one"
             for action in listed(statement["Action"]):
                 service, verb = action.split(":") if ":" in action else (action, action)
                 if "*" in action:
@@ -387,6 +420,7 @@ RULES = (
     network,
     logs_and_queue,
     invocations,
+    url,
     doorbell,
     schedules,
     alarms,

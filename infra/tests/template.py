@@ -69,13 +69,13 @@ class Template:
         """The resolved properties of every resource of a kind that is made, by logical id."""
         found = {}
         for name, body in self.raw["Resources"].items():
-            made = "Condition" not in body or self._condition({"Condition": body["Condition"]})
-            if body["Type"] == kind and made:
+            if body["Type"] == kind and self._made(body):
                 found[name] = self.resolve(body.get("Properties", {}))
         return found
 
     def outputs(self) -> dict[str, object]:
-        return {name: self.resolve(body["Value"]) for name, body in self.raw.get("Outputs", {}).items()}
+        made = {name: body for name, body in self.raw.get("Outputs", {}).items() if self._made(body)}
+        return {name: self.resolve(body["Value"]) for name, body in made.items()}
 
     def exported(self) -> dict[str, object]:
         """What other templates may import."""
@@ -157,6 +157,9 @@ class Template:
                 path = self.resolve(body["Properties"].get("Path", "/"))
                 return f"arn:aws:iam::{PSEUDO['AWS::AccountId']}:role{path}{name}"
         return f"{name}.{attribute}"
+
+    def _made(self, body: dict) -> bool:
+        return "Condition" not in body or self._condition({"Condition": body["Condition"]})
 
     def _condition(self, value) -> bool:
         [(name, argument)] = value.items()

@@ -24,6 +24,15 @@ TEMPLATES = [
     ("triggers.yaml", '{"reconcile": "all"}', '{"reconcile": "web"}', "triggers.yaml: Reconcile: its Input"),
     ("triggers.yaml", "MetricName: IteratorAge", "MetricName: Duration", "triggers.yaml: alarms: none watches IteratorAge"),
     ("triggers.yaml", "-SweepsStream", "-SweepsSteam", "prod-SweepsSteam is imported and nobody exports it"),
+    ("triggers.yaml", "AuthType: AWS_IAM", "AuthType: NONE", "triggers.yaml: DashboardFunctionUrl: AuthType is 'NONE'"),
+    ("triggers.yaml", "InvokeMode: BUFFERED", "InvokeMode: RESPONSE_STREAM", "triggers.yaml: DashboardFunctionUrl: InvokeMode"),
+    ("triggers.yaml", "      Qualifier: live\n      AuthType", "      AuthType", "triggers.yaml: DashboardFunctionUrl: Qualifier"),
+    ("triggers.yaml", "      InvokeMode: BUFFERED\n", "      InvokeMode: BUFFERED\n      Cors: {AllowOrigins: ['*']}\n", "triggers.yaml: DashboardFunctionUrl: Cors"),
+    ("triggers.yaml", "-DashboardFunction\"}\n      Qualifier", "-ControllerFunction\"}\n      Qualifier", "triggers.yaml: DashboardFunctionUrl: TargetFunctionArn"),
+    ("triggers.yaml", "    Condition: HasDashboardUrl\n    Properties", "    Properties", "triggers.yaml: DashboardFunctionUrl: it is there although"),
+    ("triggers.yaml", "Type: AWS::Lambda::Url", "Type: AWS::Lambda::Uri", "triggers.yaml: function URLs: Dashboard has one"),
+    ("triggers.yaml", "\nOutputs:\n  DashboardUrl:", "\nOutputs:\n  Url:", "triggers.yaml: Outputs: nobody is told"),
+    ("triggers.yaml", "Type: AWS::Lambda::Url", "Type: AWS::Lambda::Permission", "there must be no AWS::Lambda::Permission"),
     ("group.yaml", "          HttpTokens: required\n", "          HttpTokens: optional\n", "group.yaml: LaunchTemplate: it does not require IMDSv2"),
     ("group.yaml", "MetricName: Decisions", "MetricName: Decision", "group.yaml: NoDecisionAlarm: no function emits Decision"),
     ("group.yaml", "TreatMissingData: breaching", "TreatMissingData: ignore", "group.yaml: NoDecisionAlarm:"),
@@ -37,6 +46,7 @@ TEMPLATES = [
     ("foundation.yaml", "      StreamSpecification: {StreamViewType: KEYS_ONLY}\n", "", "foundation.yaml: SweepsTable: its stream"),
     ("foundation.yaml", "StreamViewType: KEYS_ONLY", "StreamViewType: NEW_IMAGE", "foundation.yaml: SweepsTable: its stream"),
     ("foundation.yaml", "      RetentionInDays: !Ref LogDays\n", "", "foundation.yaml: log groups: the log of monitor-s"),
+    ("foundation.yaml", "${DashboardFunction}\"\n      RetentionInDays: !Ref LogDays\n", "${DashboardFunction}\"\n", "foundation.yaml: log groups: the log of dashboard"),
     ("foundation.yaml", "SourceSecurityGroupId: !GetAtt MonitorSecurityGroup.GroupId", "CidrIp: 10.0.0.0/8", "foundation.yaml: AgentSecurityGroup:"),
     ("foundation.yaml", "    Default: 7717\n", "    Default: 7718\n", "foundation.yaml: AgentPort:"),
     ("image.yaml", "NoNewPrivileges=yes", "NoNewPrivileges=no", "image.yaml: Agent: its unit is not monitor-c.service"),
@@ -47,6 +57,8 @@ TEMPLATES = [
     ("functions.json", '"190"', '"180"', "functions.json: controller-asg: MUSTER_LEASE_SECONDS is 180"),
     ("functions.json", '"timeout_seconds": 120', '"timeout_seconds": 130', "functions.json: controller-asg: MUSTER_LEASE_SECONDS is 190"),
     ("functions.json", '"timeout_seconds": 180', '"timeout_seconds": 150', "functions.json: monitor-s: timeout_seconds"),
+    ("functions.json", '"memory_mb": 512,', '"memory_mb": 512, "security_group": "${MonitorSecurityGroup}",', "functions.json: dashboard: MonitorS is in the VPC"),
+    ("functions.json", '"dashboard": {', '"dashboards": {', "functions.json: it is about"),
     ("functions.json", "${AgentPort}", "${AgentsPort}", "functions.json: controller-asg: ${AgentsPort} is no output"),
 ]
 POLICIES = [
@@ -57,6 +69,11 @@ POLICIES = [
     ("foundation.yaml", '                Condition:\n                  "Null": {"lambda:SourceFunctionArn": "true"}\n', "", "foundation.yaml: MonitorRole.LambdaReachesTheVpc: ec2:CreateNetworkInterface changes EC2 on * without"),
     ("foundation.yaml", "Action: ec2:TerminateInstances", "Action: ec2:Terminate*", "foundation.yaml: ControllerRole.TerminateOurs: ec2:Terminate* is more than one"),
     ("foundation.yaml", "Principal: {Service: lambda.amazonaws.com}", "Principal: {AWS: !Ref AWS::AccountId}", "foundation.yaml: MonitorRole: others than lambda"),
+    ("foundation.yaml", "Action: [ssm:GetParameter, ssm:PutParameter]", "Action: [ssm:GetParameter]", "foundation.yaml: DashboardRole: dashboard needs ssm:PutParameter"),
+    ("foundation.yaml", "Action: [ec2:CreateTags, ec2:DeleteTags]", "Action: [ec2:CreateTags, ec2:DeleteTags, ec2:TerminateInstances]", "foundation.yaml: DashboardRole: dashboard does not need ec2:TerminateInstances"),
+    ("foundation.yaml", "!GetAtt SweepsTable.Arn, !GetAtt ActivityTable.Arn]", "!GetAtt SweepsTable.Arn]", "foundation.yaml: DashboardRole: dashboard needs dynamodb:Query on table/prod-activity"),
+    ("foundation.yaml", '                  "Null": {"aws:TagKeys": "false"}\n', "", "foundation.yaml: DashboardRole.MarkInstances: a call without aws:TagKeys would pass"),
+    ("dashboard-policy.json", "lambda:InvokeFunctionUrl", "lambda:*", "dashboard-policy.json: viewer.CallTheUrl: lambda:* is more than one"),
     ("deployer-policy.json", '"ec2:DescribeVpcs"', '"ec2:CreateVpc"', "deployer-policy.json: deployer.Look: ec2:CreateVpc is allowed on *"),
 ]
 # A source under functions/, and what its change must lead to.
@@ -121,7 +138,7 @@ class Broken(unittest.TestCase):
                 self.told(told, problems(self.infra, root / "functions"))
 
     def test_what_cannot_be_read_is_told_by_its_file(self):
-        for file, text in (("group.yaml", "Resources: ["), ("functions.json", "{"), ("deployer-policy.json", "{]")):
+        for file, text in (("group.yaml", "Resources: ["), ("functions.json", "{"), ("deployer-policy.json", "{]"), ("dashboard-policy.json", "")):
             with self.subTest(file=file):
                 path = self.infra / file
                 sound = path.read_text()

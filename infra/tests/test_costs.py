@@ -48,6 +48,15 @@ class Costs(unittest.TestCase):
         [written] = [one for one in COSTS.costs(10, 10, "x86_64") if one.what == "writes"]
         self.assertAlmostEqual(written.dollars, 262_800 * 30 * 0.625e-6, 6)
 
+    def test_nobody_who_looks_costs_nothing(self):
+        told = {hours: json.loads(self.run_script("--viewer-hours", hours, "--json")) for hours in ("0", "20", "40")}
+        by_what = {hours: {line["what"]: line["amount"] for line in one["lines"]} for hours, one in told.items()}
+        for what in ("Dashboard", "reads of the dashboard"):
+            self.assertEqual(by_what["0"][what], 0)
+            self.assertAlmostEqual(by_what["40"][what], 2 * by_what["20"][what], 3)
+        # Four requests every five seconds of twenty hours, a tenth of a second each at half a gigabyte.
+        self.assertAlmostEqual(by_what["20"]["Dashboard"], 20 * 720 * 4 * 0.1 * 0.5)
+
     def test_packing_and_shards(self):
         self.assertLess(COSTS.units(51, 51)[0], COSTS.units(50, 50)[0])
         one, two = (sum(c.amount for c in COSTS.costs(n, 10, "arm64") if c.what == "requests") for n in (500, 501))
@@ -60,7 +69,8 @@ class Costs(unittest.TestCase):
 
     def test_it_counts_what_is_deployed(self):
         stack = Stack(INFRA)
-        self.assertEqual({one["memory_mb"] for one in stack.functions.values()}, {COSTS.MEMORY_GB * 1024})
+        memory = {name: one["memory_mb"] / 1024 for name, one in stack.functions.items()}
+        self.assertEqual(memory, {"monitor-s": COSTS.MEMORY_GB, "controller-asg": COSTS.MEMORY_GB, "dashboard": COSTS.DASHBOARD_GB})
         # IgnoredRecords is the stack's, and seldom there.
         self.assertEqual(len(calls.metrics(FUNCTIONS) - {"IgnoredRecords"}), COSTS.METRICS)
         alarms = sum(len(template.resources("AWS::CloudWatch::Alarm")) for template in (stack.group, stack.triggers))
@@ -72,7 +82,7 @@ class Costs(unittest.TestCase):
         self.assertIn(f"const SNAPSHOT_MEMBERS: usize = {COSTS.READABLE};", (FUNCTIONS / "control/src/activity.rs").read_text())
 
     def test_ranges(self):
-        for words in (("--members", "0"), ("--members", "x"), ("--interval", "10"), ("--interval", "2h"), ("--interval", "0s")):
+        for words in (("--members", "0"), ("--members", "x"), ("--interval", "10"), ("--interval", "2h"), ("--interval", "0s"), ("--viewer-hours", "-1")):
             run = subprocess.run([SCRIPT, *words], capture_output=True, text=True, check=False)
             self.assertEqual(run.returncode, 2)
             self.assertRegex(run.stderr, re.escape(words[0]))

@@ -46,6 +46,13 @@ class Deploying(unittest.TestCase):
     def parameters(self, stack="prod-foundation") -> dict:
         return {one["ParameterKey"]: one["ParameterValue"] for one in self.world.stacks[stack]["Parameters"]}
 
+    def forget_the_dashboard(self) -> None:
+        """Leaves the stack as it was made before there was a Dashboard."""
+        foundation = self.world.stacks["prod-foundation"]
+        foundation["Outputs"] = [one for one in foundation["Outputs"] if not one["OutputKey"].startswith("Dashboard")]
+        foundation["Parameters"] = [one for one in foundation["Parameters"] if one["ParameterKey"] != "DashboardFunction"]
+        del self.world.functions_there["dashboard"]
+
     def steps(self) -> list[str]:
         return [
             f"{operation} {told.get('StackName') or told.get('FunctionName') or told.get('name')}"
@@ -61,20 +68,37 @@ class Order(Deploying):
 
     def test_the_first_deployment(self):
         done = self.deploy(group="web", group_options=["--image", "ami-1", "--max", "9"])
-        expected = ["CreateStack prod-foundation", "create monitor-s", "create controller-asg", "CreateStack prod-triggers"]
+        expected = ["CreateStack prod-foundation", "create monitor-s", "create controller-asg", "create dashboard", "CreateStack prod-triggers"]
         self.assertEqual(self.steps(), expected)
         self.assertEqual(self.muster_was_told(), ["--stack prod group add web --subnets subnet-a,subnet-b --image ami-1 --max 9"])
-        self.assertEqual([(one.name, one.version, one.change) for one in done.functions], [("monitor-s", "1", "created"), ("controller-asg", "1", "created")])
-        for name in ("monitor-s", "controller-asg"):
+        self.assertEqual([(one.name, one.version, one.change) for one in done.functions], [(name, "1", "created") for name in cargo.FUNCTIONS])
+        self.assertEqual(done.dashboard_url, "DashboardFunctionUrl.FunctionUrl")
+        for name in cargo.FUNCTIONS:
             self.assertEqual(self.world.functions_there[name]["tags"]["muster:stack"], "prod")
 
     def test_once_more_is_new_code_alone(self):
         self.deploy()
         self.world.calls.clear()
         done = self.deploy(subnets=None)
-        self.assertEqual(self.steps(), ["UpdateStack prod-foundation", "update monitor-s", "update controller-asg", "UpdateStack prod-triggers"])
+        updates = [f"update {name}" for name in cargo.FUNCTIONS]
+        self.assertEqual(self.steps(), ["UpdateStack prod-foundation", *updates, "UpdateStack prod-triggers"])
         self.assertEqual([one.change for one in done.stacks], ["unchanged", "unchanged"])
-        self.assertEqual([one.version for one in done.functions], ["2", "2"])
+        self.assertEqual([one.version for one in done.functions], ["2"] * 3)
+
+    def test_a_stack_from_before_there_was_a_dashboard_gets_one(self):
+        self.deploy()
+        self.forget_the_dashboard()
+        self.world.calls.clear()
+        done = self.deploy(subnets=None)
+        self.assertEqual(self.steps()[3], "create dashboard")
+        self.assertEqual([one.change for one in done.functions], ["updated", "updated", "created"])
+
+    def test_a_stack_without_a_url_stays_without(self):
+        done = self.deploy(given_triggers={"dashboard_url": "no"})
+        self.assertIsNone(done.dashboard_url)
+        self.assertEqual(self.parameters("prod-triggers")["DashboardUrl"], "no")
+        self.assertIsNone(self.deploy(subnets=None).dashboard_url)
+        self.assertTrue(self.deploy(subnets=None, given_triggers={"dashboard_url": "yes"}).dashboard_url)
 
     def test_settings_come_before_code(self):
         self.deploy()
@@ -165,8 +189,8 @@ class Parameters(Deploying):
             self.assertEqual(parameter_names((INFRA / file).read_text()), set(Template(INFRA / file).raw["Parameters"]), file)
 
     def test_functions_of_other_names(self):
-        self.deploy(given={"monitor_function": "m-2", "controller_function": "c-2"})
-        self.assertEqual(sorted(self.world.functions_there), ["c-2", "m-2"])
+        self.deploy(given={"monitor_function": "m-2", "controller_function": "c-2", "dashboard_function": "d-2"})
+        self.assertEqual(sorted(self.world.functions_there), ["c-2", "d-2", "m-2"])
         self.deploy(subnets=None)
         self.assertEqual(self.world.functions_there["m-2"]["live"], 2)
 
@@ -237,6 +261,7 @@ class Refusals(Deploying):
         self.world.calls.clear()
         self.refused("--monitor-function: there is a function monitor-s already, and it is of the stack other")
         self.refused("--controller-function: .*controller-asg already", given={"monitor_function": "m-2"})
+        self.refused("--dashboard-function: .*dashboard already", given={"monitor_function": "m-2", "controller_function": "c-2"})
         self.world.functions_there["monitor-s"]["tags"].clear()
         self.refused("with muster:stack=prod it would be taken over")
 

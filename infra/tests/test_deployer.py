@@ -5,7 +5,7 @@ import re
 
 import calls
 from iam import ALLOWED, Call, decide
-from operate import destroy, logs, rollback
+from operate import cargo, destroy, logs, rollback
 from operate.muster import Muster
 from rules import Stack
 from test_deploy import Deploying
@@ -64,7 +64,7 @@ class Deployer(Deploying):
         with self.assertRaises(Exception):
             self.deploy(stack=STACK)
         self.world.stacks[f"{STACK}-foundation"]["StackStatus"] = "UPDATE_COMPLETE"
-        rollback.rollback(STACK, ["monitor-s"], None, self.world, self.told)
+        rollback.rollback(STACK, None, None, self.world, self.told)
         self.world.log_groups = {"/aws/lambda/monitor-s": []}
         list(logs.events(self.world, {"monitor-s": "monitor-s"}, 0))
         (self.folder / "answer").write_text(json.dumps({"groups": [{"group": "web", "records": {"members": 0}}]}))
@@ -78,7 +78,8 @@ class Deployer(Deploying):
 
     def test_what_is_called_for_us_is_allowed(self):
         for action in sorted(CARGO_LAMBDA):
-            self.assertTrue(self.may(action, "lambda:function:monitor-s"), action)
+            for function in cargo.FUNCTIONS:
+                self.assertTrue(self.may(action, f"lambda:function:{function}"), action)
         group = calls.needed_by_groups(FUNCTIONS, STACK)
         self.assertGreater(len(group), 15)
         for action, on in sorted(group):
@@ -89,6 +90,11 @@ class Deployer(Deploying):
         role = "arn:aws:iam::ACCOUNT:role/muster/STACK/MonitorRole"
         passed = Call("iam:PassRole", role, {"iam:PassedToService": "lambda.amazonaws.com"})
         self.assertEqual(decide(self.policy, passed), ALLOWED)
+
+    def test_the_dashboards_url_is_covered_as_long_as_it_is_signed(self):
+        for action in ("CreateFunctionUrlConfig", "UpdateFunctionUrlConfig", "GetFunctionUrlConfig", "DeleteFunctionUrlConfig"):
+            for on in ("lambda:function:dashboard", "lambda:function:dashboard:live"):
+                self.assertTrue(self.may(f"lambda:{action}", on, **{"lambda:FunctionUrlAuthType": "AWS_IAM"}), action)
 
     def test_image_yaml_is_covered(self):
         text = (INFRA / "image.yaml").read_text()

@@ -64,7 +64,7 @@ class Dry(Deploying):
 
     def test_it_passes_and_says_what_would_be_uploaded(self):
         checked = self.dry()
-        self.assertEqual([(one.function, one.zip_bytes, one.architecture) for one in checked], [("monitor-s", 3_000_000, "x86_64"), ("controller-asg", 3_000_000, "x86_64")])
+        self.assertEqual([(one.function, one.zip_bytes, one.architecture) for one in checked], [(name, 3_000_000, "x86_64") for name in cargo.FUNCTIONS])
         self.assertEqual(self.world.calls, [])
 
     def test_a_broken_template_is_told_by_file_and_name(self):

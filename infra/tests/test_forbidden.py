@@ -122,6 +122,101 @@ CONTROLLER_FORBIDDEN = {
     "read the failure queue": Call("sqs:ReceiveMessage", f"arn:aws:sqs:{WHERE}:prod-lost-doorbells"),
 }
 
+OURS = {"aws:ResourceTag/muster:stack": STACK}
+
+
+def keys(*names: str) -> dict:
+    """A call about the tags of these keys, on an instance of ours."""
+    return {**OURS, "aws:TagKeys": [f"muster:{name}" if ":" not in name else name for name in names]}
+
+
+DASHBOARD_FORBIDDEN = {
+    "launch with our tags": Call("ec2:RunInstances", INSTANCE, {**OUR_TAGS, **IN_TEMPLATE}),
+    "launch from our template": Call("ec2:RunInstances", TEMPLATE, OURS),
+    "end an instance of its stack": Call("ec2:TerminateInstances", INSTANCE, OURS),
+    "stop an instance of its stack": Call("ec2:StopInstances", INSTANCE, OURS),
+    "restart an instance of its stack": Call("ec2:RebootInstances", INSTANCE, OURS),
+    "take all tags off, by naming none": Call("ec2:DeleteTags", INSTANCE, OURS),
+    "put no tag on, by naming none": Call("ec2:CreateTags", INSTANCE, OURS),
+    "disown an instance": Call("ec2:DeleteTags", INSTANCE, keys("stack")),
+    "take an instance out of its group": Call("ec2:DeleteTags", INSTANCE, keys("group")),
+    "take the intent off": Call("ec2:DeleteTags", INSTANCE, keys("intent")),
+    "take the intent off beside a mark": Call("ec2:DeleteTags", INSTANCE, keys("drain", "intent")),
+    "put an instance into another group": Call("ec2:CreateTags", INSTANCE, keys("group")),
+    "give an instance to another stack": Call("ec2:CreateTags", INSTANCE, keys("stack")),
+    "put another tag on beside a mark": Call("ec2:CreateTags", INSTANCE, keys("protected", "Name:")),
+    "put a tag on whose name only begins like a mark's": Call("ec2:CreateTags", INSTANCE, keys("drained")),
+    "mark an instance of another stack": Call("ec2:CreateTags", INSTANCE, {**keys("protected"), "aws:ResourceTag/muster:stack": "test"}),
+    "mark an instance without tags": Call("ec2:CreateTags", INSTANCE, {"aws:TagKeys": ["muster:drain"]}),
+    "take a mark off another stack's instance": Call("ec2:DeleteTags", INSTANCE, {**keys("drain"), "aws:ResourceTag/muster:stack": f"{STACK}-2"}),
+    "make an instance ours by a mark": Call(
+        "ec2:CreateTags", INSTANCE, {"aws:TagKeys": ["muster:stack", "muster:drain"], "aws:RequestTag/muster:stack": STACK}
+    ),
+    "mark a volume": Call("ec2:CreateTags", f"{EC2}:volume/vol-1", keys("drain")),
+    "mark a launch template": Call("ec2:CreateTags", TEMPLATE, keys("protected")),
+    "mark an instance of another region": Call("ec2:CreateTags", INSTANCE.replace("eu-central-1", "us-east-1"), keys("protected")),
+    "change an instance": Call("ec2:ModifyInstanceAttribute", INSTANCE, OURS),
+    "change a launch template": Call("ec2:ModifyLaunchTemplate", TEMPLATE, OURS),
+    "open the agents' port": Call("ec2:AuthorizeSecurityGroupIngress", f"{EC2}:security-group/sg-1", OURS),
+    "reach an instance": Call("ssm:StartSession", INSTANCE, OURS),
+    "write HEAD": Call("dynamodb:PutItem", table("prod-control")),
+    "change HEAD": Call("dynamodb:UpdateItem", table("prod-control")),
+    "delete a member": Call("dynamodb:DeleteItem", table("prod-control")),
+    "write many items": Call("dynamodb:BatchWriteItem", table("prod-control")),
+    "write by PartiQL": Call("dynamodb:PartiQLUpdate", table("prod-control")),
+    "write a sweep": Call("dynamodb:PutItem", table("prod-sweeps")),
+    "delete a sweep": Call("dynamodb:DeleteItem", table("prod-sweeps")),
+    "write an activity": Call("dynamodb:PutItem", table("prod-activity")),
+    "delete an activity": Call("dynamodb:DeleteItem", table("prod-activity")),
+    "read a table by scanning it": Call("dynamodb:Scan", table("prod-activity")),
+    "read another stack's groups": Call("dynamodb:Query", table("test-control")),
+    "read the stream": Call("dynamodb:GetRecords", f"{table('prod-sweeps')}/stream/2026-11-22T00:00:00.000"),
+    "delete a table": Call("dynamodb:DeleteTable", table("prod-control")),
+    "delete a policy": Call("ssm:DeleteParameter", parameter("/muster/web/policy")),
+    "read a parameter that is no policy": Call("ssm:GetParameter", parameter("/muster/web/secret")),
+    "read another's parameter": Call("ssm:GetParameter", parameter("/billing/web/policy")),
+    "write another's parameter": Call("ssm:PutParameter", parameter("/billing/key")),
+    "read parameters by their path": Call("ssm:GetParametersByPath", parameter("/muster")),
+    "wake the controller": Call("lambda:InvokeFunction", f"arn:aws:lambda:{WHERE}:function:controller-asg:live"),
+    "make a URL for everybody": Call("lambda:CreateFunctionUrlConfig", f"arn:aws:lambda:{WHERE}:function:dashboard"),
+    "let others call it": Call("lambda:AddPermission", f"arn:aws:lambda:{WHERE}:function:dashboard"),
+    "give a role": Call("iam:PassRole", role("muster/prod/instance/x"), {"iam:PassedToService": "ec2.amazonaws.com"}),
+    "take another role": Call("sts:AssumeRole", role("muster/prod/ControllerRole")),
+    "write another function's log": Call("logs:PutLogEvents", f"arn:aws:logs:{WHERE}:log-group:/aws/lambda/controller-asg:log-stream:a"),
+    "read its own log": Call("logs:FilterLogEvents", f"arn:aws:logs:{WHERE}:log-group:/aws/lambda/dashboard:log-stream:a"),
+}
+
+DASHBOARD_ALLOWED = {
+    "read HEAD": Call("dynamodb:GetItem", table("prod-control")),
+    "list groups": Call("dynamodb:Query", table("prod-control")),
+    "read sweeps": Call("dynamodb:Query", table("prod-sweeps")),
+    "read a sweep's base": Call("dynamodb:GetItem", table("prod-sweeps")),
+    "read activities": Call("dynamodb:Query", table("prod-activity")),
+    "read a policy": Call("ssm:GetParameter", parameter("/muster/web/policy")),
+    "write a policy": Call("ssm:PutParameter", parameter("/muster/web/policy")),
+    "see whose an instance is": Call("ec2:DescribeInstances", "*"),
+    "protect an instance": Call("ec2:CreateTags", INSTANCE, keys("protected")),
+    "have an instance drained": Call("ec2:CreateTags", INSTANCE, keys("drain")),
+    "give an instance free again": Call("ec2:DeleteTags", INSTANCE, keys("protected")),
+    "keep an instance after all": Call("ec2:DeleteTags", INSTANCE, keys("drain")),
+    "log": Call("logs:PutLogEvents", f"arn:aws:logs:{WHERE}:log-group:/aws/lambda/dashboard:log-stream:a"),
+}
+
+DASHBOARD = "arn:aws:lambda:REGION:ACCOUNT:function:dashboard"
+BY_URL = {"lambda:InvokedViaFunctionUrl": True}
+VIEWER_FORBIDDEN = {
+    "call the function around its URL": Call("lambda:InvokeFunction", f"{DASHBOARD}:live"),
+    "say itself that a call is by the URL": Call("lambda:InvokeFunction", f"{DASHBOARD}:live", {"lambda:InvokedViaFunctionUrl": False}),
+    "call another version": Call("lambda:InvokeFunction", f"{DASHBOARD}:3", BY_URL),
+    "call what is being deployed": Call("lambda:InvokeFunction", DASHBOARD, BY_URL),
+    "wake the controller": Call("lambda:InvokeFunction", f"{DASHBOARD.replace('dashboard', 'controller-asg')}:live", BY_URL),
+    "make the URL everybody's": Call("lambda:UpdateFunctionUrlConfig", f"{DASHBOARD}:live", {"lambda:FunctionUrlAuthType": "NONE"}),
+}
+VIEWER_ALLOWED = {
+    "call the URL": Call("lambda:InvokeFunctionUrl", f"{DASHBOARD}:live", {"lambda:FunctionUrlAuthType": "AWS_IAM"}),
+    "call the function by it": Call("lambda:InvokeFunction", f"{DASHBOARD}:live", BY_URL),
+}
+
 # As Lambda's own service calls: without BY_CODE.
 MONITOR_ALLOWED = {
     "read HEAD": Call("dynamodb:GetItem", table("prod-control"), BY_CODE),
@@ -169,6 +264,14 @@ DEPLOYER_FORBIDDEN = {
     "attach a managed policy": Call("iam:AttachRolePolicy", "arn:aws:iam::ACCOUNT:role/muster/STACK/x"),
     "write another parameter": Call("ssm:PutParameter", "arn:aws:ssm:REGION:ACCOUNT:parameter/billing/key"),
     "change another function": Call("lambda:UpdateFunctionCode", "arn:aws:lambda:REGION:ACCOUNT:function:billing"),
+    "make a URL for everybody": Call("lambda:CreateFunctionUrlConfig", f"{DASHBOARD}:live", {"lambda:FunctionUrlAuthType": "NONE"}),
+    "make a URL for it knows not whom": Call("lambda:CreateFunctionUrlConfig", f"{DASHBOARD}:live"),
+    "make the URL everybody's": Call("lambda:UpdateFunctionUrlConfig", f"{DASHBOARD}:live", {"lambda:FunctionUrlAuthType": "NONE"}),
+    "make a URL for another function": Call(
+        "lambda:CreateFunctionUrlConfig", "arn:aws:lambda:REGION:ACCOUNT:function:controller-asg:live", {"lambda:FunctionUrlAuthType": "AWS_IAM"}
+    ),
+    "let others call a function": Call("lambda:AddPermission", f"{DASHBOARD}:live"),
+    "call the URL": Call("lambda:InvokeFunctionUrl", f"{DASHBOARD}:live", {"lambda:FunctionUrlAuthType": "AWS_IAM"}),
 }
 
 
@@ -176,6 +279,7 @@ class Forbidden(unittest.TestCase):
     def setUp(self):
         stack = Stack(INFRA)
         self.monitor, self.controller = stack.role("MonitorRole"), stack.role("ControllerRole")
+        self.dashboard, self.viewer = stack.role("DashboardRole"), [stack.viewer]
         self.deployer = [stack.deployer]
 
     def forbidden(self, policies: list[dict], calls: dict[str, Call]):
@@ -192,6 +296,12 @@ class Forbidden(unittest.TestCase):
     def test_controller_asg_may_not(self):
         self.forbidden(self.controller, CONTROLLER_FORBIDDEN)
 
+    def test_dashboard_may_not(self):
+        self.forbidden(self.dashboard, DASHBOARD_FORBIDDEN)
+
+    def test_who_looks_at_the_dashboard_may_not(self):
+        self.forbidden(self.viewer, VIEWER_FORBIDDEN)
+
     def test_the_deployer_may_not(self):
         self.forbidden(self.deployer, DEPLOYER_FORBIDDEN)
 
@@ -200,6 +310,12 @@ class Forbidden(unittest.TestCase):
 
     def test_controller_asg_may(self):
         self.allowed(self.controller, CONTROLLER_ALLOWED)
+
+    def test_dashboard_may(self):
+        self.allowed(self.dashboard, DASHBOARD_ALLOWED)
+
+    def test_who_looks_at_the_dashboard_may(self):
+        self.allowed(self.viewer, VIEWER_ALLOWED)
 
     def test_a_policy_that_is_attached_later_gives_the_monitors_code_no_network_interface(self):
         wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]}

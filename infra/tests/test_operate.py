@@ -17,7 +17,7 @@ from test_deploy import Deploying
 from test_templates import INFRA
 from world import World
 
-BOTH = list(cargo.FUNCTIONS)
+ALL = list(cargo.FUNCTIONS)
 
 
 class RollingBack(Deploying):
@@ -27,33 +27,47 @@ class RollingBack(Deploying):
             self.deploy()
 
     def live(self) -> list[int]:
-        return [self.world.functions_there[name]["live"] for name in BOTH]
+        return [self.world.functions_there[name]["live"] for name in ALL]
 
-    def rollback(self, wanted=BOTH, version=None):
-        return rollback.rollback("prod", list(wanted), version, self.world, self.told)
+    def rollback(self, wanted=None, version=None):
+        return rollback.rollback("prod", wanted, version, self.world, self.told)
 
-    def test_both_go_to_the_version_before(self):
+    def test_all_go_to_the_version_before(self):
         moves = self.rollback()
-        self.assertEqual([(one.version_from, one.version_to) for one in moves], [("3", "2")] * 2)
-        self.assertEqual(self.live(), [2, 2])
+        self.assertEqual([(one.version_from, one.version_to) for one in moves], [("3", "2")] * 3)
+        self.assertEqual(self.live(), [2, 2, 2])
         self.rollback()
-        self.assertEqual(self.live(), [1, 1])
+        self.assertEqual(self.live(), [1, 1, 1])
 
     def test_the_next_deployment_moves_on(self):
         self.rollback()
         self.deploy()
-        self.assertEqual(self.live(), [4, 4])
+        self.assertEqual(self.live(), [4, 4, 4])
 
     def test_one_alone_and_to_a_version(self):
         self.rollback(["controller-asg"])
         self.rollback(["monitor-s"], 1)
-        self.assertEqual(self.live(), [1, 2])
+        self.assertEqual(self.live(), [1, 2, 3])
 
     def test_if_one_cannot_none_does(self):
         self.world.functions_there["controller-asg"]["versions"] = [3]
         with self.assertRaisesRegex(Refused, "controller-asg: live is on version 3, and there is none before"):
             self.rollback()
-        self.assertEqual(self.live(), [3, 3])
+        self.assertEqual(self.live(), [3, 3, 3])
+
+    def test_a_dashboard_that_came_later_keeps_nobody_from_going_back(self):
+        self.world.functions_there["dashboard"]["versions"] = [3]
+        self.assertEqual([one.function for one in self.rollback()], ["monitor-s", "controller-asg"])
+        self.assertEqual(self.live(), [2, 2, 3])
+        self.assertTrue(any("dashboard: live is on version 3, and there is none before it" in line for line in self.told.lines), self.told.lines)
+        with self.assertRaisesRegex(Refused, "dashboard: live is on version 3"):
+            self.rollback(["dashboard"])
+
+    def test_a_stack_from_before_there_was_a_dashboard_goes_back_without(self):
+        self.forget_the_dashboard()
+        self.assertEqual([one.function for one in self.rollback()], ["monitor-s", "controller-asg"])
+        with self.assertRaisesRegex(Refused, "prod has no dashboard yet"):
+            self.rollback(["dashboard"])
 
     def test_refusals(self):
         for version, told in ((9, "monitor-s has no version 9"), (3, "on version 3 already")):
@@ -63,7 +77,7 @@ class RollingBack(Deploying):
         with self.assertRaisesRegex(Refused, "monitor-s has no alias live"):
             self.rollback()
         with self.assertRaisesRegex(Refused, "there is no stack other"):
-            rollback.rollback("other", BOTH, None, self.world, self.told)
+            rollback.rollback("other", None, None, self.world, self.told)
 
     def test_versions_that_were_deleted_are_passed_over(self):
         self.assertEqual(before([1, 4, 7, 9], 9), 7)
@@ -95,7 +109,7 @@ class Destroying(Deploying):
         self.world.calls.clear()
         gone = self.destroy({"web": 0})
         order = self.world.asked("DeleteStack", "DeleteFunction", "DescribeNetworkInterfaces")
-        self.assertEqual(order, ["DeleteStack", "DeleteFunction", "DeleteFunction", *["DescribeNetworkInterfaces"] * 3, "DeleteStack"])
+        self.assertEqual(order, ["DeleteStack", *["DeleteFunction"] * 3, *["DescribeNetworkInterfaces"] * 3, "DeleteStack"])
         self.assertEqual(self.muster_was_told()[1:], ["--stack prod group remove web"])
         self.assertEqual((self.world.stacks, self.world.functions_there), ({}, {}))
         self.assertEqual(gone.stays, ["table prod-control", "table prod-sweeps", "table prod-activity"])
@@ -125,6 +139,14 @@ class Destroying(Deploying):
         self.assertIn("stack prod-web-image", gone.stays)
         self.assertIn("aws cloudformation delete-stack --stack-name prod-web-image", "".join(gone.commands))
         self.assertNotIn("stack prod-2-foundation", gone.stays)
+
+    def test_anothers_log_of_a_name_that_this_stack_never_had_is_not_told(self):
+        self.deploy()
+        self.forget_the_dashboard()
+        self.world.log_groups = {"/aws/lambda/dashboard": [], "/aws/lambda/monitor-s": []}
+        gone = self.destroy({})
+        self.assertIn("log group /aws/lambda/monitor-s", gone.stays)
+        self.assertNotIn("log group /aws/lambda/dashboard", gone.stays)
 
     def test_what_is_gone_is_no_trouble(self):
         self.deploy()
@@ -240,6 +262,7 @@ class CommandLine(unittest.TestCase):
             ((*deploy, "--env", "A"), "--env", "NAME=VALUE"),
             ((*deploy, "--image", "ami-1"), "--image", "--group"),
             ((*deploy, "--shards", "2"), "--shards", "--group"),
+            ((*deploy, "--dashboard-url", "maybe"), "--dashboard-url", "yes"),
             (("rollback", "--stack", "prod", "--version", "0"), "--version", "from 1 on"),
             (("rollback", "--stack", "prod", "--shards", "2"), "--shards", "unrecognized"),
             (("logs", "--stack", "prod", "--since", "yesterday"), "--since", "10m"),
@@ -259,6 +282,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(told["Stack"]["AllowedPattern"], command_line.STACK_NAME)
         self.assertEqual(told["MonitorFunction"]["AllowedPattern"], command_line.FUNCTION_NAME)
         self.assertEqual(told["ControllerFunction"]["AllowedPattern"], command_line.FUNCTION_NAME)
+        self.assertEqual(told["DashboardFunction"]["AllowedPattern"], command_line.FUNCTION_NAME)
         self.assertEqual(tuple(told["LogDays"]["AllowedValues"]), command_line.LOG_DAYS)
         port = told["AgentPort"]
         self.assertEqual((port["MinValue"], port["MaxValue"]), (command_line.PORTS[0], command_line.PORTS[-1]))

@@ -39,6 +39,13 @@ class Flags(unittest.TestCase):
         self.assertNotIn("--subnet-ids", told)
         self.assertNotIn("--security-group-ids", told)
 
+    def test_dashboard_stays_outside_and_is_told_its_stack_alone(self):
+        wanted = of("dashboard")
+        role = "arn:aws:iam::111122223333:role/muster/prod/DashboardRole"
+        expected = ["--alias", "live", "--binary-name", "dashboard", "--role", role, "--timeout", "30", "--memory", "512"]
+        self.assertEqual(flags(wanted, FILE), [*expected, "--tag", "muster:stack=prod", "--env-file", str(FILE)])
+        self.assertEqual(wanted.environment, {"MUSTER_STACK": "prod"})
+
     def test_what_is_empty_is_left_out(self):
         expected = {"MUSTER_STACK": "prod", "MUSTER_AGENT_PORT": "7717", "MUSTER_LEASE_SECONDS": "190"}
         self.assertEqual(of("controller-asg").environment, expected)
@@ -54,8 +61,8 @@ class Flags(unittest.TestCase):
 
 
 class Environment(unittest.TestCase):
-    def test_added_variables_are_both_functions(self):
-        for function in ("monitor-s", "controller-asg"):
+    def test_added_variables_are_every_functions(self):
+        for function in ("monitor-s", "controller-asg", "dashboard"):
             self.assertEqual(of(function, added={"HTTPS_PROXY": "http://p:1"}).environment["HTTPS_PROXY"], "http://p:1")
 
     def test_a_variable_of_ours_goes_to_those_who_read_it(self):

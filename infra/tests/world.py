@@ -94,13 +94,19 @@ class World:
         return {"StackId": StackName}
 
     def UpdateStack(self, StackName, TemplateBody, Parameters, **_):
-        before = {one["ParameterKey"]: one["ParameterValue"] for one in self.stacks[StackName]["Parameters"]}
+        stack = self.stacks[StackName]
+        before = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
         resolved = [
             {**one, "ParameterValue": one.get("ParameterValue", before.get(one["ParameterKey"]))} for one in Parameters
         ]
-        if before == {one["ParameterKey"]: one["ParameterValue"] for one in resolved}:
-            raise Refusal("ValidationError", "No updates are to be performed.")
         self._stack(StackName, resolved, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", [])
+        # Of the template itself, as much as its outputs show.
+        made = {one["OutputKey"]: one["OutputValue"] for one in self.stacks[StackName]["Outputs"]}
+        if before == {one["ParameterKey"]: one["ParameterValue"] for one in resolved} and made == {
+            one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]
+        }:
+            self.stacks[StackName] = stack
+            raise Refusal("ValidationError", "No updates are to be performed.")
         return {"StackId": StackName}
 
     def DeleteStack(self, StackName, **_):
