@@ -30,7 +30,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("muster-webhook", &["muster-control", "muster-core"]),
     ("monitor-s", &["muster-aws", "muster-control", "muster-core", "muster-lambda", "muster-probe"]),
     ("controller-asg", &["muster-aws", "muster-control", "muster-core", "muster-lambda", "muster-webhook"]),
-    ("dashboard", &["muster-aws", "muster-control", "muster-core", "muster-web"]),
+    ("dashboard", &["muster-aws", "muster-control", "muster-core", "muster-lambda", "muster-web"]),
     (
         "muster",
         &[

@@ -71,7 +71,7 @@ POLICIES = [
     ("foundation.yaml", "Principal: {Service: lambda.amazonaws.com}", "Principal: {AWS: !Ref AWS::AccountId}", "foundation.yaml: MonitorRole: others than lambda"),
     ("foundation.yaml", "Action: [ssm:GetParameter, ssm:PutParameter]", "Action: [ssm:GetParameter]", "foundation.yaml: DashboardRole: dashboard needs ssm:PutParameter"),
     ("foundation.yaml", "Action: [ec2:CreateTags, ec2:DeleteTags]", "Action: [ec2:CreateTags, ec2:DeleteTags, ec2:TerminateInstances]", "foundation.yaml: DashboardRole: dashboard does not need ec2:TerminateInstances"),
-    ("foundation.yaml", "!GetAtt SweepsTable.Arn, !GetAtt ActivityTable.Arn]", "!GetAtt SweepsTable.Arn]", "foundation.yaml: DashboardRole: dashboard needs dynamodb:Query on table/prod-activity"),
+    ("foundation.yaml", "[!GetAtt ControlTable.Arn, !GetAtt SweepsTable.Arn]", "!GetAtt ControlTable.Arn", "foundation.yaml: DashboardRole: dashboard needs dynamodb:Query on table/prod-sweeps"),
     ("foundation.yaml", '                  "Null": {"aws:TagKeys": "false"}\n', "", "foundation.yaml: DashboardRole.MarkInstances: a call without aws:TagKeys would pass"),
     ("dashboard-policy.json", "lambda:InvokeFunctionUrl", "lambda:*", "dashboard-policy.json: viewer.CallTheUrl: lambda:* is more than one"),
     ("deployer-policy.json", '"ec2:DescribeVpcs"', '"ec2:CreateVpc"', "deployer-policy.json: deployer.Look: ec2:CreateVpc is allowed on *"),
@@ -86,6 +86,10 @@ SOURCES = [
     ("control/src/sweep.rs", "store.roster(", "store.read(", "foundation.yaml: MonitorRole: monitor-s needs dynamodb:Query on table/prod-control"),
     ("control/src/sweep.rs", "store.roster(", "store.members(", "functions/monitor-s: it calls store.members()"),
     ("monitor-s/src/main.rs", "environment.stack();", "environment.agent_port();", "functions.json: monitor-s: MUSTER_AGENT_PORT is not set"),
+    ("dashboard/src/main.rs", "environment.stack();", "environment.agent_port();", "functions.json: dashboard: MUSTER_AGENT_PORT is not set"),
+    ("web/src/steer/marks.rs", "fleet.mark(", "fleet.terminate(", "foundation.yaml: DashboardRole: dashboard needs ec2:TerminateInstances on instance/*"),
+    ("web/src/steer/policy.rs", "policies.put(", "policies.delete(", "foundation.yaml: DashboardRole: dashboard needs ssm:DeleteParameter"),
+    ("web/src/read/groups.rs", "store.groups(", "store.forget(", "foundation.yaml: DashboardRole: dashboard needs dynamodb:DeleteItem on table/prod-control"),
     ("controller-asg/src/told.rs", "Metric::BreakerOpen", "Metric::Actual", "group.yaml: BreakerAlarm: no function emits BreakerOpen"),
     ("aws/src/tables/schema.rs", "name: activity, rings: false, expires: false", "name: activity, rings: false, expires: true", "foundation.yaml: ActivityTable: its expiry"),
 ]
@@ -127,7 +131,7 @@ class Broken(unittest.TestCase):
             with self.subTest(file=file, taken_out=old):
                 # A folder of its own: a folder of sources is read once.
                 root = self.infra.parent / str(number)
-                for crate in ("aws", "control", "controller-asg", "lambda", "monitor-s"):
+                for crate in ("aws", "control", "controller-asg", "dashboard", "lambda", "monitor-s", "web"):
                     shutil.copytree(FUNCTIONS / crate / "src", root / "functions" / crate / "src")
                 (root / "agent/src").mkdir(parents=True)
                 shutil.copy(FUNCTIONS.parent / "agent/src/config.rs", root / "agent/src")

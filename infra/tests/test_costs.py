@@ -59,7 +59,7 @@ class Costs(unittest.TestCase):
 
     def test_packing_and_shards(self):
         self.assertLess(COSTS.units(51, 51)[0], COSTS.units(50, 50)[0])
-        one, two = (sum(c.amount for c in COSTS.costs(n, 10, "arm64") if c.what == "requests") for n in (500, 501))
+        one, two = (sum(c.amount for c in COSTS.costs(n, 10, "arm64", 0) if c.what == "requests") for n in (500, 501))
         self.assertGreater(two, 1.9 * one)
 
     def test_detailed_monitoring_has_its_tiers(self):

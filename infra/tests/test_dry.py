@@ -27,7 +27,7 @@ class Dry(Deploying):
         """The templates' own check, as it is, on a copy of the repository in which something can be broken."""
         self.infra = self.folder / "copy/infra"
         shutil.copytree(INFRA, self.infra, ignore=shutil.ignore_patterns("__pycache__"))
-        for crate in ("aws", "control", "controller-asg", "lambda", "monitor-s"):
+        for crate in ("aws", "control", "controller-asg", "dashboard", "lambda", "monitor-s", "web"):
             shutil.copytree(FUNCTIONS / crate / "src", self.infra.parent / "functions" / crate / "src")
         (self.infra.parent / "agent/src").mkdir(parents=True)
         shutil.copy(FUNCTIONS.parent / "agent/src/config.rs", self.infra.parent / "agent/src")
