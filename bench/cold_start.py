@@ -28,6 +28,11 @@ LONGEST_START_SECONDS = 20
 EVENTS = {
     "monitor-s": {"group": "bench"},
     "controller-asg": {"group": "bench"},
+    "dashboard": {
+        "version": "2.0",
+        "rawPath": "/api/groups",
+        "requestContext": {"domainName": "bench.lambda-url.eu-central-1.on.aws", "http": {"method": "GET"}},
+    },
     "boto3": {},
 }
 

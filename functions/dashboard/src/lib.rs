@@ -75,9 +75,8 @@ fn asked(request: UrlRequest) -> Option<Request<Body>> {
     *asked.method_mut() = method.parse().ok()?;
     // With its first slash it names no host of its own.
     *asked.uri_mut() = target.starts_with('/').then(|| target.parse::<Uri>().ok()).flatten()?;
-    let read = |(name, value): (String, String)| {
-        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
-    };
+    let read =
+        |(name, value): (String, String)| Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?));
     *asked.headers_mut() = headers.into_iter().map(read).collect::<Option<HeaderMap>>()?;
     asked.headers_mut().insert(header::HOST, HeaderValue::try_from(domain).ok()?);
     Some(asked)
@@ -120,7 +119,8 @@ fn joined(headers: &HeaderMap) -> BTreeMap<String, String> {
 /// An answer of our own, in the API's words.
 fn problem(status: u16, code: &str, message: &str) -> UrlAnswer {
     let body = json!({ "error": { "code": code, "message": message } }).to_string();
-    let headers = [("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
+    let headers =
+        [("content-type", "application/json"), ("cache-control", "no-store"), ("x-content-type-options", "nosniff")];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     UrlAnswer::new(status, headers, body.into_bytes()).expect("a failure's text is short")
 }

@@ -1,4 +1,4 @@
-//! The two Lambdas as they are shipped - real processes of the real binaries - with everything around them on loopback: a stub
+//! The Lambdas as they are shipped - real processes of the real binaries - with everything around them on loopback: a stub
 //! of the Runtime API, DynamoDB in process (dynoxide) with its stream, stubs of SSM and of CloudFormation,
 //! our EC2, and live agents.
 //!

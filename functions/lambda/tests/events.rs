@@ -138,7 +138,10 @@ fn a_request_of_a_url_is_read_as_it_was_sent() {
     let domain = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws";
     assert_eq!((request.method.as_str(), request.path.as_str()), ("GET", "/api/groups/web/load"));
     assert_eq!((request.query.as_str(), request.domain.as_str()), ("from=1763812800000&points=240", domain));
-    assert_eq!((request.headers["if-none-match"].as_str(), request.headers["cookie"].as_str()), ("\"5d41402abc4b2a76\"", "a=1; b=2"));
+    assert_eq!(
+        (request.headers["if-none-match"].as_str(), request.headers["cookie"].as_str()),
+        ("\"5d41402abc4b2a76\"", "a=1; b=2")
+    );
     assert!(request.body.is_empty());
 }
 
