@@ -18,7 +18,7 @@ def problems(client, cargo_lambda: Path, bootstraps: Path, endpoint: str, functi
     """Deploys a function by its name alone, and says what is not as it was, or not as it should be.
 
     `client` is boto3's of Lambda at the endpoint, with credentials and region in our environment, too; `cargo_lambda` is the program (beside
-    the Python of infra/operate/run's environment). The function is deployed under its own name (monitor-s, controller-asg).
+    the Python of infra/operate/run's environment). The function is deployed under its own name (monitor-s, controller-asg, dashboard).
     """
     before = client.get_function_configuration(FunctionName=function)
     live = client.get_alias(FunctionName=function, Name="live")["FunctionVersion"]
