@@ -3,6 +3,7 @@
 //! It works on the same tables and the same parameter as the Lambdas, through the same ports; [`group`] makes and deletes a group's
 //! stack of CloudFormation, too. It must never launch or terminate: that is the controller's, under its leases.
 
+mod dashboard;
 pub mod group;
 mod policy;
 mod record;
@@ -13,8 +14,10 @@ use clap::Args;
 use muster_aws::clients::Connection;
 use muster_aws::parameters::Parameters;
 use muster_aws::tables::Tables;
+use muster_control::ports::Groups as _;
 use muster_core::group::GroupName;
 
+pub use dashboard::{DashboardArgs, dashboard};
 pub use policy::{GetArgs, SetArgs, get, set};
 pub(crate) use record::recorded;
 pub use status::{StatusArgs, status};
