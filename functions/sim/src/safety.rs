@@ -125,7 +125,8 @@ impl World {
         self.s6_replacements_stay_inside_their_limit(before, claim, &policy);
         self.s7_a_sweep_is_decided_on_once(before, claim, &policy);
         self.s8_the_young_are_not_judged(before, claim, &policy);
-        self.o1_a_claim_obeys_the_mode(before, claim, &policy);
+        // A pause ends by the clock of whoever decides.
+        self.o1_a_claim_obeys_the_mode(before, claim, &policy.at(report.at));
         self.d2_the_protected_stay(before, claim, report, snapshot);
         if let Some(snapshot) = snapshot
             && self.dice.of(Purpose::Sample, claim.head.version).u64(0..SAMPLED) == 0

@@ -62,7 +62,8 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     draft.head.remember_halt(snapshot.now, matches!(policy.mode, Mode::Observe | Mode::Paused));
     draft.facts_are_taken();
     if policy.mode == Mode::Paused {
-        let sizing = Sizing::hold(draft.head.desired, Rule::O1, "Paused: nothing is decided.".into());
+        let said = policy.pause.as_ref().map_or("nothing is decided".into(), ToString::to_string);
+        let sizing = Sizing::hold(draft.head.desired, Rule::O1, format!("Paused: {said}."));
         return draft.finish(&census, &sizing);
     }
     let gate = gate(snapshot, &census);
