@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use muster_control::ports::{Fleet, FleetError, Found, Launched};
+use muster_control::ports::{Fleet, FleetError, Found, Launched, Mark, Marks};
 use muster_core::group::GroupName;
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
@@ -79,6 +79,16 @@ impl Fleet for FleetClient {
         let request = Request::Terminate { group, instance, intent, attempt };
         match self.ask(request).await? {
             Response::Terminated => Ok(()),
+            other => Err(misfit(&other)),
+        }
+    }
+}
+
+impl Marks for FleetClient {
+    async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
+        let (group, instance) = (group.clone(), instance.clone());
+        match self.ask(Request::Mark { group, instance, mark, on }).await? {
+            Response::Marked => Ok(()),
             other => Err(misfit(&other)),
         }
     }

@@ -8,7 +8,7 @@ use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::{FleetInstance, InstanceState};
 
-use crate::ports::{Fleet, FleetError, Found, Launched};
+use crate::ports::{Fleet, FleetError, Found, Launched, Mark, Marks};
 
 /// EC2 in memory.
 #[derive(Debug, Default)]
@@ -195,5 +195,21 @@ impl Fleet for MemoryFleet {
                 Ok(())
             }
         }
+    }
+}
+
+impl Marks for MemoryFleet {
+    async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
+        let mut ledger = self.ledger();
+        ledger.answering()?;
+        let known = ledger.instances.iter_mut().find(|known| known.facts.id == *instance);
+        let Some(known) = known.filter(|known| known.group == *group && known.facts.ours) else {
+            return Err(FleetError::Refused("not an instance with the tag of this group".into()));
+        };
+        match mark {
+            Mark::Protected => known.facts.protected = on,
+            Mark::Drain => known.facts.drain = on,
+        }
+        Ok(())
     }
 }
