@@ -121,6 +121,7 @@ impl World {
                 instance.taken_by = instance.taken_by.or(Some(fault));
                 instance.tag(now, false);
             }
+            Fault::HandDrain => instance.mark(now, true),
             Fault::Impaired => {
                 instance.impaired = true;
                 agent.dead_since = agent.dead_since.or(Some(now));
@@ -169,6 +170,11 @@ impl World {
             Fault::HandRetag => {
                 if let Some(instance) = chosen.and_then(|id| self.ec2.get_mut(&id)) {
                     instance.tag(now, true);
+                }
+            }
+            Fault::HandDrain if happening.pick % 3 == 0 => {
+                if let Some(instance) = chosen.and_then(|id| self.ec2.get_mut(&id)) {
+                    instance.mark(now, false);
                 }
             }
             _ => {}

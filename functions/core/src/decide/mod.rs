@@ -2,7 +2,7 @@
 //!
 //! The way through: [`census`] sorts the members into phases; [`size`] turns load into a desired size, stage by stage;
 //! [`victims`] says who goes; [`repair`] replaces the unhealthy; [`saga`] takes the steps that follow from earlier
-//! decisions; [`breaker`] holds repair back while silence may be our own; [`orphans`] ends what no record knows;
+//! decisions; [`operator`] lets go whom a person has marked; [`breaker`] holds repair back while silence may be our own; [`orphans`] ends what no record knows;
 //! [`draft`] collects it all into a plan. What must never be in here: a loop over EC2, a clock, a retry.
 
 mod breaker;
@@ -10,6 +10,7 @@ mod census;
 mod draft;
 mod launches;
 mod load;
+mod operator;
 mod orphans;
 mod outcomes;
 mod repair;
@@ -83,6 +84,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     // A claim may be too small for all that is taken back: the next one goes on with the same sweep.
     let goes_on = gate.as_ref().is_err_and(|closed| closed.rule == Rule::S7) && census.blind.is_none();
     if judged || goes_on {
+        operator::take_back(&census, &mut draft);
         saga::take_back(&census, &mut draft);
     }
     saga::finish_drains(&census, &mut draft);
@@ -93,6 +95,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     level(&census, &gate, &mut draft);
     if judged {
         repair::repair(&census, &mut draft);
+        operator::drain_marked(&census, &mut draft);
     }
     orphans::sweep(snapshot, &census, &mut draft);
     draft.finish(&census, &sizing)
