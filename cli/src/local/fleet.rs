@@ -168,6 +168,7 @@ impl Fleet {
                 }
                 ended
             }
+            Request::Mark { group, instance, mark, on } => self.ledger.mark(group, instance, *mark, *on),
         };
         outcome.unwrap_or_else(|error| Response::Failed(format!("the ledger cannot be written: {error}")))
     }

@@ -85,7 +85,11 @@ impl Fleet for FleetClient {
 }
 
 impl Marks for FleetClient {
-    async fn mark(&self, _: &GroupName, _: &InstanceId, _: Mark, _: bool) -> Result<(), FleetError> {
-        Err(FleetError::Refused("the fleet knows no marks yet".into()))
+    async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
+        let (group, instance) = (group.clone(), instance.clone());
+        match self.ask(Request::Mark { group, instance, mark, on }).await? {
+            Response::Marked => Ok(()),
+            other => Err(misfit(&other)),
+        }
     }
 }

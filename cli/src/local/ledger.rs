@@ -1,12 +1,12 @@
 //! The ledger of instances: what EC2 would know. It is written whole before anything is answered, so that a killed fleet
 //! forgets nothing it has said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use muster_control::ports::{Found, Launched};
+use muster_control::ports::{Found, Launched, Mark};
 use muster_core::group::GroupName;
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
@@ -65,6 +65,9 @@ pub struct Entry {
     pub ended_by: Option<IntentId>,
     /// Where its agent listens.
     pub endpoint: String,
+    /// The marks that it carries.
+    #[serde(default)]
+    pub marks: BTreeSet<Mark>,
 }
 
 impl Entry {
@@ -73,6 +76,8 @@ impl Entry {
             intent: Some(self.spec.intent.clone()),
             launched_at: Some(self.launched_at),
             ours: self.spec.group == *group,
+            protected: self.marks.contains(&Mark::Protected),
+            drain: self.marks.contains(&Mark::Drain),
             ..FleetInstance::plain(id.clone(), self.state)
         }
     }
@@ -153,6 +158,7 @@ impl Ledger {
             ended_at: None,
             ended_by: None,
             endpoint: endpoint.clone(),
+            marks: BTreeSet::new(),
         };
         book.instances.insert(id.clone(), entry);
         self.write(book).map(|()| Response::Launched(Launched { id, endpoint }))
@@ -184,6 +190,19 @@ impl Ledger {
             Some(_) | None => {}
         }
         self.write(book).map(|()| Response::Terminated)
+    }
+
+    /// Sets a mark of an instance, or takes it off.
+    pub fn mark(&mut self, group: &GroupName, id: &InstanceId, mark: Mark, on: bool) -> io::Result<Response> {
+        let mut book = self.book.clone();
+        let Some(entry) = book.instances.get_mut(id).filter(|entry| entry.spec.group == *group) else {
+            return Ok(Response::Refused(format!("{id} does not carry the tag of {group}")));
+        };
+        let changed = if on { entry.marks.insert(mark) } else { entry.marks.remove(&mark) };
+        if changed {
+            self.write(book)?;
+        }
+        Ok(Response::Marked)
     }
 
     /// Moves an instance from one state to the next; in any other state it stays as it is: what ends does not come back.

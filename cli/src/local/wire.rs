@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use muster_control::ports::{Found, Launched};
+use muster_control::ports::{Found, Launched, Mark};
 use muster_core::group::GroupName;
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
@@ -63,6 +63,17 @@ pub enum Request {
         /// Its attempt.
         attempt: u32,
     },
+    /// CreateTags, DeleteTags.
+    Mark {
+        /// The group.
+        group: GroupName,
+        /// The instance.
+        instance: InstanceId,
+        /// The mark.
+        mark: Mark,
+        /// Whether it is set, or taken off.
+        on: bool,
+    },
 }
 
 /// What the fleet answers.
@@ -79,6 +90,8 @@ pub enum Response {
     Launched(Launched),
     /// To `Terminate`.
     Terminated,
+    /// To `Mark`.
+    Marked,
     /// A later attempt has been seen.
     Superseded,
     /// There is no capacity for a launch.

@@ -115,7 +115,8 @@ impl InForce {
         let group = head.group.clone();
         let mut say = |id: String, event| activity.push(Activity { group: group.clone(), at: now, id, event });
         head.policy = Some(self.version);
-        head.mode = self.policy.mode;
+        // A pause that has ended by itself is none: MonitorS sees the mode that holds, and not the one that is written.
+        head.mode = self.policy.at(now).mode;
         head.sweep_interval_ms = millis(self.policy.sweep_interval);
         head.signals = self.policy.wanted_signals();
         if let Some(text) = &self.put {

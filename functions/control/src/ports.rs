@@ -282,6 +282,44 @@ pub trait Fleet: Send + Sync {
     ) -> impl Future<Output = Result<(), FleetError>> + Send;
 }
 
+/// The tags by which an operator tells the controller something of one instance; it learns of them by [`Fleet::list`].
+///
+/// A port of its own: whoever steers a group by hand holds it, himself or by Dashboard, and no function that decides.
+pub trait Marks: Send + Sync {
+    /// Sets the mark of an instance, or takes it off; what is so already stays so. An instance that does not carry the group's tag,
+    /// one that EC2 does not know among them, is `Refused`, and never touched (C1).
+    fn mark(
+        &self,
+        group: &GroupName,
+        instance: &InstanceId,
+        mark: Mark,
+        on: bool,
+    ) -> impl Future<Output = Result<(), FleetError>> + Send;
+}
+
+/// What an operator may tell of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// It may not be a scale-in victim (D2).
+    Protected,
+    /// It is to be replaced and drained (D8).
+    Drain,
+}
+
+impl Mark {
+    /// The key of the tag in EC2, whose value is [`Self::VALUE`].
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Protected => "muster:protected",
+            Self::Drain => "muster:drain",
+        }
+    }
+
+    /// The value of a tag that is set; any other means that it is not.
+    pub const VALUE: &'static str = "true";
+}
+
 /// An instance that EC2 has accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launched {
@@ -501,26 +539,4 @@ pub struct Settlement {
     pub outcomes: Vec<Outcome>,
     /// What to write into the activity log.
     pub activity: Vec<Activity>,
-}
-
-/// The marks that an operator sets on instances: tags in EC2, so that they may as well be set in its console.
-pub trait Marks: Send + Sync {
-    /// Sets or removes a mark. An instance that does not carry the group's tag is `Refused`, and never touched (C1).
-    fn mark(
-        &self,
-        group: &GroupName,
-        instance: &InstanceId,
-        mark: Mark,
-        on: bool,
-    ) -> impl Future<Output = Result<(), FleetError>> + Send;
-}
-
-/// What an operator may mark an instance as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mark {
-    /// Never a victim of a scale-in (D2): the tag `muster:protected=true`.
-    Protected,
-    /// To be drained and let go: the tag `muster:drain=true`.
-    Drain,
 }

@@ -226,7 +226,7 @@ where
             Err(error) => return Err(error.into()),
         }
     }
-    let allowed = execute::Allowed::by(in_force.policy.mode);
+    let allowed = execute::Allowed::by(decision.report.mode);
     match execute(controller, group, allowed, deadline, done).await {
         Ok(()) => {}
         Err(error) if done.activity.len() == before => return Err(error.into()),
@@ -275,7 +275,7 @@ fn needs_claim(state: &GroupState, decision: &Decision, in_force: &InForce) -> b
     !decision.plan.is_empty()
         || next.last_slot != state.head.last_slot
         || next.desired != state.head.desired
-        || next.mode != in_force.policy.mode
+        || next.mode != decision.report.mode
         || in_force.has_news(&state.head)
         || went_stale(&state.head, &decision.report)
 }

@@ -195,6 +195,9 @@ pub struct Head {
     pub not_found: BTreeMap<InstanceId, Sightings>,
     /// Members that EC2 last called protected from scale-in, for when it cannot be asked (D2).
     pub protected: BTreeSet<InstanceId>,
+    /// Members that EC2 last showed marked for draining, and since when: it cannot always be asked, and a launch of before
+    /// replaces nobody who was marked after it (D8).
+    pub marked: BTreeMap<InstanceId, Timestamp>,
     /// How calls have ended since the last claim; the next one folds them into what follows (L4, L5, F3).
     pub outcomes: Vec<Outcome>,
     /// Places without capacity, which are left alone for a while (L4).

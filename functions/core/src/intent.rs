@@ -108,7 +108,7 @@ pub struct LaunchSpec {
     pub intent: IntentId,
     /// The idempotency token.
     pub token: Token,
-    /// The unhealthy member that it replaces.
+    /// The member that it replaces: an unhealthy one, or one that an operator marked for draining.
     pub replaces: Option<InstanceId>,
 }
 
@@ -140,6 +140,8 @@ pub enum Cause {
     Leaving,
     /// Somebody stopped the instance (O5).
     Stopped,
+    /// An operator marked a member for draining (D8).
+    Operator,
     /// An instance of ours that no record knows (V3).
     Orphan,
 }
@@ -154,6 +156,7 @@ impl fmt::Display for Cause {
             Self::BootTimeout => "boot timeout",
             Self::Leaving => "leaving",
             Self::Stopped => "stopped",
+            Self::Operator => "operator",
             Self::Orphan => "orphan",
         })
     }

@@ -49,7 +49,7 @@ pub struct MemberRecord {
     pub launched_at: Timestamp,
     /// When its agent first answered; none while it is Pending.
     pub first_answer: Option<Timestamp>,
-    /// The unhealthy member that it was launched to replace (H4).
+    /// The member that it was launched to replace: an unhealthy one (H4), or one that an operator marked for draining (D8).
     pub replaces: Option<InstanceId>,
     /// The stored state.
     pub state: MemberState,

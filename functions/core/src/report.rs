@@ -21,6 +21,7 @@ pub enum Rule {
     D4,
     D6,
     D7,
+    D8,
     F1,
     F2,
     F3,

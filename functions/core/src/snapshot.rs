@@ -100,7 +100,7 @@ pub struct Member {
     /// When its agent first answered. Default: long ago, unless the state is pending.
     #[serde(default)]
     pub first_answer: Option<Timestamp>,
-    /// The unhealthy member that it was launched to replace.
+    /// The member that it was launched to replace: an unhealthy one, or one that an operator marked for draining.
     #[serde(default)]
     pub replaces: Option<InstanceId>,
     /// What the sweeps know of it; none when no sweep has covered it.
@@ -206,6 +206,9 @@ pub struct FleetInstance {
     /// Whether it carries the tag `muster:protected=true` (D2).
     #[serde(default)]
     pub protected: bool,
+    /// Whether it carries the tag `muster:drain=true`: an operator wants it drained and replaced (D8).
+    #[serde(default)]
+    pub drain: bool,
     /// Whether EC2's own status checks fail (H3).
     #[serde(default)]
     pub impaired: bool,
@@ -223,7 +226,7 @@ const fn yes() -> bool {
 impl FleetInstance {
     /// An instance of the group, in a state, of which nothing else is said.
     pub const fn plain(id: InstanceId, state: InstanceState) -> Self {
-        Self { id, state, intent: None, launched_at: None, ours: true, protected: false, impaired: false }
+        Self { id, state, intent: None, launched_at: None, ours: true, protected: false, drain: false, impaired: false }
     }
 }
 

@@ -57,7 +57,7 @@ fn counts() -> impl Strategy<Value = u32> {
 }
 
 fn causes() -> impl Strategy<Value = Cause> {
-    let rare = vec![Cause::Lost, Cause::Unhealthy, Cause::BootTimeout, Cause::Leaving, Cause::Stopped];
+    let rare = vec![Cause::Lost, Cause::Unhealthy, Cause::BootTimeout, Cause::Leaving, Cause::Stopped, Cause::Operator];
     prop_oneof![3 => Just(Cause::Load), 2 => Just(Cause::Bounds), 2 => prop::sample::select(rare)]
 }
 
@@ -183,18 +183,21 @@ fn fleets() -> impl Strategy<Value = Option<Vec<FleetInstance>>> {
     let rare =
         vec![InstanceState::Terminated, InstanceState::ShuttingDown, InstanceState::Stopped, InstanceState::Stopping];
     let states = prop_oneof![60 => Just(InstanceState::Running), 1 => prop::sample::select(rare)];
-    let flags = (prop::bool::weighted(0.98), prop::bool::weighted(0.05), prop::bool::weighted(0.05));
+    let flag = |often| prop::bool::weighted(often);
+    let flags = (flag(0.98), flag(0.05), flag(0.05), flag(0.08));
     let born = option::weighted(0.8, prop_oneof![1 => instants(), 1 => (900_u64..9_000).prop_map(ago)]);
     let of = option::weighted(0.7, 0_u32..12);
-    let one =
-        (states, flags, born, of).prop_map(|(state, (ours, protected, impaired), launched_at, of)| FleetInstance {
+    let one = (states, flags, born, of).prop_map(|(state, (ours, protected, impaired, drain), launched_at, of)| {
+        FleetInstance {
             intent: of.map(|n| IntentId(format!("l-{n}"))),
             launched_at,
             ours,
             protected,
+            drain,
             impaired,
             ..FleetInstance::plain(InstanceId::default(), state)
-        });
+        }
+    });
     let listed = prop::collection::vec(option::weighted(0.95, one.clone()), 14);
     let strangers = prop_oneof![3 => Just(0..1), 1 => Just(0..6)]
         .prop_flat_map(move |range| prop::collection::vec(one.clone().prop_map(Some), range));
@@ -282,10 +285,11 @@ prop_compose! {
         (launches, terminations) in (logs(), logs()),
         not_found in prop::collection::btree_map(names(), (instants(), 0_u32..5), 0..3),
         heading in prop::sample::select(vec![Heading::There, Heading::Out, Heading::In]),
+        marked in prop::collection::btree_map(names(), instants(), 0..4),
         memory in memories().boxed(),
     ) -> Head {
         let [factor_out_at, launch_accepted_at, scale_in_at, dark_since] = marks;
-        let mut head = Head { desired, heading, version, factor_out_at, launch_accepted_at, scale_in_at,
+        let mut head = Head { desired, heading, marked, version, factor_out_at, launch_accepted_at, scale_in_at,
             launches, terminations, boot_times_ms: boots, ..memory };
         head.recommendations =
             asked.into_iter().map(|(at, n)| Recommendation { at, highest: n, lowest: n }).collect();
@@ -683,8 +687,9 @@ proptest! {
     fn l2_there_are_never_two_launches_for_one_gap(snapshot in snapshots(), policy in policies()) {
         let first = decide(&snapshot, &policy);
         let second = decide(&claim(&snapshot, &first.plan), &policy);
-        // Who is terminated to be replaced leaves a gap of its own, and so does who is found lost only now.
+        // Who is terminated to be replaced, or goes first by its mark, leaves a gap of its own, and so does who is found lost only now.
         let vacated = first.terminates().iter().filter(|(_, cause)| *cause == Cause::Unhealthy).count();
+        let vacated = vacated + gone(&snapshot, &first, &[Cause::Operator]).len();
         let lost = second.plan.steps.iter().filter(|step| matches!(step, Step::Close { departure: Departure::Lost, .. })).count();
         if first.plan.postponed == 0 {
             prop_assert!(second.launches() <= vacated + lost, "{:#?}\n{:#?}", first.report, second.report);
@@ -693,7 +698,7 @@ proptest! {
         if first.plan.head.last_slot.is_some() {
             // What room below max was too small for takes the room of who is terminated to be replaced.
             prop_assert!(second.launches_for(Cause::Load) <= vacated, "{:#?}\n{:#?}", first.report, second.report);
-            prop_assert_eq!(second.launches_for(Cause::Unhealthy), 0);
+            prop_assert_eq!((second.launches_for(Cause::Unhealthy), second.launches_for(Cause::Operator)), (0, 0));
         }
     }
 
@@ -808,16 +813,52 @@ proptest! {
     #[test]
     fn d4_what_is_taken_back_is_needed_and_was_not_finished(snapshot in snapshots(), policy in policies()) {
         let decision = decide(&snapshot, &policy);
-        let taken = decision.takes_back();
+        let mut taken = decision.takes_back();
+        let drains_for = |name: &str| match &member(&snapshot, &InstanceId::from(name)).state {
+            MemberState::Draining(leaving) => leaving.cause,
+            MemberState::Pending | MemberState::Active | MemberState::Terminating(_) => panic!("{name} does not drain"),
+        };
         for name in &taken {
-            let member = member(&snapshot, &InstanceId::from(*name));
-            let MemberState::Draining(leaving) = &member.state else { panic!("{name} does not drain") };
-            prop_assert!(matches!(leaving.cause, Cause::Load | Cause::Bounds), "{:?}", leaving);
+            let (member, cause) = (member(&snapshot, &InstanceId::from(*name)), drains_for(name));
+            // What an operator has asked for ends with his mark, and no other way (D8).
+            let unmarked = listed(&snapshot, &member.id).is_some_and(|listed| !listed.drain);
+            prop_assert!(matches!(cause, Cause::Load | Cause::Bounds) || (cause == Cause::Operator && unmarked), "{:?}", cause);
             prop_assert!(member.health.as_ref().is_some_and(|health| health.seen == Seen::Answered));
         }
+        taken.retain(|name| drains_for(name) != Cause::Operator);
         let let_go = gone(&snapshot, &decision, &[Cause::Load, Cause::Bounds]);
         let chosen = |id: &&&InstanceId| !matches!(member(&snapshot, id).state, MemberState::Draining(_));
         prop_assert!(taken.is_empty() || let_go.iter().filter(chosen).count() == 0, "{:?}", decision.report.actions);
+    }
+
+    #[test]
+    fn d8_only_the_marked_go_for_an_operator_and_min_healthy_members_stay(snapshot in snapshots(), policy in policies()) {
+        let decision = decide(&snapshot, &policy);
+        let at_work = |member: &Member| matches!(member.state, MemberState::Pending | MemberState::Active);
+        let for_operator = gone(&snapshot, &decision, &[Cause::Operator]);
+        let begun: Vec<_> = for_operator.into_iter().filter(|id| at_work(member(&snapshot, id))).collect();
+        for id in &begun {
+            let said = listed(&snapshot, id);
+            prop_assert!(said.is_some_and(|said| said.drain && !said.protected), "{}: {:?}", id, said);
+            let says = member(&snapshot, id).health.as_ref().is_some_and(|health| health.protected);
+            prop_assert!(!says, "{} is protected by its agent's word", id);
+        }
+        let replaced = decision.plan.steps.iter().filter_map(|step| match step {
+            Step::Launch { intent } if intent.cause == Cause::Operator => Some(&intent.call),
+            _ => None,
+        });
+        for call in replaced {
+            let Call::Launch(spec) = call else { panic!("a launch launches") };
+            let old = spec.replaces.as_ref().expect("it replaces somebody");
+            prop_assert!(listed(&snapshot, old).is_some_and(|said| said.drain && !said.protected), "{}", old);
+        }
+        let drains = decision.drains().into_iter().filter(|name| begun.iter().any(|id| id.0 == *name)).count();
+        let goes: BTreeSet<&str> = decision.lets_go().into_iter().collect();
+        let healthy = snapshot.members.iter().filter(|member| {
+            let well = |health: &Health| health.seen == Seen::Answered && health.failing_sweeps == 0;
+            at_work(member) && !goes.contains(member.id.0.as_str()) && member.health.as_ref().is_some_and(well)
+        });
+        prop_assert!(drains == 0 || healthy.count() >= policy.min as usize, "D7: {:#?}", decision.report);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use muster_control::ports::{Claim, GroupState};
 use muster_core::decide::{Decision, decide};
-use muster_core::health::{Load, Seen};
+use muster_core::health::{Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::plan::Step;
@@ -131,6 +131,55 @@ impl World {
             let text =
                 format!("{count} members are under replacement, at most {limit} may be, and {width} by the breaker");
             self.violate("S6", text);
+        }
+    }
+
+    /// D8 with D7 and H4: at its end there are min healthy members by what was known, no more are under replacement than may be, and
+    /// nobody goes whom EC2 did not show to be marked.
+    pub(crate) fn d8_the_marked_are_let_go_within_limits(
+        &mut self,
+        before: &GroupState,
+        claim: &Claim,
+        snapshot: Option<&Snapshot>,
+        policy: &Policy,
+    ) {
+        let Some(snapshot) = snapshot else { return };
+        let gone = let_go(before, claim);
+        let left = |id: &InstanceId| gone.iter().any(|gone| gone.id == id);
+        let serves = |state: &MemberState| World::in_actual(state);
+        let healthy = snapshot.members.iter().filter(|member| {
+            let well = |health: &Health| health.seen == Seen::Answered && health.failing_sweeps == 0;
+            serves(&member.state) && !left(&member.id) && member.health.as_ref().is_some_and(well)
+        });
+        let healthy = healthy.count();
+        let of_operator = || gone.iter().filter(|g| g.cause == Cause::Operator && serves(g.was));
+        let shown = |id: &InstanceId| snapshot.fleet.iter().flatten().any(|seen| seen.id == *id && seen.drain);
+        if let Some(unasked) = of_operator().find(|gone| !shown(gone.id)) {
+            return self.violate("D8", format!("{} goes for an operator who has not marked it", unasked.id));
+        }
+        let drained = of_operator().any(|gone| !gone.ends);
+        if drained && healthy < usize::try_from(policy.min).unwrap_or(usize::MAX) {
+            self.violate(
+                "D7",
+                format!("{healthy} healthy members are left by an operator's mark, min is {}", policy.min),
+            );
+        }
+        let replaces = |intent: &Intent| match &intent.call {
+            Call::Launch(spec) => spec.replaces.clone(),
+            Call::Terminate { .. } => None,
+        };
+        if !claim.put_intents.iter().any(|intent| intent.cause == Cause::Operator && replaces(intent).is_some()) {
+            return;
+        }
+        let Some(view) = &self.view else { return };
+        let limit = policy.max_replacing.of(view.head.desired);
+        let mut busy: BTreeSet<InstanceId> = view.intents.iter().filter_map(replaces).collect();
+        let there = |id: &&InstanceId| view.members.iter().any(|member| member.id == **id);
+        let pending = view.members.iter().filter(|member| member.state == MemberState::Pending);
+        busy.extend(pending.filter_map(|member| member.replaces.as_ref()).filter(there).cloned());
+        let count = u32::try_from(busy.len()).unwrap_or(u32::MAX);
+        if count > limit {
+            self.violate("S6", format!("{count} members are under replacement by a mark, at most {limit} may be"));
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use muster_control::ports::{Fleet, FleetError, Found, Launched};
+use muster_control::ports::{Fleet, FleetError, Found, Launched, Mark, Marks};
 use muster_core::group::GroupName;
 use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::member::InstanceId;
@@ -35,6 +35,8 @@ pub(crate) struct Instance {
     tagged: Vec<(Timestamp, bool)>,
     pub(crate) impaired: bool,
     pub(crate) protected: bool,
+    /// Whether an operator has marked it for draining, likewise.
+    marked: Vec<(Timestamp, bool)>,
     /// What took it away, when that was nobody of ours.
     pub(crate) taken_by: Option<Fault>,
 }
@@ -63,6 +65,16 @@ impl Instance {
         at(&self.tagged, now).unwrap_or(false)
     }
 
+    /// Whether an operator has marked it for draining.
+    pub(crate) fn marked(&self, now: Timestamp) -> bool {
+        at(&self.marked, now).unwrap_or(false)
+    }
+
+    /// An operator marks it for draining, or takes the mark off.
+    pub(crate) fn mark(&mut self, now: Timestamp, on: bool) {
+        self.marked.push((now, on));
+    }
+
     /// What EC2 says of it when it is `lag` behind.
     fn seen(&self, now: Timestamp, lag: Duration) -> Option<FleetInstance> {
         let then = now.minus(lag);
@@ -76,6 +88,7 @@ impl Instance {
             launched_at: Some(self.launched_at),
             ours: self.ours(then),
             protected: self.protected,
+            drain: self.marked(then),
             impaired: self.impaired,
             ..FleetInstance::plain(self.made.id.clone(), state)
         })
@@ -194,6 +207,7 @@ impl Ec2 {
             tagged: vec![(now, true)],
             impaired: false,
             protected: false,
+            marked: Vec::new(),
             taken_by: None,
         });
         Ok(Made { launched, fresh: true })
@@ -213,6 +227,7 @@ impl Ec2 {
             tagged: vec![(now, false)],
             impaired: false,
             protected: false,
+            marked: Vec::new(),
             taken_by: None,
         });
         id
@@ -315,5 +330,20 @@ impl Fleet for CalmFleet {
         _: u32,
     ) -> Result<(), FleetError> {
         self.model().terminate(group, instance, Self::NOW)
+    }
+}
+
+impl Marks for CalmFleet {
+    async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
+        let mut model = self.model();
+        let known = model.get_mut(instance).filter(|known| known.group == *group && known.ours(Self::NOW));
+        let Some(known) = known else {
+            return Err(FleetError::Refused("InvalidInstanceID.NotFound, or not tagged as this group's".into()));
+        };
+        match mark {
+            Mark::Protected => known.protected = on,
+            Mark::Drain => known.mark(Self::NOW, on),
+        }
+        Ok(())
     }
 }

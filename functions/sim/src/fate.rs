@@ -15,7 +15,7 @@ const fn milliseconds(call: Call) -> (u64, u64) {
     match call {
         Call::Launch => (1_200, 1_500),
         Call::Probe => (700, 300),
-        Call::List | Call::Describe | Call::TemplateVersion | Call::Find | Call::Terminate => (250, 250),
+        Call::List | Call::Describe | Call::TemplateVersion | Call::Find | Call::Terminate | Call::Mark => (250, 250),
         Call::Fetch => (40, 40),
         _ => (12, 12),
     }

@@ -115,6 +115,8 @@ faults! {
     HandRetag "hand-retag",
     /// The operator empties the group, and fills it again.
     Emptied "group-emptied",
+    /// The operator marks a member for draining, and now and then thinks better of it.
+    HandDrain "hand-drain",
 }
 
 impl fmt::Display for Fault {

@@ -121,6 +121,7 @@ impl World {
                 instance.taken_by = instance.taken_by.or(Some(fault));
                 instance.tag(now, false);
             }
+            Fault::HandDrain => instance.mark(now, true),
             Fault::Impaired => {
                 instance.impaired = true;
                 agent.dead_since = agent.dead_since.or(Some(now));
@@ -146,7 +147,7 @@ impl World {
                 self.operator.write(Some(text), None);
             }
             Fault::Mode => {
-                merge(&mut self.operator.document, json!({"mode": "active"}));
+                self.resume();
                 let text = self.operator.document.to_string();
                 self.operator.write(Some(text), None);
             }
@@ -169,6 +170,11 @@ impl World {
             Fault::HandRetag => {
                 if let Some(instance) = chosen.and_then(|id| self.ec2.get_mut(&id)) {
                     instance.tag(now, true);
+                }
+            }
+            Fault::HandDrain if happening.pick % 3 == 0 => {
+                if let Some(instance) = chosen.and_then(|id| self.ec2.get_mut(&id)) {
+                    instance.mark(now, false);
                 }
             }
             _ => {}
@@ -212,6 +218,12 @@ impl World {
                     "{\"scaling\": {\"cpu_up_threshold\": 0.7}}",
                 ];
                 usize::try_from(pick % 6).ok().and_then(|at| texts.get(at)).map(|text| (*text).to_owned())
+            }
+            // A pause, which ends by itself, or with the happening.
+            Fault::Mode if pick % 6 == 3 => {
+                let until = self.now.plus(Duration::from_secs(30 + pick / 6 % 300)).to_string();
+                merge(&mut self.operator.document, json!({"pause": {"reason": "a look at it", "until": until}}));
+                Some(self.operator.document.to_string())
             }
             Fault::Mode => {
                 let modes = ["paused", "observe", "out-only"];
@@ -274,11 +286,18 @@ impl World {
         self.tell(Weight::Deed, |w| format!("the operator writes {}", w.operator.document));
     }
 
+    /// The mode is active again, and no pause is written; says whether that is an edit.
+    fn resume(&mut self) -> bool {
+        let active = json!("active");
+        let changed = self.operator.document.get("mode").is_some_and(|mode| *mode != active);
+        merge(&mut self.operator.document, json!({"mode": active}));
+        let pause = self.operator.document.as_object_mut().and_then(|document| document.remove("pause"));
+        changed || pause.is_some()
+    }
+
     /// Faults stop: the operator puts everything in order that is up to a person.
     pub(crate) fn calm_down(&mut self) {
-        let active = json!("active");
-        if self.operator.document.get("mode").is_some_and(|mode| *mode != active) {
-            merge(&mut self.operator.document, json!({"mode": active}));
+        if self.resume() {
             self.reedit();
         }
         let now = self.now;

@@ -365,6 +365,7 @@ impl World {
                     busy.then_some(Fault::Busy)
                 }
                 (_, MemberState::Draining(leaving)) if leaving.cause == Cause::Leaving => Some(Fault::Leaving),
+                (_, MemberState::Draining(leaving)) if leaving.cause == Cause::Operator => Some(Fault::HandDrain),
                 (Some(MemberState::Pending | MemberState::Active), MemberState::Terminating(_)) => {
                     self.trouble(&member.id)
                 }

@@ -55,6 +55,7 @@ impl World {
         self.clear_quarantine();
         self.note_steadiness();
         self.v1_the_group_is_whole();
+        self.d8_the_marked_are_gone();
         self.v2_intents_end(calm);
         self.v3_orphans_are_gone(calm);
         self.v4_the_dead_are_replaced(calm);
@@ -152,6 +153,24 @@ impl World {
         if healthy != desired || actual != desired {
             let text = format!("{healthy} of {actual} members are healthy, desired is {desired}");
             self.fail("V1", text);
+        }
+    }
+
+    /// D8: whom an operator has marked is gone in the time in which a group must be whole, if there is room for a replacement or
+    /// for a gap.
+    fn d8_the_marked_are_gone(&mut self) {
+        let (Some(view), Some(policy)) = (&self.view, self.policy()) else { return };
+        let within = WHOLE_WITHIN + SLACK;
+        let steady = self.liveness.steady_since.is_some_and(|since| self.now.since(since) >= within);
+        let policy = policy.at(self.now);
+        let room = policy.min < policy.max;
+        let marked = |id: &InstanceId| {
+            self.ec2.get(id).is_some_and(|i| i.alive(self.now) && i.ours(self.now) && i.marked(self.now))
+        };
+        let stays = view.members.iter().find(|member| World::in_actual(&member.state) && marked(&member.id));
+        if let Some(member) = stays.filter(|_| steady && room) {
+            let text = format!("{} is marked for draining, and is still at work", member.id);
+            self.fail("D8", text);
         }
     }
 

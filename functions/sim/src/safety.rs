@@ -125,8 +125,10 @@ impl World {
         self.s6_replacements_stay_inside_their_limit(before, claim, &policy);
         self.s7_a_sweep_is_decided_on_once(before, claim, &policy);
         self.s8_the_young_are_not_judged(before, claim, &policy);
-        self.o1_a_claim_obeys_the_mode(before, claim, &policy);
+        // A pause ends by the clock of whoever decides.
+        self.o1_a_claim_obeys_the_mode(before, claim, &policy.at(report.at));
         self.d2_the_protected_stay(before, claim, report, snapshot);
+        self.d8_the_marked_are_let_go_within_limits(before, claim, snapshot, &policy.at(report.at));
         if let Some(snapshot) = snapshot
             && self.dice.of(Purpose::Sample, claim.head.version).u64(0..SAMPLED) == 0
         {
@@ -240,7 +242,7 @@ impl World {
         }
     }
 
-    /// D2: whoever EC2 or its own agent has shown to be protected goes neither for load nor for bounds.
+    /// D2: whoever EC2 or its own agent has shown to be protected goes neither for load nor for bounds, nor for an operator's mark.
     fn d2_the_protected_stay(
         &mut self,
         before: &GroupState,
@@ -257,7 +259,8 @@ impl World {
         for gone in let_go(before, claim) {
             let said = self.safety.said.get(gone.id).is_some_and(|since| report.slot >= Some(*since));
             let protected = self.safety.tagged.contains(gone.id) || said;
-            if protected && World::in_actual(gone.was) && matches!(gone.cause, Cause::Load | Cause::Bounds) {
+            let spared = matches!(gone.cause, Cause::Load | Cause::Bounds | Cause::Operator);
+            if protected && World::in_actual(gone.was) && spared {
                 self.violate("D2", format!("{} goes for {} and is protected", gone.id, gone.cause));
             }
         }

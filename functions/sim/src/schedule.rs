@@ -128,6 +128,7 @@ const SCRIPTED: &[(Fault, u64, u64, u64, u64)] = &[
     (Fault::HandStop, 25, 2, 0, 0),
     (Fault::HandRetag, 30, 2, 60, 500),
     (Fault::Emptied, 20, 2, 60, 600),
+    (Fault::HandDrain, 40, 4, 10, 500),
 ];
 
 impl Schedule {

@@ -179,3 +179,41 @@ fn z7_a_group_is_emptied_and_filled_again() {
         launched.map(|deed| deed.at).filter(|at| *at > Duration::from_secs(9 * MINUTE)).collect();
     assert!(launched.len() == 2 && launched.iter().all(|at| minutes(20, 21).contains(at)), "{launched:?}");
 }
+
+/// Whoever was drained for an operator, and whoever was let go for any other reason.
+fn for_operator(outcome: &Outcome) -> (usize, usize) {
+    let drained = outcome.history.drained().filter(|deed| deed.done == Done::Drained(Cause::Operator)).count();
+    (drained, outcome.history.drained().count() - drained)
+}
+
+#[test]
+fn d8_whom_an_operator_marks_goes_below_max_and_at_max_and_nobody_else_does() {
+    for max in [15, 10] {
+        let mut schedule = group(8, max, 31);
+        if max == 10 {
+            schedule.policy["min_instances"] = json!(8);
+            schedule.demand = Demand::constant(600.0);
+        }
+        for n in 0..3 {
+            // The mark stays: nobody takes it off.
+            schedule = schedule.at(Fault::HandDrain, 12 * MINUTE, 13 * MINUTE, 1 + n * 3);
+        }
+        let outcome = played(&schedule);
+        let (marked, others) = for_operator(&outcome);
+        assert_eq!((marked, others), (3, 0), "at most {max}: {:?}", outcome.history.deeds);
+        let sizes = outcome.history.sizes.iter().filter(|size| size.at >= Duration::from_secs(12 * MINUTE));
+        let least = sizes.map(|size| size.healthy).min();
+        assert!(least >= Some(8), "at most {max}: {least:?} healthy members were left");
+    }
+}
+
+#[test]
+fn d8_d4_a_mark_that_is_taken_off_in_time_takes_its_drain_back() {
+    let mut schedule = group(8, 15, 31).rate(Fault::Busy, 1.0).at(Fault::HandDrain, 12 * MINUTE, 20 * MINUTE, 3);
+    schedule.policy["drain"] = json!({"timeout": "30m"});
+    let outcome = played(&schedule);
+    let (marked, others) = for_operator(&outcome);
+    assert_eq!((marked, others), (1, 1), "somebody else goes in its place: {:?}", outcome.history.deeds);
+    let marked = outcome.history.drained().next().map(|deed| deed.id.clone());
+    assert!(outcome.history.terminated().all(|deed| Some(&deed.id) != marked.as_ref()), "{:?}", outcome.history.deeds);
+}

@@ -117,7 +117,16 @@ mod tests {
 
     fn instance(id: &str, state: InstanceState, protected: bool) -> FleetInstance {
         let id = InstanceId::from(id);
-        FleetInstance { id, state, intent: None, launched_at: None, ours: true, protected, impaired: false }
+        FleetInstance {
+            id,
+            state,
+            intent: None,
+            launched_at: None,
+            ours: true,
+            protected,
+            drain: false,
+            impaired: false,
+        }
     }
 
     #[test]

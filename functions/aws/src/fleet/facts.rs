@@ -1,6 +1,7 @@
 //! What EC2 says of an instance, as the port's own types.
 
 use aws_sdk_ec2::types::{Instance, InstanceStateName, Tag};
+use muster_control::ports::Mark;
 use muster_core::group::GroupName;
 use muster_core::intent::IntentId;
 use muster_core::member::InstanceId;
@@ -13,9 +14,6 @@ pub(super) const STACK: &str = "muster:stack";
 pub(super) const GROUP: &str = "muster:group";
 /// The intent that it was launched for.
 pub(super) const INTENT: &str = "muster:intent";
-/// `true` spares it from scale-in; set by operators (D2).
-const PROTECTED: &str = "muster:protected";
-
 /// The tags of an instance.
 #[derive(Clone, Copy)]
 pub(super) struct Tags<'a>(pub(super) &'a Instance);
@@ -40,8 +38,9 @@ impl<'a> Tags<'a> {
         self.get(INTENT).map(|intent| IntentId(intent.to_owned()))
     }
 
-    fn protected(self) -> bool {
-        self.get(PROTECTED) == Some("true")
+    /// Whether they carry an operator's mark (D2, D8).
+    fn carry(self, mark: Mark) -> bool {
+        self.get(mark.key()) == Some(Mark::VALUE)
     }
 }
 
@@ -65,7 +64,8 @@ pub(super) fn facts(instance: &Instance, stack: &str, group: &GroupName, impaire
         intent: tags.intent(),
         launched_at: launched_at.map(Timestamp::from_millis),
         ours: tags.name(stack, group),
-        protected: tags.protected(),
+        protected: tags.carry(Mark::Protected),
+        drain: tags.carry(Mark::Drain),
         impaired,
     })
 }

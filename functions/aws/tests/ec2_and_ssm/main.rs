@@ -6,6 +6,7 @@ mod deadlines;
 mod ending;
 mod errors;
 mod launching;
+mod marking;
 mod policy;
 mod reading;
 mod stacks;

@@ -33,11 +33,13 @@ fn ids(instances: &[FleetInstance]) -> Vec<&str> {
 #[tokio::test]
 async fn c1_a_listing_asks_by_both_tags_and_tells_every_fact() {
     let protected: Vec<_> = OURS.iter().copied().chain([("muster:protected", "true")]).collect();
-    let unsure: Vec<_> = OURS[..2].iter().copied().chain([("muster:protected", "yes")]).collect();
+    let unsure: Vec<_> = OURS[..2].iter().copied().chain([("muster:protected", "yes"), ("muster:drain", "")]).collect();
+    let wanted_gone: Vec<_> = OURS.iter().copied().chain([("muster:drain", "true")]).collect();
     let stub = listing(described(&[
         instance("i-1", "running", "10.0.0.1", OURS),
         instance("i-2", "stopping", "10.0.0.2", &protected),
         instance("i-3", "terminated", "", &unsure),
+        instance("i-4", "running", "10.0.0.4", &wanted_gone),
     ]))
     .await;
     let told = stub.fleet().await.list(&group()).await.expect("a listing");
@@ -50,6 +52,7 @@ async fn c1_a_listing_asks_by_both_tags_and_tells_every_fact() {
         plain("i-1", InstanceState::Running),
         FleetInstance { protected: true, ..plain("i-2", InstanceState::Stopping) },
         FleetInstance { intent: None, ..plain("i-3", InstanceState::Terminated) },
+        FleetInstance { drain: true, ..plain("i-4", InstanceState::Running) },
     ];
     assert_eq!(told, expected);
     let form = stub.only("DescribeInstances").form;

@@ -9,7 +9,7 @@ use muster_core::group::{GroupName, Shard};
 use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::member::InstanceId;
 
-use crate::ports::{Fleet, FleetError, Found};
+use crate::ports::{Fleet, FleetError, Found, Mark, Marks};
 
 /// The template of every launch. A fleet that knows its templates knows this one, with one version.
 const TEMPLATE: &str = "lt-0123456789abcdef0";
@@ -152,4 +152,48 @@ pub async fn a_launch_is_found_by_its_token<F: Fleet>(fleet: &F) {
     assert_eq!(fleet.find(&spec("one")).await.expect("an answer"), Found::Running(made.clone()));
     fleet.terminate(&GroupName::default(), &made.id, &ending(), 1).await.expect("a termination");
     assert_eq!(fleet.find(&spec("one")).await.expect("an answer"), Found::Ended(made.id));
+}
+
+/// What is listed of one instance: whether it is protected, and whether it is marked for draining.
+async fn marks<F: Fleet>(fleet: &F, id: &InstanceId) -> (bool, bool) {
+    let listed = fleet.list(&GroupName::default()).await.expect("a listing");
+    let one = listed.iter().find(|instance| instance.id == *id).expect("it is listed");
+    let described = fleet.describe(&GroupName::default(), std::slice::from_ref(id)).await.expect("a description");
+    assert_eq!(described.iter().map(|i| (i.protected, i.drain)).collect::<Vec<_>>(), [(one.protected, one.drain)]);
+    (one.protected, one.drain)
+}
+
+pub async fn a_mark_is_set_and_taken_off_by_itself<F: Fleet + Marks>(fleet: &F) {
+    let group = GroupName::default();
+    let made = fleet.launch(&spec("one"), 1).await.expect("a launch");
+    let other = fleet.launch(&spec("two"), 1).await.expect("another launch");
+    assert_eq!(marks(fleet, &made.id).await, (false, false), "a launch carries none");
+    for (mark, on, so) in [
+        (Mark::Drain, true, (false, true)),
+        (Mark::Drain, true, (false, true)),
+        (Mark::Protected, true, (true, true)),
+        (Mark::Drain, false, (true, false)),
+        (Mark::Drain, false, (true, false)),
+        (Mark::Protected, false, (false, false)),
+    ] {
+        fleet.mark(&group, &made.id, mark, on).await.expect("a mark");
+        assert_eq!(marks(fleet, &made.id).await, so, "{mark:?} {on}");
+        assert_eq!(marks(fleet, &other.id).await, (false, false), "another's are its own");
+    }
+    let again = fleet.launch(&spec("one"), 1).await.expect("the same launch");
+    assert_eq!(again, made, "a mark is no other instance");
+}
+
+pub async fn only_an_instance_of_the_group_is_marked<F: Fleet + Marks>(fleet: &F) {
+    let other: GroupName = "other".parse().expect("a name");
+    let made = fleet.launch(&spec("one"), 1).await.expect("a launch");
+    for mark in [Mark::Protected, Mark::Drain] {
+        for on in [true, false] {
+            let foreign = fleet.mark(&other, &made.id, mark, on).await;
+            assert!(matches!(foreign, Err(FleetError::Refused(_))), "{foreign:?}");
+            let nobody = fleet.mark(&GroupName::default(), &unknown(), mark, on).await;
+            assert!(matches!(nobody, Err(FleetError::Refused(_))), "{nobody:?}");
+        }
+        assert_eq!(marks(fleet, &made.id).await, (false, false), "a foreign instance is never touched (C1)");
+    }
 }

@@ -72,6 +72,8 @@ macro_rules! fleet_conformance {
             of_nobody_nothing_is_described,
             a_template_has_a_default_version,
             a_launch_is_found_by_its_token,
+            a_mark_is_set_and_taken_off_by_itself,
+            only_an_instance_of_the_group_is_marked,
         );
     };
     (@ $make:expr; $($case:ident,)*) => {

@@ -57,6 +57,8 @@ pub enum Call {
     Find,
     /// `Fleet::terminate`.
     Terminate,
+    /// `Marks::mark`.
+    Mark,
     /// `AgentProbe::probe`.
     Probe,
 }
@@ -66,7 +68,7 @@ impl Call {
     pub const fn changes(self) -> bool {
         match self {
             Self::Claim | Self::Lease | Self::Release | Self::Settle | Self::TakeSlot | Self::Append => true,
-            Self::Launch | Self::Terminate | Self::Probe => true,
+            Self::Launch | Self::Terminate | Self::Mark | Self::Probe => true,
             Self::Head | Self::Read | Self::Roster | Self::Policy | Self::Latest | Self::Since | Self::Fetch => false,
             Self::List | Self::Describe | Self::TemplateVersion | Self::Find => false,
         }
@@ -77,7 +79,7 @@ impl Call {
         match self {
             Self::Head | Self::Read | Self::Claim | Self::Lease | Self::Release | Self::Settle => true,
             Self::Roster | Self::Policy | Self::TakeSlot | Self::Append | Self::Latest | Self::Since => true,
-            Self::Fetch | Self::Probe => false,
+            Self::Fetch | Self::Probe | Self::Mark => false,
             Self::List | Self::Describe | Self::TemplateVersion | Self::Launch | Self::Find | Self::Terminate => false,
         }
     }
@@ -86,6 +88,7 @@ impl Call {
     pub const fn is_ec2(self) -> bool {
         match self {
             Self::List | Self::Describe | Self::TemplateVersion | Self::Launch | Self::Find | Self::Terminate => true,
+            Self::Mark => true,
             Self::Fetch | Self::Probe => false,
             Self::Head | Self::Read | Self::Claim | Self::Lease | Self::Release | Self::Settle => false,
             Self::Roster | Self::Policy | Self::TakeSlot | Self::Append | Self::Latest | Self::Since => false,

@@ -11,8 +11,8 @@ use super::{CAUSE, Call, End, Faulty, Schedule};
 use crate::activity::Activity;
 use crate::ports::{
     ActivityLog, AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, Groups, HealthStore,
-    Launched, LeaseRequest, PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError,
-    StoredPolicy, SweepLog, Target,
+    Launched, LeaseRequest, Mark, Marks, PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement,
+    StoreError, StoredPolicy, SweepLog, Target,
 };
 
 impl<P: GroupStore, S: Schedule, C: Clock> GroupStore for Faulty<P, S, C> {
@@ -145,6 +145,12 @@ impl<P: Fleet, S: Schedule, C: Clock> Fleet for Faulty<P, S, C> {
         attempt: u32,
     ) -> Result<(), FleetError> {
         self.meet(Call::Terminate, self.inner.terminate(group, instance, intent, attempt)).await
+    }
+}
+
+impl<P: Marks, S: Schedule, C: Clock> Marks for Faulty<P, S, C> {
+    async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
+        self.meet(Call::Mark, self.inner.mark(group, instance, mark, on)).await
     }
 }
 

@@ -202,15 +202,14 @@ impl Marks for MemoryFleet {
     async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
         let mut ledger = self.ledger();
         ledger.answering()?;
-        match ledger.instances.iter_mut().find(|known| known.facts.id == *instance) {
-            Some(known) if known.group == *group && known.facts.ours => {
-                match mark {
-                    Mark::Protected => known.facts.protected = on,
-                    Mark::Drain => {}
-                }
-                Ok(())
-            }
-            Some(_) | None => Err(FleetError::Refused("UnauthorizedOperation: not tagged as this group's".into())),
+        let known = ledger.instances.iter_mut().find(|known| known.facts.id == *instance);
+        let Some(known) = known.filter(|known| known.group == *group && known.facts.ours) else {
+            return Err(FleetError::Refused("not an instance with the tag of this group".into()));
+        };
+        match mark {
+            Mark::Protected => known.facts.protected = on,
+            Mark::Drain => known.facts.drain = on,
         }
+        Ok(())
     }
 }

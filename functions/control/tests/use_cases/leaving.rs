@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_control::activity::Event;
 use muster_control::memory::Scripted;
-use muster_control::ports::{Clock, Order};
+use muster_control::ports::{Clock, Mark, Marks, Order};
 use muster_control::sweep::Swept;
 use muster_core::group::Shard;
 use muster_core::intent::{Cause, IntentId};
@@ -397,4 +397,69 @@ async fn z7_a_group_that_is_made_empty_begins_calmly() {
     let world = World::new(json!({ "min_instances": 0, "max_instances": 0 }));
     world.steps(3).await;
     assert_eq!((world.changing_calls(), world.head().await.desired), (0, 0));
+}
+
+async fn mark(world: &World, instance: &InstanceId, on: bool) {
+    world.fleet.mark(&group(), instance, Mark::Drain, on).await.expect("a mark");
+}
+
+#[tokio::test]
+async fn d8_whom_an_operator_marks_is_replaced_and_then_drained() {
+    let world = World::grown(json!({})).await;
+    mark(&world, &id(1), true).await;
+    world.step().await;
+    assert_eq!((world.running().len(), world.calls(Call::Terminate)), (3, 0), "its replacement comes first");
+    assert_eq!(world.member_state(&id(1)).await, Some(MemberState::Active));
+    world.step().await;
+    assert_eq!(draining(&world).await, [id(1)]);
+    world.sweep_all().await;
+    let reasons = world.told().into_iter().filter_map(|target| match target.order {
+        Order::Unregister { reason, .. } => Some((target.id, reason)),
+        Order::Look | Order::Register { .. } => None,
+    });
+    assert_eq!(reasons.collect::<Vec<_>>(), [(id(1), "operator".to_owned())]);
+    world.ring().await;
+    world.step().await;
+    assert_eq!((world.running(), world.member_state(&id(1)).await), (vec![id(2), id(3)], None));
+    let old = id(1);
+    let replaced = |event: &Event| matches!(event, Event::Launched { cause: Cause::Operator, replaces: Some(of), .. } if *of == old);
+    assert_eq!(world.logged(replaced).await, 1);
+    assert_eq!(world.logged(|event| matches!(event, Event::Terminated { cause: Cause::Operator, .. })).await, 1);
+    assert_eq!((world.head().await.desired, world.head().await.scale_in_at), (2, None));
+    assert!(world.head().await.marked.is_empty());
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn d8_whose_mark_is_taken_off_stays() {
+    let world = World::grown(json!({})).await;
+    world.agent(&id(1), Scripted::Busy(50.0));
+    mark(&world, &id(1), true).await;
+    world.steps(2).await;
+    assert_eq!(draining(&world).await, [id(1)]);
+    mark(&world, &id(1), false).await;
+    world.step().await;
+    assert_eq!(world.member_state(&id(1)).await, Some(MemberState::Active));
+    world.steps(4).await;
+    assert!(world.running().contains(&id(1)));
+    assert_eq!((world.running().len(), draining(&world).await.len()), (2, 0), "somebody else goes instead");
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn d8_while_ec2_cannot_be_asked_nothing_begins_and_nothing_is_taken_back() {
+    let world = World::grown(json!({})).await;
+    world.agent(&id(1), Scripted::Busy(50.0));
+    mark(&world, &id(1), true).await;
+    world.steps(2).await;
+    assert_eq!(draining(&world).await, [id(1)]);
+    world.always(Call::List, Kind::Unavailable);
+    mark(&world, &id(1), false).await;
+    mark(&world, &id(2), true).await;
+    let calls = world.changing_calls();
+    world.steps(3).await;
+    assert_eq!((world.changing_calls(), draining(&world).await), (calls, vec![id(1)]));
+    world.well();
+    world.step().await;
+    assert_eq!(world.member_state(&id(1)).await, Some(MemberState::Active));
 }

@@ -1,8 +1,11 @@
 //! Modes: what may not be done is not done on any path (O1).
 
+use std::time::Duration;
+
 use muster_control::memory::Scripted;
-use muster_control::ports::Order;
+use muster_control::ports::{Clock, Order};
 use muster_core::member::MemberState;
+use muster_core::policy::Mode;
 use muster_core::snapshot::InstanceState;
 use serde_json::json;
 
@@ -155,6 +158,50 @@ async fn o1_out_only_waits_with_a_boot_that_never_answers() {
     world.agent(&id(1), Scripted::Silent);
     world.steps(40).await;
     assert_eq!((world.running().len(), world.calls(Call::Terminate)), (2, 0), "S1: max is 2");
+}
+
+/// When the world's clock shows so many seconds more.
+fn in_seconds(world: &World, seconds: u64) -> String {
+    world.clock.now().plus(Duration::from_secs(seconds)).to_string()
+}
+
+#[tokio::test]
+async fn o1_a_pause_ends_by_itself_at_the_next_look() {
+    let world = World::grown(json!({})).await;
+    let pause = json!({ "reason": "a migration", "until": in_seconds(&world, 45) });
+    world.edit(json!({ "pause": pause, "min_instances": 4 }));
+    world.ring().await;
+    assert_eq!((world.head().await.mode, world.running().len()), (Mode::Paused, 2), "MonitorS sees it");
+    world.steps(3).await;
+    assert!(world.told().iter().all(|target| target.order == Order::Look));
+    let version = world.head().await.version;
+    world.ring().await;
+    assert_eq!(world.head().await.version, version, "nothing is new");
+    // Nobody has edited anything, and no sweep has come in: the look itself is enough.
+    world.clock.advance(Duration::from_secs(20));
+    world.ring().await;
+    assert_eq!((world.head().await.mode, world.running().len()), (Mode::Active, 4));
+    world.step().await;
+    world.step().await;
+    assert!(world.told().iter().all(|target| matches!(target.order, Order::Register { .. })));
+    world.assert_whole().await;
+}
+
+#[tokio::test]
+async fn o1_intents_of_before_wait_until_the_pause_is_over() {
+    let world = World::new(json!({}));
+    world.always(Call::Launch, Kind::Unavailable);
+    world.step().await;
+    world.well();
+    let pause = json!({ "reason": "a migration", "until": in_seconds(&world, 600) });
+    world.edit(json!({ "pause": pause }));
+    world.clock.advance(LEASE);
+    world.steps(3).await;
+    assert_eq!((world.calls(Call::Launch), world.state().await.intents.len()), (2, 2));
+    world.clock.advance(Duration::from_secs(600));
+    world.ring().await;
+    assert_eq!(world.running().len(), 2);
+    world.assert_whole().await;
 }
 
 #[tokio::test]

@@ -40,6 +40,10 @@ pub(super) struct Seat<'a> {
     pub(super) stopped: bool,
     /// Whether it may not be a scale-in victim (D2): by its tag as EC2 says it or last said it, or by its agent's word.
     pub(super) protected: bool,
+    /// Since when its tag has marked it for draining (D8), as EC2 says it or last said it.
+    pub(super) marked: Option<Timestamp>,
+    /// Whether EC2 was asked for its tags now, and said them: without that nothing begins or is taken back for their sake.
+    pub(super) asked: bool,
 }
 
 impl Seat<'_> {
@@ -51,6 +55,11 @@ impl Seat<'_> {
     /// Whether its agent says that the machine is about to go (H6).
     pub(super) fn leaves(&self) -> bool {
         self.answered() && self.member.health.as_ref().is_some_and(|health| health.agent == Some(AgentState::Leaving))
+    }
+
+    /// Since when an operator has wanted it drained, if he does: protection outranks the mark (D2).
+    pub(super) fn wanted_gone(&self) -> Option<Timestamp> {
+        self.marked.filter(|_| !self.protected)
     }
 
     /// Whether it has drained, by its own word.
@@ -116,7 +125,8 @@ pub(super) struct Census<'a> {
     pub(super) open: BTreeMap<&'a IntentId, OpenLaunch<'a>>,
     /// Members with an open terminate intent.
     pub(super) ending: BTreeSet<&'a InstanceId>,
-    /// Unhealthy members whose replacement is launched or under way (H4), with the replacement's id, once it has one.
+    /// Unhealthy members whose replacement is launched or under way (H4), and those that an operator has marked (D8), with the
+    /// replacement's id, once it has one.
     pub(super) pairs: BTreeMap<&'a InstanceId, Option<&'a InstanceId>>,
     pub(super) counts: Counts,
     /// Sum of the serving members' loads.
@@ -209,6 +219,13 @@ impl<'a> Census<'a> {
             let mut seat = self.seat(member, facts.flatten(), policy, slot);
             let remembered = || snapshot.head.protected.contains(&member.id);
             seat.protected |= facts.flatten().map_or_else(remembered, |facts| facts.protected);
+            let since = snapshot.head.marked.get(&member.id).copied();
+            seat.marked = match facts.flatten() {
+                // Clocks differ: by the next controller's it must not begin later.
+                Some(facts) => facts.drain.then(|| since.unwrap_or(snapshot.now).min(snapshot.now)),
+                None => since,
+            };
+            seat.asked = facts.flatten().is_some();
             self.seats.insert(&member.id, seat);
         }
         self.gone.sort_by(|a, b| a.id.cmp(&b.id));
@@ -284,6 +301,8 @@ impl<'a> Census<'a> {
             impaired: facts.is_some_and(|facts| facts.impaired),
             stopped: facts.is_some_and(|facts| facts.state.is_stopped()),
             protected: health.is_some_and(|health| health.protected),
+            marked: None,
+            asked: false,
         }
     }
 
@@ -326,14 +345,18 @@ impl<'a> Census<'a> {
 
     /// Pairs each unhealthy member with the replacement that was launched for it. A pair whose old member has
     /// recovered, or is on its way out, is no pair any more; nor is one whose replacement is unhealthy itself: it would
-    /// never stand in, and hold its place among those under replacement for ever.
+    /// never stand in, and hold its place among those under replacement for ever. A member that an operator has marked (D8) is
+    /// replaced by a launch that was ordered since then, and by no earlier one.
     fn pair_replacements(&mut self) {
         let launched = self.seats.values().filter(|seat| seat.phase.is_actual() && seat.unhealthy.is_none());
-        let launched = launched.filter_map(|seat| Some((seat.member.replaces.as_ref()?, Some(&seat.member.id))));
-        let open = self.open.values().filter_map(|open| Some((open.spec.replaces.as_ref()?, None)));
+        let launched = launched
+            .filter_map(|seat| Some((seat.member.replaces.as_ref()?, Some(&seat.member.id), seat.member.intended_at)));
+        let open = self.open.values().filter_map(|open| Some((open.spec.replaces.as_ref()?, None, open.intent.at)));
         let pairs: Vec<_> = launched.chain(open).collect();
-        for (old, new) in pairs {
-            if self.seats.get(old).is_some_and(|seat| seat.phase.is_actual() && seat.unhealthy.is_some()) {
+        for (old, new, ordered) in pairs {
+            let leaves =
+                |seat: &Seat<'_>| seat.unhealthy.is_some() || seat.wanted_gone().is_some_and(|since| ordered >= since);
+            if self.seats.get(old).is_some_and(|seat| seat.phase.is_actual() && leaves(seat)) {
                 self.pairs.entry(old).or_insert(new);
             }
         }

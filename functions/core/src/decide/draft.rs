@@ -159,6 +159,10 @@ impl<'a> Draft<'a> {
     pub(super) fn effective(&self, census: &Census<'_>) -> u32 {
         let stays = |id: &&InstanceId| !self.leaving.contains(*id);
         let pairs = census.pairs.iter().filter(|(old, new)| stays(old) && new.iter().all(stays)).count();
+        // Whoever is launched first for one that is still there becomes a pair with the claim.
+        let first = [Cause::Unhealthy, Cause::Operator];
+        let begun = |step: &&Step| matches!(step, Step::Launch { intent } if first.contains(&intent.cause));
+        let pairs = pairs + self.steps.iter().filter(begun).count();
         self.actual_after(census).saturating_sub(u32::try_from(pairs).unwrap_or(u32::MAX))
     }
 
@@ -254,12 +258,14 @@ impl<'a> Draft<'a> {
         taken
     }
 
-    pub(super) fn drain(&mut self, id: &InstanceId, cause: Cause) {
+    pub(super) fn drain(&mut self, id: &InstanceId, cause: Cause) -> bool {
         let leaving = self.leaving(cause);
-        if self.act(Step::Drain { id: id.clone(), leaving }) {
+        let drained = self.act(Step::Drain { id: id.clone(), leaving });
+        if drained {
             self.leaving.insert(id.clone());
             self.pace_in(cause);
         }
+        drained
     }
 
     pub(super) fn cancel(&mut self, intent: &IntentId, cause: Cause) {
@@ -371,6 +377,10 @@ impl<'a> Draft<'a> {
         if replacements > 0 {
             notes.push(format!("Launches {} for the unhealthy.", counted(replacements, "replacement")));
         }
+        let wished = count(&|step| matches!(step, Step::Launch { intent } if intent.cause == Cause::Operator));
+        if wished > 0 {
+            notes.push(format!("Launches {} for the marked.", counted(wished, "replacement")));
+        }
         let short = [Cause::Bounds, Cause::Lost];
         let launches = count(&|step| matches!(step, Step::Launch { intent } if short.contains(&intent.cause)));
         if launches > 0 {
@@ -386,6 +396,9 @@ impl<'a> Draft<'a> {
                 }
                 Step::Terminate { id, leaving, .. } if leaving.cause == Cause::Stopped => {
                     notes.push(format!("Terminates {id}, which somebody stopped."));
+                }
+                Step::Drain { id, leaving } if leaving.cause == Cause::Operator => {
+                    notes.push(format!("Drains {id}, marked by an operator."));
                 }
                 Step::Close { id, departure: Departure::Lost } => notes.push(format!("{id} is lost.")),
                 Step::Close { id, departure: Departure::Disowned } => notes.push(format!("{id} is disowned.")),

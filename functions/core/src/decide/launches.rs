@@ -52,13 +52,13 @@ pub(super) fn launch_missing(census: &Census<'_>, count: u32, cause: Cause, draf
 }
 
 /// Orders the launch that replaces `old`, unless nothing may be launched now.
-pub(super) fn launch_replacement(census: &Census<'_>, old: &InstanceId, draft: &mut Draft<'_>) -> bool {
+pub(super) fn launch_replacement(census: &Census<'_>, old: &InstanceId, cause: Cause, draft: &mut Draft<'_>) -> bool {
     let mut spread = Spread::of(census, draft);
     if let Some(Remark { rule, text }) = spread.closed(draft) {
         draft.wait(rule, format!("the replacement of {old} waits: {text}"));
         return false;
     }
-    spread.launch(Cause::Unhealthy, Some(old.clone()), draft)
+    spread.launch(cause, Some(old.clone()), draft)
 }
 
 /// Why nothing may be launched now, if so.

@@ -2,7 +2,7 @@
 //!
 //! The way through: [`census`] sorts the members into phases; [`size`] turns load into a desired size, stage by stage;
 //! [`victims`] says who goes; [`repair`] replaces the unhealthy; [`saga`] takes the steps that follow from earlier
-//! decisions; [`breaker`] holds repair back while silence may be our own; [`orphans`] ends what no record knows;
+//! decisions; [`operator`] lets go whom a person has marked; [`breaker`] holds repair back while silence may be our own; [`orphans`] ends what no record knows;
 //! [`draft`] collects it all into a plan. What must never be in here: a loop over EC2, a clock, a retry.
 
 mod breaker;
@@ -10,6 +10,7 @@ mod census;
 mod draft;
 mod launches;
 mod load;
+mod operator;
 mod orphans;
 mod outcomes;
 mod repair;
@@ -62,7 +63,8 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     draft.head.remember_halt(snapshot.now, matches!(policy.mode, Mode::Observe | Mode::Paused));
     draft.facts_are_taken();
     if policy.mode == Mode::Paused {
-        let sizing = Sizing::hold(draft.head.desired, Rule::O1, "Paused: nothing is decided.".into());
+        let said = policy.pause.as_ref().map_or("nothing is decided".into(), ToString::to_string);
+        let sizing = Sizing::hold(draft.head.desired, Rule::O1, format!("Paused: {said}."));
         return draft.finish(&census, &sizing);
     }
     let gate = gate(snapshot, &census);
@@ -82,6 +84,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     // A claim may be too small for all that is taken back: the next one goes on with the same sweep.
     let goes_on = gate.as_ref().is_err_and(|closed| closed.rule == Rule::S7) && census.blind.is_none();
     if judged || goes_on {
+        operator::take_back(&census, &mut draft);
         saga::take_back(&census, &mut draft);
     }
     saga::finish_drains(&census, &mut draft);
@@ -92,6 +95,7 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     level(&census, &gate, &mut draft);
     if judged {
         repair::repair(&census, &mut draft);
+        operator::drain_marked(&census, &mut draft);
     }
     orphans::sweep(snapshot, &census, &mut draft);
     draft.finish(&census, &sizing)

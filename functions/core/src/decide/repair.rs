@@ -77,7 +77,7 @@ fn begin(census: &Census<'_>, member: &Member, why: &str, vacated: &mut u32, dra
             draft.wait(Rule::F8, format!("no launch has room to replace {id}"));
             return false;
         }
-        let launched = launches::launch_replacement(census, id, draft);
+        let launched = launches::launch_replacement(census, id, Cause::Unhealthy, draft);
         if launched {
             draft.remark(Rule::H1, format!("{id} is unhealthy: {why}; its replacement is launched first"));
         }
@@ -101,18 +101,19 @@ fn begin(census: &Census<'_>, member: &Member, why: &str, vacated: &mut u32, dra
 
 /// How many are under replacement now: those still there, those terminated first, and those that are gone while their
 /// replacement boots. The last are counted for the group alone: nobody knows their zone any more.
-struct Busy<'a> {
-    group: u32,
+pub(super) struct Busy<'a> {
+    pub(super) group: u32,
     zones: BTreeMap<&'a str, u32>,
 }
 
 impl<'a> Busy<'a> {
-    fn count(census: &Census<'a>) -> Self {
+    pub(super) fn count(census: &Census<'a>) -> Self {
         let terminated = census.seats.values().filter(
             |seat| matches!(&seat.member.state, MemberState::Terminating(leaving) if leaving.cause == Cause::Unhealthy),
         );
         let mut ids: BTreeSet<&InstanceId> = terminated.map(|seat| &seat.member.id).collect();
-        ids.extend(census.pairs.keys());
+        // A healthy one that an operator has marked must not keep the unhealthy waiting (D8).
+        ids.extend(census.pairs.keys().filter(|id| census.seats[**id].unhealthy.is_some()));
         ids.extend(census.replaced(|phase| phase == Phase::Pending));
         let mut busy = Self { group: u32::try_from(ids.len()).unwrap_or(u32::MAX), zones: BTreeMap::new() };
         for zone in ids.iter().filter_map(|id| census.seats.get(id)).map(|seat| seat.member.zone.as_str()) {

@@ -14,7 +14,7 @@ use crate::snapshot::Member;
 use crate::time::{Timestamp, spoken};
 
 use super::breaker::{self, Proof};
-use super::census::Census;
+use super::census::{Census, Seat};
 use super::draft::Draft;
 use super::launches;
 
@@ -28,6 +28,8 @@ const DRAIN_GRACE_PERIODS: u32 = 3;
 const NOT_FOUND_KEPT: usize = 500;
 /// Protected members that are remembered for when EC2 cannot be asked: HEAD must stay small.
 const PROTECTED_KEPT: usize = 500;
+/// Members marked for draining that are remembered, for the same reason.
+const MARKED_KEPT: usize = 500;
 /// A Terminating member that EC2 still lists as running this long after is terminated again.
 const TERMINATE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -65,6 +67,10 @@ pub(super) fn record_facts(census: &Census<'_>, draft: &mut Draft<'_>) {
     }
     if let Some(tagged) = &census.tagged {
         draft.head.protected = tagged.iter().take(PROTECTED_KEPT).map(|id| (*id).clone()).collect();
+    }
+    if census.unlisted.is_some() {
+        let marked = census.seats.values().filter_map(|seat| Some((seat.member.id.clone(), seat.marked?)));
+        draft.head.marked = marked.take(MARKED_KEPT).collect();
     }
     if let Some(unlisted) = &census.unlisted {
         draft.head.not_found.retain(|id, _| unlisted.contains(id));
@@ -155,16 +161,11 @@ pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
     let mut drains: Vec<_> = census
         .seats
         .values()
-        .filter(|seat| seat.answered() && seat.unhealthy.is_none())
-        .filter(|seat| !seat.drained() && !seat.leaves() && !seat.stopped)
-        .filter_map(|seat| match &seat.member.state {
-            MemberState::Draining(leaving) if matches!(leaving.cause, Cause::Load | Cause::Bounds) => {
-                // One that has had its time is finished: whether it answered just now must not decide about its end (S10).
-                let left = time_to_drain(census, leaving, seat.member.health.as_ref(), &draft.head);
-                (leaving.wait || !left.is_zero()).then_some((leaving.since, &seat.member.id))
-            }
-            MemberState::Pending | MemberState::Active => None,
-            MemberState::Draining(_) | MemberState::Terminating(_) => None,
+        // Whom an operator wants gone would have to go again at once (D8).
+        .filter(|seat| seat.wanted_gone().is_none())
+        .filter_map(|seat| {
+            let leaving = returns(census, seat, &draft.head)?;
+            matches!(leaving.cause, Cause::Load | Cause::Bounds).then_some((leaving.since, &seat.member.id))
         })
         .collect();
     drains.sort_by(|(a_since, a), (b_since, b)| b_since.cmp(a_since).then_with(|| a.cmp(b)));
@@ -177,6 +178,15 @@ pub(super) fn take_back(census: &Census<'_>, draft: &mut Draft<'_>) {
             draft.remark(Rule::D4, format!("{id} is needed after all: its drain is taken back"));
         }
     }
+}
+
+/// The drain of a member that could be taken back (D4): it has not drained, its machine is there, it serves, and it has time left.
+/// One that has had its time is finished: whether it answered just now must not decide about its end (S10).
+pub(super) fn returns<'a>(census: &Census<'_>, seat: &Seat<'a>, head: &Head) -> Option<&'a Leaving> {
+    let MemberState::Draining(leaving) = &seat.member.state else { return None };
+    let serves = seat.answered() && seat.unhealthy.is_none() && !seat.leaves() && !seat.stopped;
+    let left = time_to_drain(census, leaving, seat.member.health.as_ref(), head);
+    (serves && !seat.drained() && (leaving.wait || !left.is_zero())).then_some(leaving)
 }
 
 /// Terminates members that have drained or had their time (D3).
@@ -223,6 +233,7 @@ fn time_to_drain(census: &Census<'_>, leaving: &Leaving, health: Option<&Health>
             | Cause::BootTimeout
             | Cause::Leaving
             | Cause::Stopped
+            | Cause::Operator
             | Cause::Orphan => census.now.since(start),
         };
         passed.saturating_sub(head.halted_since(start, census.now))

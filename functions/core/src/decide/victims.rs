@@ -40,8 +40,8 @@ pub(super) struct Choice<'a> {
     pub(super) bound_by: (Rule, String),
 }
 
-/// The first `count` victims in the order of D1: unhealthy, then Pending, then from the zone with most members the
-/// outdated, the least busy, the oldest; ties by id. Members of a replacement pair are repair's, not ours, and those
+/// The first `count` victims in the order of D1: unhealthy, then Pending, then whom an operator has marked (D8), then from the zone
+/// with most members the outdated, the least busy, the oldest; ties by id. Members of a replacement pair are repair's, not ours, and those
 /// that are `leaving` already are not chosen again.
 pub(super) fn choose<'a>(
     census: &Census<'a>,
@@ -75,7 +75,8 @@ pub(super) fn choose<'a>(
     let healthy = census.seats.values().filter(stays).filter(|seat| seat.healthy).count();
     let min = usize::try_from(policy.min).unwrap_or(usize::MAX);
     let mut spare = Spare { healthy, min, refused: false };
-    for seat in at_work(census, &free, policy) {
+    let (marked, free): (Vec<_>, Vec<_>) = free.iter().copied().partition(|seat| seat.wanted_gone().is_some());
+    for seat in in_order(census, &marked, policy).into_iter().chain(in_order(census, &free, policy)) {
         if victims.len() == count {
             break;
         }
@@ -129,7 +130,7 @@ impl Spare {
 }
 
 /// Those of `free` that may be at work, in the order in which they go: always from the zone that then has most.
-fn at_work<'s, 'a>(census: &Census<'a>, free: &[&'s Seat<'a>], policy: &Policy) -> Vec<&'s Seat<'a>> {
+fn in_order<'s, 'a>(census: &Census<'a>, free: &[&'s Seat<'a>], policy: &Policy) -> Vec<&'s Seat<'a>> {
     let version = census.template_version;
     let mut zones: BTreeMap<&str, Vec<&'s Seat<'a>>> = BTreeMap::new();
     for seat in free.iter().filter(|seat| seat.phase != Phase::Pending && !known_unhealthy(census, seat)) {

@@ -5,6 +5,7 @@ use garde::Validate;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::pause::PauseDocument;
 use super::schedule::{WindowDocument, fit};
 use super::span::Span;
 use crate::signals;
@@ -18,6 +19,11 @@ pub struct PolicyDocument {
     /// nothing, `paused` nothing.
     #[garde(skip)]
     pub mode: Mode,
+    /// While it holds, nothing is done, as in the mode `paused`, and reports say why. It may end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[garde(dive)]
+    #[schemars(with = "PauseDocument")]
+    pub pause: Option<PauseDocument>,
     /// Fewest instances, 1-10000, not above `max_instances`; 0 together with `max_instances` 0, which empties the group, or
     /// with a window of `schedule` that asks for somebody.
     #[garde(range(max = 10_000), custom(fewest(self.max_instances, &self.schedule)))]
@@ -371,6 +377,7 @@ impl PolicyDocument {
         let spans = |auto_s, other_s| Span::seconds(if auto { auto_s } else { other_s });
         Self {
             mode: Mode::Active,
+            pause: None,
             min_instances: 2,
             max_instances: 5,
             scaling: ScalingDocument { kind, ..ScalingDocument::default() },

@@ -3,20 +3,24 @@
 
 mod cron;
 mod document;
+mod pause;
 mod problem;
 mod read;
 mod schedule;
 mod span;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::signals;
+use crate::time::Timestamp;
 
 pub use document::{
     DrainDocument, HealthDocument, LaunchDocument, Limit, Mode, OnTimeout, PolicyDocument, Price, PriceName,
     ScalingDocument, ScalingKind, SignalDocument, StepDocument,
 };
+pub use pause::{Instant, Pause, PauseDocument};
 pub use problem::{PolicyError, Problem};
 pub use schedule::{Scheduled, Window, WindowDocument};
 pub use span::Span;
@@ -24,8 +28,10 @@ pub use span::Span;
 /// A valid policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// What may be done.
+    /// What may be done; [`Policy::at`] takes the pause into it.
     pub mode: Mode,
+    /// The pause; after [`Policy::at`] only one that holds.
+    pub pause: Option<Pause>,
     /// Fewest members; 0 only when `max` is, or when a window of the schedule asks for somebody.
     pub min: u32,
     /// Most members; not below `min`.
@@ -182,6 +188,20 @@ impl Policy {
         read::document(text).map(|document| Self::of(&document))
     }
 
+    /// The policy as it holds at `now`: paused while its pause holds (O1), and with the window of its schedule that is in force.
+    pub fn at(&self, now: Timestamp) -> Cow<'_, Self> {
+        let mut policy = self.in_window(now);
+        if let Some(pause) = &self.pause {
+            let policy = policy.to_mut();
+            if pause.holds(now) {
+                policy.mode = Mode::Paused;
+            } else {
+                policy.pause = None;
+            }
+        }
+        policy
+    }
+
     /// Whether its bounds empty the group (Z7): neither load nor the health of its members asks for anybody then.
     pub const fn wants_nobody(&self) -> bool {
         self.max == 0
@@ -203,6 +223,7 @@ impl Policy {
         let PolicyDocument { scaling, health, drain, launch, .. } = document;
         Self {
             mode: document.mode,
+            pause: document.pause.as_ref().map(Pause::of),
             min: document.min_instances,
             max: document.max_instances,
             scaling: ScalingRule::of(scaling),
@@ -380,6 +401,7 @@ mod tests {
         let accepted = |place: &str, value: &Value| {
             let mut document = serde_json::to_value(PolicyDocument::default()).expect("plain data");
             document["max_instances"] = json!(10_000);
+            document["pause"] = json!({"reason": "why", "until": "2026-11-22T18:00:00Z"});
             document["scaling"]["cpu_up_threshold"] = json!(100);
             document["scaling"]["cpu_down_threshold"] = json!(1.01);
             *document.pointer_mut(place).expect("a setting") = value.clone();
@@ -406,8 +428,11 @@ mod tests {
             }
         }
         free.sort();
-        let named = ["/drain/on_timeout", "/mode", "/scaling/kind", "/scaling/price"];
-        assert_eq!(free, named, "they have names, and no range but a price's, which stands beside its names");
+        let named = ["/drain/on_timeout", "/mode", "/pause/until", "/scaling/kind", "/scaling/price"];
+        assert_eq!(
+            free, named,
+            "they have names or are times, and no range but a price's, which stands beside its names"
+        );
         let price = schema().pointer("/$defs/Price").cloned().expect("a definition").to_string();
         assert!(price.contains(r#""minimum":0.01"#) && price.contains(r#""maximum":1"#), "{price}");
     }

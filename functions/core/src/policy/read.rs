@@ -4,6 +4,7 @@ use garde::Validate;
 use serde_json::Value;
 
 use super::document::{PolicyDocument, SignalDocument, StepDocument};
+use super::pause::PauseDocument;
 use super::problem::{PolicyError, Problem, Tree, syntax, whole};
 use super::schedule::WindowDocument;
 
@@ -30,6 +31,7 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     let tree = Tree::of(text);
     let mut problems = Vec::new();
     let mut every_key = PolicyDocument::default();
+    every_key.pause = Some(PauseDocument::every_key());
     every_key.scaling.steps = vec![StepDocument::every_key()];
     every_key.schedule = vec![WindowDocument::every_key()];
     every_key.signals = vec![SignalDocument::default()];

@@ -240,9 +240,8 @@ impl Scheduled {
 }
 
 impl Policy {
-    /// The policy as it holds at `now`: with the window of its schedule that is in force, and that window's bounds in the
-    /// place of its own.
-    pub fn at(&self, now: Timestamp) -> Cow<'_, Self> {
+    /// The policy with the window of its schedule that is in force at `now`, and that window's bounds in the place of its own.
+    pub(super) fn in_window(&self, now: Timestamp) -> Cow<'_, Self> {
         let open = self.schedule.iter().filter_map(|scheduled| Some((scheduled.opened(now)?, scheduled)));
         // Of equal ones it takes the last.
         let Some((since, scheduled)) = open.max_by_key(|(since, _)| *since) else { return Cow::Borrowed(self) };

@@ -14,6 +14,7 @@ mod launching;
 mod measurements;
 mod nobody;
 mod operating;
+mod operator;
 mod orphans;
 mod places;
 mod safety;

@@ -7,7 +7,7 @@ use muster_core::health::AgentState;
 use muster_core::history::RateLog;
 use muster_core::intent::Cause;
 use muster_core::plan::Step;
-use muster_core::policy::Mode;
+use muster_core::policy::{Mode, Pause};
 use muster_core::report::Rule;
 use muster_core::snapshot::{InstanceState, Snapshot};
 
@@ -107,6 +107,38 @@ fn o1_paused_decides_nothing() {
     assert_eq!((decision.verdict(), decision.plan.is_empty()), ((1, Rule::O1), true));
     assert_eq!(decision.plan.head.last_slot, None);
     assert!(decision.report.stages.is_empty());
+}
+
+/// The example under a pause of which so many seconds are left; none: it has no end.
+fn under_pause(left: Option<u64>) -> Group {
+    let until = left.map(|left| NOW.plus(seconds_of(left)));
+    Group::of(&[90.0; 4]).with(|p| p.pause = Some(Pause { reason: "a migration".into(), until }))
+}
+
+#[test]
+fn o1_a_pause_is_the_mode_paused_until_it_ends_by_itself() {
+    for (left, said) in [(Some(1), "Paused: a migration, until 2027-01-15T08:00:01Z."), (None, "Paused: a migration.")]
+    {
+        for written in [Mode::Active, Mode::Observe, Mode::OutOnly, Mode::Paused] {
+            let decision = under_pause(left).with(in_mode(written)).decide();
+            assert_eq!((decision.verdict(), decision.plan.is_empty()), ((4, Rule::O1), true), "{written:?}");
+            assert_eq!((decision.report.mode, decision.report.headline.as_str()), (Mode::Paused, said), "{written:?}");
+            assert!(decision.plan.head.halted.last().is_some_and(|halted| halted.lasts), "clocks stand still in it");
+        }
+    }
+    let over = under_pause(Some(0)).decide();
+    assert_eq!((over.report.mode, over.launches()), (Mode::Active, 4));
+    let observed = under_pause(Some(0)).with(in_mode(Mode::Observe)).decide();
+    assert_eq!((observed.report.mode, observed.launches(), observed.report.withheld.len()), (Mode::Observe, 0, 4));
+    let paused = under_pause(Some(0)).with(in_mode(Mode::Paused)).decide();
+    assert_eq!(paused.report.headline, "Paused: nothing is decided.", "what is written as the mode has no end");
+}
+
+#[test]
+fn o1_what_has_happened_is_written_down_during_a_pause() {
+    let pause = Some(Pause { reason: "a migration".into(), until: None });
+    let decision = busy().with(|p| p.pause = pause).decide();
+    assert_eq!(kinds(&decision), [2, 0, 0, 0], "{:?}", decision.report.actions);
 }
 
 #[test]
