@@ -3,6 +3,7 @@
 
 mod cron;
 mod document;
+mod kind;
 mod problem;
 mod read;
 mod schedule;
@@ -179,7 +180,7 @@ pub struct Pace {
 impl Policy {
     /// The policy that `text` holds, or everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        read::document(text).map(|document| Self::of(&document))
+        PolicyDocument::parse(text).map(|document| Self::of(&document))
     }
 
     /// Whether its bounds empty the group (Z7): neither load nor the health of its members asks for anybody then.
@@ -303,7 +304,7 @@ mod tests {
         let schema = schema();
         let cooldown = schema.pointer("/properties/cooldown_in").expect("a setting");
         assert_eq!((&cooldown["type"], &cooldown["format"]), (&"string".into(), &"span".into()));
-        assert_eq!(cooldown["default"], "300s");
+        assert_eq!(cooldown["default"], "0s");
         let said = cooldown["description"].as_str().expect("help");
         assert_eq!(said, "After a scale-in by load, how long there is no further one, 0s-1h.");
     }
