@@ -27,8 +27,8 @@ pub enum PolicyCommand {
     Schema,
     /// Print the policy that a document is which says nothing but its kind of rule.
     ShowDefaults {
-        /// The kind of rule: threshold, target, step or auto.
-        #[arg(default_value = "threshold", value_parser = kind)]
+        /// The kind of rule: auto, threshold, target or step.
+        #[arg(default_value = "auto", value_parser = kind)]
         kind: ScalingKind,
     },
     /// Print a group's policy as it stands in the parameter store.
@@ -54,7 +54,7 @@ pub fn run(command: PolicyCommand, #[cfg(feature = "aws")] stack: &crate::stack:
 
 /// A kind of rule by the name that it has in a policy.
 fn kind(name: &str) -> Result<ScalingKind, String> {
-    serde_json::from_value(name.into()).map_err(|_| "must be threshold, target, step or auto".into())
+    serde_json::from_value(name.into()).map_err(|_| "must be auto, threshold, target or step".into())
 }
 
 fn validate(file: &Path, json: bool) -> Result<(), Failure> {

@@ -15,7 +15,7 @@ fn files() -> tempfile::TempDir {
     let files = tempfile::tempdir().expect("a folder");
     let put = |name: &str, text: String| std::fs::write(files.path().join(name), text).expect("a file");
     put("new.json", r#"{"min_instances": 2, "max_instances": 8, "scaling": {"kind": "target"}, "launch": {"instance_types": ["t3.medium"]}}"#.into());
-    put("old.json", r#"{"min_instances": 2, "max_instances": 4}"#.into());
+    put("old.json", r#"{"min_instances": 2, "max_instances": 4, "scaling": {"kind": "threshold"}}"#.into());
     let rate = |minute: u32| if (20..30).contains(&minute) { 150 } else { 50 };
     let lines = (0..60).map(|minute| format!("{},{}\n", 1_700_000_000 + minute * 60, rate(minute)));
     put("load.csv", lines.collect());
@@ -101,7 +101,8 @@ fn a_chart_is_a_picture_or_a_page() {
 }
 
 /// A local world's folder: an hour in which 2 members at 40 % became 3 at 100 % for five minutes; then ten minutes are missing.
-async fn world(folder: &Path, policy: Option<&str>) -> PathBuf {
+/// With requests told, 25 a second keep one busy, and in those five minutes 5 would have been needed.
+async fn world(folder: &Path, policy: Option<&str>, told: bool) -> PathBuf {
     let state = folder.join("state");
     std::fs::create_dir_all(&state).expect("a folder");
     let store = SqliteStore::open(state.join("store.sqlite")).expect("a store");
@@ -117,9 +118,10 @@ async fn world(folder: &Path, policy: Option<&str>) -> PathBuf {
     };
     store.claim(&Claim { head, put_policy, ..Claim::default() }).await.expect("a claim");
     for nth in (0..360).filter(|nth| !(180..240).contains(nth)) {
-        let (answered, mean) = if (60..90).contains(&nth) { (3, 100.0) } else { (2, 40.0) };
+        let (answered, mean, rate) = if (60..90).contains(&nth) { (3, 100.0, 125.0) } else { (2, 40.0, 20.0) };
         let slot = Timestamp::from_millis(1_700_000_000_000 + nth * 10_000);
-        let counts = SweepCounts { members: answered, answered, mean: Some(mean), ..SweepCounts::default() };
+        let rate = told.then_some(rate);
+        let counts = SweepCounts { members: answered, answered, mean: Some(mean), rate, ..SweepCounts::default() };
         let blind = (nth == 10).then(|| "stalled".to_owned());
         let sweep = Sweep {
             group: group.clone(),
@@ -139,9 +141,20 @@ async fn world(folder: &Path, policy: Option<&str>) -> PathBuf {
 }
 
 #[tokio::test]
+async fn of_a_saturated_group_the_requests_tell_what_was_asked_of_it() {
+    let files = files();
+    world(files.path(), None, true).await;
+    let text = said(&backtest(files.path(), &["--state", "state"]));
+    assert!(!text.contains("saturated"), "nothing is guessed: {text}");
+    let outcome = json(&backtest(files.path(), &["--state", "state", "--json"]));
+    assert_eq!((outcome["load_most"].as_f64(), outcome["gaps"]["saturated"].as_u64()), (Some(5.0), Some(30)));
+}
+
+#[tokio::test]
 async fn a_local_worlds_own_sweeps_are_played_beside_the_policy_in_force() {
     let files = files();
-    world(files.path(), Some(r#"{"min_instances": 3, "max_instances": 6}"#)).await;
+    world(files.path(), Some(r#"{"min_instances": 3, "max_instances": 6, "scaling": {"kind": "threshold"}}"#), false)
+        .await;
     let text = said(&backtest(files.path(), &["--state", "state"]));
     for part in [
         "group local of state: 1 h from 2023-11-14T22:13:20Z",
@@ -169,7 +182,7 @@ async fn a_local_worlds_own_sweeps_are_played_beside_the_policy_in_force() {
 #[tokio::test]
 async fn a_policy_in_force_that_cannot_be_read_is_no_reason_to_fail() {
     let files = files();
-    world(files.path(), Some(r#"{"of_a_newer_muster": 1}"#)).await;
+    world(files.path(), Some(r#"{"of_a_newer_muster": 1}"#), false).await;
     let outcome = json(&backtest(files.path(), &["--state", "state", "--json"]));
     assert_eq!(names(&outcome)[..2], ["new.json", "EC2 target tracking 60 %"]);
 }

@@ -8,6 +8,8 @@ use muster_core::policy::{PolicyDocument, ScalingKind};
 use serde_json::{Value, json};
 
 const README: &str = include_str!("../../README.md");
+/// The policy of the examples that show none.
+const THRESHOLDS: &str = r#"{"scaling": {"kind": "threshold"}}"#;
 
 fn muster(args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
@@ -48,7 +50,8 @@ fn step(step: &Value) -> String {
 #[test]
 fn the_examples_decide_as_the_readme_says() {
     let files = tempfile::tempdir().expect("a directory");
-    let (mut policy, mut snapshot) = ("{}".to_owned(), String::new());
+    assert!(README.contains(&format!("Where they show no policy it is `{THRESHOLDS}`")));
+    let (mut policy, mut snapshot) = (THRESHOLDS.to_owned(), String::new());
     let mut examples = 0;
     for (kind, text) in blocks() {
         match kind.as_str() {
@@ -61,7 +64,7 @@ fn the_examples_decide_as_the_readme_says() {
                 let expected: Value = serde_json::from_str(&text).expect("JSON");
                 check(&output, &expected, &snapshot);
                 examples += 1;
-                policy = "{}".to_owned();
+                policy = THRESHOLDS.to_owned();
             }
             "example" => {
                 let output = muster(&["decide"], &text);
@@ -91,7 +94,10 @@ fn check(output: &Output, expected: &Value, snapshot: &str) {
 #[test]
 fn the_explanation_is_made_of_words() {
     let (_, snapshot) = blocks().into_iter().find(|(kind, _)| kind == "snapshot").expect("a snapshot");
-    let output = muster(&["decide", "--explain"], &snapshot);
+    let files = tempfile::tempdir().expect("a directory");
+    let file = files.path().join("policy.json");
+    std::fs::write(&file, THRESHOLDS).expect("a policy file");
+    let output = muster(&["decide", "--explain", "--policy", file.to_str().expect("a path")], &snapshot);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.starts_with("Scale out 2 -> 4: "), "{said}");
     assert!(said.contains("Z2") && said.contains("does      launch"), "{said}");
@@ -161,12 +167,14 @@ fn the_table_of_settings_is_the_policys() {
         })
         .collect();
     assert_eq!(rows, settings);
-    let mut of_auto = BTreeMap::new();
-    leaves("", &serde_json::to_value(PolicyDocument::of(ScalingKind::Auto)).expect("plain data"), &mut of_auto);
-    of_auto.retain(|key, value| settings[key] != *value && key != "scaling.kind");
-    for (key, value) in of_auto {
-        let row = section.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).expect("it has one");
-        assert!(row.contains(&format!("(`auto`: {value})")), "{key} is {value} for auto: {row}");
+    for kind in [ScalingKind::Threshold, ScalingKind::Target, ScalingKind::Step] {
+        let mut others = BTreeMap::new();
+        leaves("", &serde_json::to_value(PolicyDocument::of(kind)).expect("plain data"), &mut others);
+        others.retain(|key, value| settings[key] != *value && key != "scaling.kind");
+        for (key, value) in others {
+            let row = section.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).expect("it has one");
+            assert!(row.contains(&format!("(other rules: {value})")), "{key} is {value} for {kind:?}: {row}");
+        }
     }
 }
 

@@ -87,7 +87,9 @@ fn check(sweep: &Sweep) {
     let written = serde_json::to_string(sweep).expect("a sweep is plain data");
     assert_eq!(&serde_json::from_str::<Sweep>(&written).expect("a sweep"), sweep);
     assert!(written.len() < 8 * 1024, "S11: {} bytes", written.len());
-    let decision = decide(&snapshot(sweep), &Policy::default());
+    // By thresholds a mean near 50 % leaves four alone.
+    let policy = Policy::parse(r#"{"scaling": {"kind": "threshold"}}"#).expect("a policy");
+    let decision = decide(&snapshot(sweep), &policy);
     assert_eq!(decision.plan.head.desired, 4, "M7: {:?}", decision.report);
     for step in &decision.plan.steps {
         if let Step::Drain { id, .. } | Step::Terminate { id, .. } | Step::Close { id, .. } = step {

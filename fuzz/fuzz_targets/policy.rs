@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
     match Policy::parse(text) {
         Ok(policy) => {
             is_valid(&policy);
-            let document: PolicyDocument = serde_json::from_str(text).expect("it has just been read");
+            let document = PolicyDocument::parse(text).expect("it has just been read");
             for written in [serde_json::to_string(&document), serde_json::to_string_pretty(&document)] {
                 let written = written.expect("a policy is plain data");
                 assert_eq!(Policy::parse(&written).as_ref().ok(), Some(&policy), "{written}");
@@ -41,7 +41,8 @@ fn is_valid(policy: &Policy) {
             && INSTANTS_MS.into_iter().all(|ms| window_is_valid(policy, Timestamp::from_millis(ms))),
         rule_is_valid(&policy.scaling),
         policy.signals.len() <= 8 && policy.signals.iter().all(signal_is_valid),
-        policy.signals.len() == policy.wanted_signals().len(),
+        policy.signals.iter().all(|signal| policy.wanted_signals().contains(&signal.name)),
+        policy.wanted_signals().len() <= policy.signals.len() + 1,
         (1..=3_600).contains(&policy.sweep_interval.as_secs()),
         policy.max_sample_age.is_none_or(|age| age >= policy.sweep_interval && age.as_secs() <= 600),
         policy.min_available_percent <= 100 && (1..=100).contains(&policy.max_unhealthy_percent),

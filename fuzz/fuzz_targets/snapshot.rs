@@ -28,8 +28,9 @@ fuzz_target!(|text: &str| {
     };
     let written = serde_json::to_string(&snapshot).expect("a snapshot is plain data");
     assert_eq!(Snapshot::parse_strict(&written).expect(&written), snapshot);
-    for mode in MODES {
-        let policy = Policy { mode, ..Policy::default() };
+    let thresholds = Policy::parse(r#"{"scaling": {"kind": "threshold"}}"#).expect("a policy");
+    let autos = MODES.map(|mode| Policy { mode, ..Policy::default() });
+    for policy in autos.into_iter().chain([thresholds]) {
         let decision = decide(&snapshot, &policy);
         check(&snapshot, &policy, &decision);
         if ids_are_unique(&snapshot) {

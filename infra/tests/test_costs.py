@@ -57,6 +57,15 @@ class Costs(unittest.TestCase):
         # Four requests every five seconds of twenty hours, a tenth of a second each at half a gigabyte.
         self.assertAlmostEqual(by_what["20"]["Dashboard"], 20 * 720 * 4 * 0.1 * 0.5)
 
+    def test_what_auto_knows_has_lines_of_its_own(self):
+        # 12,000 bytes once a minute, in a transaction: 12 units that count twice; and 3 at each of two reads a sweep.
+        for interval, sweeps in ((10, 262_800), (60, 43_800)):
+            writes, reads = (one for one in COSTS.costs(10, interval, "x86_64") if one.what.startswith("what auto knows"))
+            self.assertAlmostEqual(writes.dollars, 43_800 * 24 * 0.625e-6, 6)
+            self.assertAlmostEqual(reads.dollars, sweeps * 6 * 0.125e-6, 6)
+        source = (FUNCTIONS / "core/src/auto/mod.rs").read_text()
+        self.assertIn(f"STORED_EVERY: Duration = Duration::from_secs({COSTS.LEARNT_SECONDS});", source)
+
     def test_packing_and_shards(self):
         self.assertLess(COSTS.units(51, 51)[0], COSTS.units(50, 50)[0])
         one, two = (sum(c.amount for c in COSTS.costs(n, 10, "arm64", 0) if c.what == "requests") for n in (500, 501))

@@ -458,8 +458,10 @@ mod tests {
     fn every_policy_has_its_own_bounds_and_the_series_is_short() {
         let week: Vec<f64> = (0..60_480).map(|step| if step % 8_640 < 4_320 { 2.0 } else { 8.0 }).collect();
         let week = Demand { start_unix_s: 0.0, rates: week };
-        let policies =
-            [named("a", r#"{"min_instances": 3, "max_instances": 9}"#), named("b", r#"{"max_instances": 20}"#)];
+        let policies = [
+            named("a", r#"{"min_instances": 3, "max_instances": 9}"#),
+            named("b", r#"{"max_instances": 20, "scaling": {"kind": "target"}}"#),
+        ];
         let mut heard = Vec::new();
         let outcome = compare(&setting(&week), &policies, true, &mut |share| heard.push(share));
         let bounds: Vec<_> = outcome.rows.iter().map(|row| (row.name.as_str(), row.bounds)).collect();

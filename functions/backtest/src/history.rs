@@ -104,7 +104,7 @@ impl Look {
             answered: counts.answered,
             mean: counts.mean,
             blind: blind.is_some(),
-            rate: None,
+            rate: counts.rate,
         }
     }
 

@@ -6,7 +6,7 @@
 //! chooses its own victims is told a count, so a member that was let go may stay and another go: what is known of each is kept
 //! by its id for as long as it is seen.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use muster_core::auto::Learnt;
@@ -38,8 +38,8 @@ pub struct Muster {
     period: Duration,
     head: Head,
     learnt: Option<Box<Learnt>>,
-    /// What is known of each instance that was seen in the last sweep.
-    known: BTreeMap<InstanceId, Member>,
+    /// What is known of each instance that was seen in the last sweep, in the order of their ids.
+    known: Vec<Member>,
     /// Launches whose instances have not been seen yet, the oldest first.
     ordered: VecDeque<Member>,
     /// What is added to the world's clock; none before the first sweep.
@@ -83,7 +83,7 @@ impl Muster {
             period,
             head: Head::default(),
             learnt: None,
-            known: BTreeMap::new(),
+            known: Vec::new(),
             ordered: VecDeque::new(),
             shift_s: None,
             report: None,
@@ -105,28 +105,42 @@ impl Muster {
         }
         self.meet(now, first, seen);
         let mut snapshot = self.snapshot(now);
+        let mut moved = Vec::new();
         for _ in 0..ROUNDS {
             let decision = decide(&snapshot, &self.policy);
             let more = makes_room(&decision.plan);
+            keep_those_that_move(&decision.plan, &snapshot, &mut moved);
             carry_out(decision.plan, &mut snapshot);
             self.report = Some(decision.report);
             if !more {
                 break;
             }
         }
-        self.remember(snapshot)
+        self.remember(snapshot, moved)
     }
 
     /// Takes down who was seen, and forgets who was not.
     fn meet<'a>(&mut self, now: Timestamp, first: bool, seen: impl Iterator<Item = Sighting<'a>>) {
-        let mut before = std::mem::take(&mut self.known);
+        let mut met = vec![false; self.known.len()];
+        let mut new = Vec::new();
         for sighting in seen {
-            let mut member = before.remove(sighting.id).unwrap_or_else(|| {
+            let observed = probe(&sighting, now);
+            if let Ok(at) = self.known.binary_search_by(|member| member.id.cmp(sighting.id)) {
+                let member = &mut self.known[at];
+                member.health = Some(fold(member.health.as_ref(), &observed, now));
+                met[at] = true;
+            } else {
                 let ordered = self.ordered.pop_front().unwrap_or_else(|| stranger(now, &sighting, first));
-                Member { id: sighting.id.clone(), ..ordered }
-            });
-            member.health = Some(fold(member.health.as_ref(), &probe(&sighting, now), now));
-            self.known.insert(sighting.id.clone(), member);
+                let health = Some(fold(None, &observed, now));
+                new.push(Member { id: sighting.id.clone(), health, ..ordered });
+            }
+        }
+        let mut met = met.into_iter();
+        self.known.retain(|_| met.next() == Some(true));
+        if !new.is_empty() {
+            self.known.append(&mut new);
+            self.known.sort_by(|a, b| a.id.cmp(&b.id));
+            self.known.dedup_by(|a, b| a.id == b.id);
         }
         // A launch that the world did not make never was.
         self.ordered.clear();
@@ -137,12 +151,12 @@ impl Muster {
             MemberState::Pending => InstanceState::Pending,
             MemberState::Active | MemberState::Draining(_) | MemberState::Terminating(_) => InstanceState::Running,
         };
-        let listed = self.known.values().map(|member| FleetInstance::plain(member.id.clone(), state(member)));
+        let listed = self.known.iter().map(|member| FleetInstance::plain(member.id.clone(), state(member)));
         Snapshot {
             now,
             sweep: Some(SweepFacts { slot: now, period_ms: millis(self.period), blind: None, awaited: 0 }),
             fleet: Some(listed.collect()),
-            members: self.known.values().cloned().collect(),
+            members: std::mem::take(&mut self.known),
             head: std::mem::take(&mut self.head),
             learnt: self.learnt.take(),
             intents: Vec::new(),
@@ -152,16 +166,19 @@ impl Muster {
         }
     }
 
-    /// Keeps what the next sweep must know, and says how many there are to be.
-    fn remember(&mut self, snapshot: Snapshot) -> u32 {
+    /// Keeps what the next sweep must know, and says how many there are to be. Of those that `moved` who is let go is known as
+    /// he was: the world may let another one go.
+    fn remember(&mut self, snapshot: Snapshot, moved: Vec<Member>) -> u32 {
         (self.head, self.learnt) = (snapshot.head, snapshot.learnt);
-        let stay = |member: &Member| matches!(member.state, MemberState::Pending | MemberState::Active);
-        let staying = count(snapshot.members.iter().filter(|member| stay(member)).count());
-        for member in snapshot.members {
-            match self.known.get_mut(&member.id) {
-                Some(known) if member.state == MemberState::Active => *known = member,
-                Some(_) => {}
-                None => self.ordered.push_back(member),
+        self.known = snapshot.members;
+        self.known.retain(|member| matches!(member.state, MemberState::Pending | MemberState::Active));
+        let staying = count(self.known.len());
+        // Those that were launched now, which nobody has seen, stand behind all others.
+        let launched = self.known.iter().position(|member| member.health.is_none());
+        self.ordered.extend(self.known.split_off(launched.unwrap_or(self.known.len())));
+        for member in moved {
+            if let Err(at) = self.known.binary_search_by(|known| known.id.cmp(&member.id)) {
+                self.known.insert(at, member);
             }
         }
         staying
@@ -244,6 +261,24 @@ fn probe(sighting: &Sighting<'_>, now: Timestamp) -> Probe {
     })
 }
 
+/// Adds to `moved`, as he is, everybody of whom `plan` says something for the first time; who was launched just now, and has
+/// not been seen, is not known at all.
+fn keep_those_that_move(plan: &Plan, snapshot: &Snapshot, moved: &mut Vec<Member>) {
+    for step in &plan.steps {
+        let id = match step {
+            Step::Launch { .. } | Step::Cancel { .. } => continue,
+            Step::Confirm { id, .. }
+            | Step::TakeBack { id }
+            | Step::Drain { id, .. }
+            | Step::Terminate { id, .. }
+            | Step::Close { id, .. }
+            | Step::Sweep { id, .. } => id,
+        };
+        let member = snapshot.members.iter().find(|member| member.id == *id && member.health.is_some());
+        moved.extend(member.filter(|member| moved.iter().all(|kept| kept.id != member.id)).cloned());
+    }
+}
+
 /// Whether a plan does something that may make room for more, so that it is decided again.
 fn makes_room(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| !step.is_record()) || (plan.postponed > 0 && !plan.is_empty())
@@ -306,7 +341,7 @@ fn launch(intent: Intent, snapshot: &mut Snapshot) {
 mod tests {
     use super::*;
 
-    /// A group of `min` to 60 under the default policy, and how it goes on when instances are as the world says.
+    /// A group of `min` to 60 under thresholds, and how it goes on when instances are as the world says.
     struct Group {
         muster: Muster,
         at_s: f64,
@@ -314,7 +349,8 @@ mod tests {
 
     impl Group {
         fn new(min: u32) -> Self {
-            Self { muster: Muster::new(Policy::default(), Bounds { min, max: 60 }), at_s: 0.0 }
+            let policy = Policy::parse(r#"{"scaling": {"kind": "threshold"}}"#).expect("a policy");
+            Self { muster: Muster::new(policy, Bounds { min, max: 60 }), at_s: 0.0 }
         }
 
         /// A sweep ten seconds after the last, that finds `(id, age, load)`; no load is an instance that boots.

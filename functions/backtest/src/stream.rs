@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_conversation_goes_from_init_to_end() {
-        let mut stream = Stream::new(Policy::default());
+        let mut stream = Stream::new(Policy::parse(r#"{"scaling": {"kind": "threshold"}}"#).unwrap());
         let line = |text: &str| Ok(Reply::Line(text.into()));
         assert_eq!(stream.take(INIT), line(r#"{"ok":true}"#));
         let busy = [sample("a", "ready", "1e6", "95"), sample("b", "ready", "1e6", "95.5")].join(",");

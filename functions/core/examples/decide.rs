@@ -26,8 +26,8 @@ const RUNS: usize = 31;
 /// busy machine gives the processor to somebody else.
 const SHORTEST_RUN: Duration = Duration::from_millis(1);
 
-/// The defaults, with room for the largest group that there may be.
-const POLICY: &str = r#"{"min_instances": 1, "max_instances": 10000}"#;
+/// Thresholds, with room for the largest group that there may be.
+const POLICY: &str = r#"{"min_instances": 1, "max_instances": 10000, "scaling": {"kind": "threshold"}}"#;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let policy = Policy::parse(POLICY)?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::group::{GroupName, RosterNumber, Shard};
 use crate::member::InstanceId;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
 use crate::time::{Timestamp, millis};
 
 /// Gaps between slots whose median makes the effective period (O8).
@@ -311,6 +311,9 @@ pub struct SweepCounts {
     pub mean: Option<f64>,
     /// 90th percentile of the same.
     pub p90: Option<f64>,
+    /// Requests a second that came to all of those together, as those have it that count them; none when nobody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
 }
 
 impl Sweep {
@@ -366,17 +369,20 @@ fn effective_period(interval: Duration, gaps_ms: &[u64]) -> u64 {
 impl SweepCounts {
     fn of(members: &BTreeMap<InstanceId, Health>) -> Self {
         let count = |seen| u32::try_from(members.values().filter(|m| m.seen == seen).count()).unwrap_or(u32::MAX);
-        let mut loads: Vec<f64> =
-            members.values().filter(|m| m.seen == Seen::Answered).filter_map(|m| m.load).map(Load::percent).collect();
+        let answered = || members.values().filter(|m| m.seen == Seen::Answered);
+        let mut loads: Vec<f64> = answered().filter_map(|m| m.load).map(Load::percent).collect();
         loads.sort_by(f64::total_cmp);
         let rank = (loads.len() * 9).div_ceil(10).saturating_sub(1);
+        let mean = |each: &[f64]| (!each.is_empty()).then(|| each.iter().sum::<f64>() / each.len() as f64);
+        let rates: Vec<f64> = answered().filter_map(|m| m.signal(signals::RATE)).collect();
         Self {
             members: u32::try_from(members.len()).unwrap_or(u32::MAX),
             answered: count(Seen::Answered),
             silent: count(Seen::Silent),
             unknown: count(Seen::Unknown),
-            mean: (!loads.is_empty()).then(|| loads.iter().sum::<f64>() / loads.len() as f64),
+            mean: mean(&loads),
             p90: loads.get(rank).copied(),
+            rate: mean(&rates).map(|rate| rate * answered().count() as f64),
         }
     }
 }
@@ -533,11 +539,39 @@ mod tests {
         let group = GroupName::default();
         let interval = Duration::from_secs(1);
         let sweep = Sweep::fold(&group, Shard(0), at(0), None, None, &observations, None, at(1_000), interval);
-        let counts = SweepCounts { members: 4, answered: 2, silent: 1, unknown: 1, mean: Some(20.0), p90: Some(30.0) };
+        let counts = SweepCounts {
+            members: 4,
+            answered: 2,
+            silent: 1,
+            unknown: 1,
+            mean: Some(20.0),
+            p90: Some(30.0),
+            rate: None,
+        };
         assert_eq!(sweep.counts, counts);
         let next =
             Sweep::fold(&group, Shard(0), at(4_000), None, Some(&sweep), &observations, None, at(5_000), interval);
         assert_eq!((next.gaps_ms, next.period_ms), (vec![4_000], 4_000));
+    }
+
+    #[test]
+    fn the_requests_of_all_are_told_by_those_that_count_them() {
+        let member = |rate: Option<f64>| {
+            let signals = rate.map(|rate| (signals::RATE.to_owned(), rate)).into_iter().collect();
+            fold(None, &Observation::Answered(Answer { signals, ..answer(1, 50.0) }), at(1))
+        };
+        let told = |each: &[Option<f64>]| {
+            let members = (0..).zip(each).map(|(n, rate): (u32, _)| (InstanceId(n.to_string()), member(*rate)));
+            let gone = (InstanceId::from("gone"), fold(None, &silence(), at(1)));
+            SweepCounts::of(&members.chain([gone]).collect()).rate
+        };
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&[None, None]), None);
+        assert_eq!(told(&[Some(100.0), Some(140.0)]), Some(240.0));
+        assert_eq!(told(&[Some(100.0), None, Some(140.0)]), Some(360.0), "load is spread evenly, here as for the mean");
+        // An older sweep has none.
+        let old = r#"{"members": 1, "answered": 1, "silent": 0, "unknown": 0, "mean": 5.0, "p90": 5.0}"#;
+        assert_eq!(serde_json::from_str::<SweepCounts>(old).expect("it is read").rate, None);
     }
 
     #[test]

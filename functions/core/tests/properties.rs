@@ -395,7 +395,7 @@ prop_compose! {
             prop::sample::select(vec![vec![], vec!["small", "large"]])),
         (waits, pinned) in (any::<bool>(), option::weighted(0.1, 1_u64..4)),
     ) -> Policy {
-        let mut policy = Policy { min, max: min + more, scaling, signals, ..Policy::default() };
+        let mut policy = Policy { min, max: min + more, scaling, signals, ..thresholds() };
         (policy.out.cooldown, policy.inward.cooldown) = (seconds_of(cooldown_out), seconds_of(cooldown_in));
         (policy.out.stabilization, policy.inward.stabilization) = (seconds_of(stable_out), seconds_of(stable_in));
         (policy.out.limit, policy.inward.limit, policy.max_replacing) = (limit_out, limit_in, max_replacing);
@@ -464,14 +464,16 @@ fn scheduled() -> impl Strategy<Value = Policy> {
         r#""min_instances": 0, "max_instances": 20, "desired": 0"#,
     ]);
     let window = (zones, minutes, hours, days, sets, prop::sample::select(vec!["5m", "1h", "25h", "744h"]));
-    (window.clone(), window).prop_map(|(first, second)| {
+    let kinds = prop::sample::select(vec!["threshold", "target", "step", "auto"]);
+    (window.clone(), window, kinds).prop_map(|(first, second, kind)| {
         let text = |name: &str, (zone, minute, hour, days, sets, lasts): (&str, &str, &str, &str, &str, &str)| {
             format!(
                 r#"{{"name": "{name}", "cron": "{minute} {hour} {days}", "time_zone": "{zone}", "lasts": "{lasts}", {sets}}}"#
             )
         };
         let windows = [text("first", first), text("second", second)].join(", ");
-        let text = format!(r#"{{"min_instances": 2, "max_instances": 8, "schedule": [{windows}]}}"#);
+        let scaling = format!(r#""scaling": {{"kind": "{kind}"}}"#);
+        let text = format!(r#"{{"min_instances": 2, "max_instances": 8, {scaling}, "schedule": [{windows}]}}"#);
         Policy::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
     })
 }

@@ -73,7 +73,7 @@ impl Default for Setup {
 /// A policy that lets a test see in seconds what takes minutes elsewhere.
 pub fn quick_policy(min: u32, max: u32) -> String {
     json!({
-        "min_instances": min, "max_instances": max,
+        "min_instances": min, "max_instances": max, "scaling": {"kind": "threshold"},
         "sweep_interval": "1s", "warm_up": "0s", "cooldown_in": "0s", "stabilization_in": "3s",
         "in_window": "1s", "max_in_per_window": {"percent": 100, "at_least": 2},
         "launch": {"template": TEMPLATE, "zones": ["zone-a", "zone-b"], "instance_types": ["small"]},

@@ -236,7 +236,7 @@ async fn a_life<S: GroupStore + HealthStore + ActivityLog>(mut store: S) -> (Gro
             lease: Duration::from_secs(5),
             budget: Duration::from_secs(60),
         };
-        let policies = MemoryPolicy::of(r#"{"min_instances": 2, "max_instances": 8}"#);
+        let policies = MemoryPolicy::of(r#"{"max_instances": 8, "scaling": {"kind": "threshold"}}"#);
         let controller = Controller { store: monitor.store, fleet, policies, clock: &clock, settings };
         reconcile(&controller, &group(), 0.5).await.expect("a decision");
         (store, fleet) = (controller.store, controller.fleet);

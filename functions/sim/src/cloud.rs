@@ -92,7 +92,7 @@ impl World {
         if self.ec2.remembered(spec, self.now, memory).is_none() {
             self.may_launch(spec)?;
         }
-        let mut rng = self.dice.of(Purpose::Boot, join(self.ec2.all().len() as u64, 7));
+        let mut rng = self.dice.of(Purpose::Boot, join(self.ec2.made() as u64, 7));
         let pending = Duration::from_millis(between(&mut rng, 3_000, 12_000));
         let made = self.ec2.launch(spec, self.now, pending, memory)?;
         let id = made.launched.id.clone();

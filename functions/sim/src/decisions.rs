@@ -18,6 +18,8 @@ use crate::dice::Purpose;
 use crate::safety::{Actions, Safety, actual};
 use crate::world::World;
 
+/// S6: no window is longer than an hour, and no two clocks lie further apart than the second one.
+const REMEMBERED: Duration = Duration::from_secs(2 * 3_600);
 /// How far two clocks may lie apart.
 pub(crate) const CLOCKS: Duration = Duration::from_secs(4);
 
@@ -80,8 +82,10 @@ impl World {
             actual: actual(before),
         };
         let Safety { launches, terminations, .. } = &mut self.safety;
-        launches.push(now(launched));
-        terminations.push(now(ended));
+        for (log, count) in [(&mut *launches, launched), (&mut *terminations, ended)] {
+            log.retain(|actions| report.at.since(actions.at) < REMEMBERED);
+            log.push(now(count));
+        }
         let kinds = [(&*launches, policy.out, "launches"), (&*terminations, policy.inward, "terminations")];
         let broken = kinds.map(|(log, pace, what)| {
             let (used, limit) = window(log, report.at, pace.window, pace.limit)?;

@@ -18,6 +18,8 @@ use crate::fault::Fault;
 
 /// How long EC2 lists what has ended.
 const LISTED_AFTER_END: Duration = Duration::from_secs(3_600);
+/// What has ended is forgotten after this: its token is (a day at most), nobody lists it, and no record names it.
+const FORGOTTEN_AFTER_END: Duration = Duration::from_secs(25 * 3_600);
 /// From shutting down to terminated.
 const SHUTTING_DOWN: Duration = Duration::from_secs(25);
 
@@ -122,15 +124,18 @@ impl Instance {
 #[derive(Clone, Debug)]
 struct Remembered {
     spec: LaunchSpec,
-    instance: usize,
+    instance: InstanceId,
     at: Timestamp,
 }
 
 /// All instances of a region.
 #[derive(Debug, Default)]
 pub(crate) struct Ec2 {
+    /// In the order of their launches, without those that are forgotten.
     instances: Vec<Instance>,
     index: BTreeMap<InstanceId, usize>,
+    /// Those that were ever made.
+    made: usize,
     /// Zonal: the same token in another zone is another token.
     tokens: BTreeMap<(String, Token), Remembered>,
 }
@@ -145,6 +150,25 @@ pub(crate) struct Made {
 impl Ec2 {
     pub(crate) fn all(&self) -> &[Instance] {
         &self.instances
+    }
+
+    /// How many were ever made.
+    pub(crate) const fn made(&self) -> usize {
+        self.made
+    }
+
+    /// Forgets what ended long ago, and gives its ids: a run of a week must not carry its whole past along.
+    pub(crate) fn forget(&mut self, now: Timestamp) -> Vec<InstanceId> {
+        let gone = |instance: &Instance| {
+            let last = instance.states.last().is_some_and(|(at, _)| now.since(*at) > FORGOTTEN_AFTER_END);
+            last && instance.state(now) == Some(InstanceState::Terminated)
+        };
+        let (gone, kept): (Vec<_>, Vec<_>) = std::mem::take(&mut self.instances).into_iter().partition(gone);
+        self.instances = kept;
+        let places = self.instances.iter().enumerate().map(|(at, instance)| (instance.made.id.clone(), at));
+        self.index = places.collect();
+        self.tokens.retain(|_, known| self.index.contains_key(&known.instance));
+        gone.into_iter().map(|instance| instance.made.id).collect()
     }
 
     pub(crate) fn get(&self, id: &InstanceId) -> Option<&Instance> {
@@ -171,7 +195,7 @@ impl Ec2 {
         if now.since(known.at) >= memory {
             return None;
         }
-        let instance = self.instances.get(known.instance)?;
+        let instance = self.get(&known.instance)?;
         Some(match (known.spec == *spec, instance.alive(now)) {
             (true, true) => Ok(instance.made.clone()),
             (true, false) => Err(FleetError::Ended("IdempotentInstanceTerminated".into())),
@@ -190,12 +214,13 @@ impl Ec2 {
         if let Some(known) = self.remembered(spec, now, memory) {
             return known.map(|launched| Made { launched, fresh: false });
         }
-        let number = self.instances.len() + 1;
+        self.made += 1;
+        let number = self.made;
         let id = InstanceId(format!("i-{number:05}"));
         let launched = Launched { id: id.clone(), endpoint: format!("10.0.{}.{}:7070", number / 250, number % 250) };
         self.tokens.insert(
             (spec.zone.clone(), spec.token.clone()),
-            Remembered { spec: spec.clone(), instance: self.instances.len(), at: now },
+            Remembered { spec: spec.clone(), instance: id.clone(), at: now },
         );
         self.index.insert(id, self.instances.len());
         self.instances.push(Instance {
@@ -215,8 +240,8 @@ impl Ec2 {
 
     /// Somebody else's instance: it carries no intent.
     pub(crate) fn add_foreign(&mut self, group: &GroupName, now: Timestamp) -> InstanceId {
-        let number = self.instances.len() + 1;
-        let id = InstanceId(format!("i-f{number:04}"));
+        self.made += 1;
+        let id = InstanceId(format!("i-f{:04}", self.made));
         self.index.insert(id.clone(), self.instances.len());
         self.instances.push(Instance {
             made: Launched { id: id.clone(), endpoint: String::new() },

@@ -127,6 +127,7 @@ impl World {
 
     pub(crate) fn tick_reconcile(&mut self, number: u64) {
         self.after(RECONCILE, Event::Reconcile(number + 1));
+        self.forget();
         let start = Start {
             function: Function::Controller,
             key: join(3, number),

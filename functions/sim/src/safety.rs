@@ -70,6 +70,16 @@ pub(crate) struct Safety {
     mode: Option<(Mode, Timestamp)>,
 }
 
+impl Safety {
+    /// An instance has been gone for so long that nothing can be asked of it any more.
+    pub(crate) fn forget(&mut self, id: &InstanceId) {
+        self.orphans.remove(id);
+        self.answered.remove(id);
+        self.tagged.remove(id);
+        self.said.remove(id);
+    }
+}
+
 /// The decision in a claim.
 pub(crate) fn decision(claim: &Claim) -> Option<(&Report, Option<&Snapshot>)> {
     claim.activity.iter().find_map(|activity| match &activity.event {

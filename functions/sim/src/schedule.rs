@@ -237,7 +237,7 @@ impl Schedule {
 /// A policy that is quick enough for half an hour to hold several decisions each way.
 fn base(interval: u64) -> Value {
     json!({
-        "min_instances": 5, "max_instances": 10,
+        "min_instances": 5, "max_instances": 10, "scaling": { "kind": "threshold" },
         "sweep_interval": format!("{interval}s"), "warm_up": "20s", "cooldown_in": "60s", "stabilization_in": "60s",
         "in_window": "120s",
         "launch": { "template": "lt-1", "zones": ["zone-a", "zone-b", "zone-c"], "instance_types": ["small", "medium"] },

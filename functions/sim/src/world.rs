@@ -115,6 +115,8 @@ pub(crate) struct Run {
     pub(crate) deciding: bool,
 }
 
+/// How long the store keeps sweeps: nobody here reads more than the latest.
+const SWEEPS_KEPT: Duration = Duration::from_secs(3 * 3_600);
 /// The right clock's place among the skews.
 pub(crate) const RIGHT: u64 = 2_000;
 
@@ -240,6 +242,16 @@ impl World {
     }
 
     // Time.
+
+    /// Lets go of what nobody can ask for any more, so that a run may last for weeks.
+    pub(crate) fn forget(&mut self) {
+        for id in self.ec2.forget(self.now) {
+            self.agents.remove(&id);
+            self.safety.forget(&id);
+            self.ledger.silences.remove(&id);
+        }
+        self.store.forget_sweeps(&self.group, self.now.minus(SWEEPS_KEPT));
+    }
 
     pub(crate) fn passed(&self) -> Duration {
         self.now.since(START)

@@ -46,6 +46,9 @@ struct Row {
     unknown: u32,
     mean: Option<f64>,
     p90: Option<f64>,
+    /// Older items have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<f64>,
     /// Up to [`READABLE`] members.
     members: Option<BTreeMap<InstanceId, Health>>,
     /// Of more: on which base they are packed.
@@ -103,7 +106,7 @@ fn finish(key: &Key, row: &Row, slot: Timestamp) -> Result<Item, StoreError> {
 }
 
 fn row(sweep: &Sweep, members: Option<BTreeMap<InstanceId, Health>>, standing: Option<StandingRow>) -> Row {
-    let SweepCounts { members: swept, answered, silent, unknown, mean, p90 } = sweep.counts;
+    let SweepCounts { members: swept, answered, silent, unknown, mean, p90, rate } = sweep.counts;
     Row {
         shard: sweep.shard,
         roster: sweep.roster,
@@ -117,6 +120,7 @@ fn row(sweep: &Sweep, members: Option<BTreeMap<InstanceId, Health>>, standing: O
         unknown,
         mean,
         p90,
+        rate,
         members,
         standing,
     }
@@ -141,7 +145,8 @@ pub(super) fn read(table: &str, group: &GroupName, mut item: Item) -> Result<Rea
         return Err(bad("it has no members, neither readable nor packed"));
     }
     let Row { shard, roster, finished_at, period_ms, gaps_ms, blind, swept, answered, silent, unknown, .. } = row;
-    let counts = SweepCounts { members: swept, answered, silent, unknown, mean: row.mean, p90: row.p90 };
+    let counts =
+        SweepCounts { members: swept, answered, silent, unknown, mean: row.mean, p90: row.p90, rate: row.rate };
     let packed = if row.members.is_some() { None } else { standing.zip(bytes) };
     let members = row.members.unwrap_or_default();
     let group = group.clone();
@@ -167,7 +172,7 @@ impl Read {
 
 /// The query with what [`figures`] needs, and nothing else.
 pub(super) fn figures_only(mut query: QueryFluentBuilder) -> QueryFluentBuilder {
-    const PLAIN: [&str; 8] = ["shard", "blind", "swept", "answered", "silent", "unknown", "mean", "p90"];
+    const PLAIN: [&str; 9] = ["shard", "blind", "swept", "answered", "silent", "unknown", "mean", "p90", "rate"];
     query = query.expression_attribute_names("#sk", SORT_KEY);
     for name in PLAIN {
         query = query.expression_attribute_names(format!("#{name}"), name);
@@ -187,11 +192,12 @@ pub(super) fn figures(table: &str, item: Item) -> Result<SweepFigures, StoreErro
         unknown: u32,
         mean: Option<f64>,
         p90: Option<f64>,
+        rate: Option<f64>,
     }
     let slot = item.get(SORT_KEY).and_then(slot_of);
     let slot = slot.ok_or_else(|| corrupt::<SweepFigures>(table, key_of(&item), "the key names no slot"))?;
-    let Part { shard, blind, swept, answered, silent, unknown, mean, p90 } = decode(table, item)?;
-    let counts = SweepCounts { members: swept, answered, silent, unknown, mean, p90 };
+    let Part { shard, blind, swept, answered, silent, unknown, mean, p90, rate } = decode(table, item)?;
+    let counts = SweepCounts { members: swept, answered, silent, unknown, mean, p90, rate };
     Ok(SweepFigures { slot, shard, blind, counts })
 }
 

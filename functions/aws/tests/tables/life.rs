@@ -52,7 +52,8 @@ async fn a_life<S: GroupStore + HealthStore + ActivityLog>(
 #[tokio::test]
 async fn o3_a_groups_life_is_the_same_to_the_bit_as_in_memory() {
     // One launch at a time: which of several leases comes first over a network is anybody's guess, and so are the ids then.
-    let policy = r#"{"min_instances": 2, "max_instances": 8, "max_out_per_window": {"percent": 1, "at_least": 1}}"#;
+    let policy = r#"{"min_instances": 2, "max_instances": 8, "scaling": {"kind": "threshold"},
+        "max_out_per_window": {"percent": 1, "at_least": 1}}"#;
     let (tables, _emulator) = fresh().await;
     let (state, activity, sweep) = a_life(tables, policy).await;
     let expected = a_life(MemoryStore::default(), policy).await;

@@ -377,7 +377,15 @@ pub async fn shards_and_groups_are_kept_apart<S: Store>(store: &S) {
 }
 
 pub async fn the_record_of_sweeps_is_read_page_by_page<S: Store>(store: &S) {
-    let counts = SweepCounts { members: 3, answered: 2, silent: 1, unknown: 0, mean: Some(62.5), p90: Some(70.0) };
+    let counts = SweepCounts {
+        members: 3,
+        answered: 2,
+        silent: 1,
+        mean: Some(62.5),
+        p90: Some(70.0),
+        rate: Some(250.5),
+        ..SweepCounts::default()
+    };
     let told = Sweep { counts, blind: Some("cut off".into()), shard: Shard(1), ..sweep(2_000) };
     // Neither group, shard nor slot is in order.
     let other = Sweep { group: "other".parse().expect("a name"), ..sweep(2_000) };

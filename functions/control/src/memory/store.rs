@@ -41,6 +41,15 @@ impl MemoryStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Forgets a group's sweeps before `before`, as the tables let theirs expire; each shard's latest stays.
+    pub fn forget_sweeps(&self, group: &GroupName, before: Timestamp) {
+        let mut groups = self.groups();
+        let Some(group) = groups.get_mut(group) else { return };
+        let latest: BTreeMap<Shard, Timestamp> = group.sweeps.keys().copied().collect();
+        group.sweeps.retain(|(shard, slot), _| *slot >= before || latest.get(shard) == Some(slot));
+        group.doorbells.retain(|(_, slot)| *slot >= before);
+    }
+
     /// The doorbells that have rung for a group, in order.
     pub fn doorbells(&self, group: &GroupName) -> Vec<(Shard, Timestamp)> {
         self.locked().get(group).map(|group| group.doorbells.clone()).unwrap_or_default()

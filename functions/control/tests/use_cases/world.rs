@@ -29,7 +29,7 @@ pub(crate) const BUDGET: Duration = Duration::from_secs(60);
 /// A policy without delays, changed by `changes`: a JSON merge.
 pub(crate) fn policy(changes: Value) -> String {
     let mut policy = json!({
-        "min_instances": 2, "max_instances": 5,
+        "min_instances": 2, "max_instances": 5, "scaling": { "kind": "threshold" },
         "sweep_interval": "10s", "warm_up": "0s", "cooldown_in": "0s", "stabilization_in": "0s",
         "max_out_per_window": { "percent": 1000, "at_least": 10000 },
         "max_in_per_window": { "percent": 100, "at_least": 100 },

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::pause::PauseDocument;
+use super::problem::PolicyError;
 use super::schedule::{WindowDocument, fit};
 use super::span::Span;
 use crate::signals;
@@ -119,7 +120,8 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScalingDocument {
-    /// `auto`, `threshold`, `target` or `step`. What belongs to another kind moves nothing.
+    /// `auto`, `threshold`, `target` or `step`. What belongs to another kind moves nothing. Left out it is the kind whose
+    /// settings are given, and `auto` without any.
     #[garde(skip)]
     pub kind: ScalingKind,
     /// Of `threshold`: scale out when the mean load is above this, above 1 to 100 %.
@@ -265,13 +267,13 @@ impl Default for SignalDocument {
 #[serde(rename_all = "kebab-case")]
 pub enum ScalingKind {
     /// Two thresholds and two factors.
-    #[default]
     Threshold,
     /// Target tracking: as many members as bring the mean to the target.
     Target,
     /// Steps: a mean load, and what to do beyond it.
     Step,
     /// Chooses among many rules, by what they would have cost.
+    #[default]
     Auto,
 }
 
@@ -370,6 +372,12 @@ pub enum OnTimeout {
 }
 
 impl PolicyDocument {
+    /// The valid document that `text` holds, with everything written out that it leaves to its kind of rule; or all that is
+    /// wrong with it.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        super::read::document(text)
+    }
+
     /// The document that says nothing but its kind of rule. `auto` looks back by itself, and what has just booted serves: to wait
     /// longer would only make it late, and what it asked for in vain must be gone before it is there.
     pub fn of(kind: ScalingKind) -> Self {

@@ -3,6 +3,7 @@
 
 mod cron;
 mod document;
+mod kind;
 mod pause;
 mod problem;
 mod read;
@@ -185,7 +186,7 @@ pub struct Pace {
 impl Policy {
     /// The policy that `text` holds, or everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        read::document(text).map(|document| Self::of(&document))
+        PolicyDocument::parse(text).map(|document| Self::of(&document))
     }
 
     /// The policy as it holds at `now`: paused while its pause holds (O1), and with the window of its schedule that is in force.
@@ -329,7 +330,7 @@ mod tests {
         let schema = schema();
         let cooldown = schema.pointer("/properties/cooldown_in").expect("a setting");
         assert_eq!((&cooldown["type"], &cooldown["format"]), (&"string".into(), &"span".into()));
-        assert_eq!(cooldown["default"], "300s");
+        assert_eq!(cooldown["default"], "0s");
         let said = cooldown["description"].as_str().expect("help");
         assert_eq!(said, "After a scale-in by load, how long there is no further one, 0s-1h.");
     }

@@ -4,6 +4,7 @@ use garde::Validate;
 use serde_json::Value;
 
 use super::document::{PolicyDocument, SignalDocument, StepDocument};
+use super::kind;
 use super::pause::PauseDocument;
 use super::problem::{PolicyError, Problem, Tree, syntax, whole};
 use super::schedule::WindowDocument;
@@ -37,7 +38,9 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
     every_key.signals = vec![SignalDocument::default()];
     let known = serde_json::to_value(every_key).expect("a policy is plain data");
     let mut value = without_unknown_keys(value, &known, "", &tree, &mut problems);
-    fill_in_for_its_kind(&mut value);
+    if let Err(message) = kind::write_out(&mut value) {
+        problems.push(tree.problem("scaling.kind", &message));
+    }
     problems.extend(tree.repeated_keys(PROBLEMS_TOLD + 1));
     let document: Option<PolicyDocument> = match serde_path_to_error::deserialize(&value) {
         Ok(document) => Some(document),
@@ -62,18 +65,6 @@ pub(super) fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
                 problems.push(whole(format!("more is wrong: only {PROBLEMS_TOLD} problems are told")));
             }
             fail(problems)
-        }
-    }
-}
-
-/// Writes out the defaults that a kind of rule has of its own, where the text does not say.
-fn fill_in_for_its_kind(value: &mut Value) {
-    let kind = value.pointer("/scaling/kind").cloned().map(serde_json::from_value);
-    let (Value::Object(settings), Some(Ok(kind))) = (value, kind) else { return };
-    let of_kind = serde_json::to_value(PolicyDocument::of(kind)).expect("a policy is plain data");
-    for (key, usual) in of_kind.as_object().into_iter().flatten() {
-        if !settings.contains_key(key) {
-            settings.insert(key.clone(), usual.clone());
         }
     }
 }
@@ -174,7 +165,7 @@ mod tests {
     fn the_default_document_is_valid_and_reads_itself() {
         let text = serde_json::to_string_pretty(&PolicyDocument::default()).unwrap();
         assert_eq!(document(&text).unwrap(), PolicyDocument::default());
-        assert_eq!(document("{}").unwrap().scaling.kind, ScalingKind::Threshold);
+        assert_eq!(document("{}").unwrap().scaling.kind, ScalingKind::Auto);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Four members `i-1` to `i-4` in service at 50 %, as desired; 2 to 8 are allowed; everything else by default.
+    /// Four members `i-1` to `i-4` in service at 50 %, as desired; 2 to 8 are allowed; everything else is [`thresholds`].
     pub(crate) fn example() -> Self {
         Self::of(&[50.0; 4])
     }
@@ -59,7 +59,7 @@ impl Group {
         };
         snapshot.head.desired = u32::try_from(loads.len()).expect("a test group is small");
         snapshot.head.version = 7;
-        let mut group = Self { policy: Policy { min: 2, max: 8, ..Policy::default() }, snapshot };
+        let mut group = Self { policy: Policy { min: 2, max: 8, ..thresholds() }, snapshot };
         group.list_all();
         group
     }
@@ -130,6 +130,11 @@ impl Group {
     pub(crate) fn decide(&self) -> Decision {
         decide(&self.snapshot, &self.policy)
     }
+}
+
+/// The policy that says nothing but that its rule is `threshold`: the one whose sizes are seen at a glance.
+pub(crate) fn thresholds() -> Policy {
+    Policy::parse(r#"{"scaling": {"kind": "threshold"}}"#).expect("a policy")
 }
 
 /// The threshold rule of a policy that has one.

@@ -11,7 +11,7 @@ use muster_core::time::Timestamp;
 fn scheduled(group: Group, bounds: (u32, u32), cron: &str, sets: &str) -> Group {
     let (min, max) = bounds;
     let text = format!(
-        r#"{{"min_instances": {min}, "max_instances": {max}, "schedule": [
+        r#"{{"min_instances": {min}, "max_instances": {max}, "scaling": {{"kind": "threshold"}}, "schedule": [
             {{"name": "office hours", "cron": "{cron}", "time_zone": "Europe/Berlin", "lasts": "10h", {sets}}}]}}"#
     );
     let policy = Policy::parse(&text).unwrap_or_else(|error| panic!("{error}"));

@@ -24,9 +24,14 @@ fn launched(zone: &str, cause: Cause, replaces: Option<&str>) -> Event {
     Event::Launched { intent: IntentId("1".into()), instance: instance("i-1"), zone: zone.into(), cause, replaces }
 }
 
+/// The policy of a group that goes by thresholds: a mean of 50 % leaves it alone.
+fn thresholds() -> Policy {
+    Policy::parse(r#"{"scaling": {"kind": "threshold"}}"#).expect("a policy")
+}
+
 /// The decision on a snapshot, as it is recorded.
 fn decided(snapshot: &Value, count: u32, recorded: bool) -> Activity {
-    decided_with(&Policy::default(), snapshot, count, recorded)
+    decided_with(&thresholds(), snapshot, count, recorded)
 }
 
 fn decided_with(policy: &Policy, snapshot: &Value, count: u32, recorded: bool) -> Activity {
@@ -139,7 +144,7 @@ fn a_decision_is_told_when_it_holds_against_a_wish() {
 
 #[test]
 fn z7_that_an_emptied_group_is_empty_is_no_news() {
-    let nobody = Policy { min: 0, max: 0, ..Policy::default() };
+    let nobody = Policy { min: 0, max: 0, ..thresholds() };
     let empty = json!({"now": NOW, "head": {"desired": 0}, "members": [], "sweep": {"slot": NOW - 1_000}, "fleet": []});
     assert_eq!(kinds(&decided_with(&nobody, &empty, 1, true)), []);
     let mut kept = snapshot(0, &json!({"desired": 0}));
@@ -201,7 +206,7 @@ fn h3_a_breaker_is_told_when_it_opens_and_when_it_closes() {
         if recorded {
             // What is told is what HEAD says after the decision.
             let snapshot: Snapshot = serde_json::from_value(snapshot).expect("a snapshot");
-            let after = decide(&snapshot, &Policy::default()).plan.head.breaker.is_some();
+            let after = decide(&snapshot, &thresholds()).plan.head.breaker.is_some();
             let before = snapshot.head.breaker.is_some();
             assert_eq!(before != after, !expected.is_empty(), "{activity:?}");
         }
