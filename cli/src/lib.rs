@@ -6,10 +6,14 @@
 //! that feature.
 
 pub mod backtest;
+pub mod completions;
 pub mod decide;
 pub mod failure;
+#[cfg(test)]
+mod golden;
 pub mod local;
 pub mod policy;
+pub mod settings;
 pub mod simulate;
 #[cfg(feature = "aws")]
 pub mod stack;

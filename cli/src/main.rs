@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 #[cfg(feature = "aws")]
 use muster::stack;
-use muster::{backtest, decide, failure::Failure, local, policy, simulate};
+use muster::{backtest, completions, decide, failure::Failure, local, policy, simulate};
 
 /// Muster keeps a group of EC2 instances at the size its load needs, and says why.
 #[derive(Debug, Parser)]
@@ -39,6 +39,7 @@ enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Group(stack::group::GroupCommand),
+    Completions(completions::CompletionsArgs),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]
     Local(local::LocalCommand),
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
             #[cfg(feature = "aws")]
             &cli.stack,
         ),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Local(command) => local::run(&command),
     };
     match outcome {

@@ -25,6 +25,9 @@ pub enum PolicyCommand {
     },
     /// Print the JSON Schema of a policy: every key, its range and what it is for.
     Schema,
+    /// Print the README's table of settings, written from the schema.
+    #[command(hide = true)]
+    Settings,
     /// Print the policy that a document is which says nothing but its kind of rule.
     ShowDefaults {
         /// The kind of rule: threshold, target, step or auto.
@@ -44,6 +47,7 @@ pub fn run(command: PolicyCommand, #[cfg(feature = "aws")] stack: &crate::stack:
     match command {
         PolicyCommand::Validate { file, json } => validate(&file, json),
         PolicyCommand::Schema => print(&schema()),
+        PolicyCommand::Settings => say(&crate::settings::table()),
         PolicyCommand::ShowDefaults { kind } => print(&PolicyDocument::of(kind)),
         #[cfg(feature = "aws")]
         PolicyCommand::Get(args) => crate::stack::get(stack, &args),

@@ -1,10 +1,9 @@
 //! The README is true: its examples decide as it says, its table of settings is the policy's, its commands exist.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use muster_core::policy::{PolicyDocument, ScalingKind};
+use muster_core::policy::PolicyDocument;
 use serde_json::{Value, json};
 
 const README: &str = include_str!("../../README.md");
@@ -112,60 +111,27 @@ fn a_transcript_is_what_the_command_says() {
     }
 }
 
-/// The leaves of a document, dotted. A limit is one setting.
-fn leaves(prefix: &str, value: &Value, found: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(object) if object.contains_key("at_least") => {
-            found.insert(prefix.to_owned(), format!("{} %, at least {}", object["percent"], object["at_least"]));
-        }
-        Value::Object(object) => {
-            for (key, value) in object {
-                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                leaves(&key, value, found);
-            }
-        }
-        Value::Array(items) => {
-            let words = |(key, value): (&String, &Value)| {
-                format!("{key} {}", value.as_f64().map_or(String::new(), |number| number.to_string()))
-            };
-            let item = |item: &Value| item.as_object().into_iter().flatten().map(words).collect::<Vec<_>>().join(" ");
-            let items = items.iter().map(item).collect::<Vec<_>>().join(", ");
-            found.insert(prefix.to_owned(), if items.is_empty() { "none".to_owned() } else { items });
-        }
-        Value::String(text) => {
-            found.insert(prefix.to_owned(), text.clone());
-        }
-        Value::Number(number) => {
-            found.insert(prefix.to_owned(), number.as_f64().map_or(String::new(), |number| number.to_string()));
-        }
-        Value::Null | Value::Bool(_) => {
-            found.insert(prefix.to_owned(), value.to_string());
-        }
-    }
-}
-
+/// The README's table of settings is what `muster policy settings` prints. `MUSTER_GOLDEN=write` puts it there.
 #[test]
-fn the_table_of_settings_is_the_policys() {
-    let mut settings = BTreeMap::new();
-    let document = serde_json::to_value(PolicyDocument::default()).expect("plain data");
-    leaves("", &document, &mut settings);
-    let (_, section) = README.split_once("\n## The policy\n").expect("the section");
-    let section = section.split("\n## ").next().expect("its text");
-    let rows: BTreeMap<String, String> = section
-        .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| `")?.split(" | ");
-            Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()?.to_owned()))
-        })
-        .collect();
-    assert_eq!(rows, settings);
-    let mut of_auto = BTreeMap::new();
-    leaves("", &serde_json::to_value(PolicyDocument::of(ScalingKind::Auto)).expect("plain data"), &mut of_auto);
-    of_auto.retain(|key, value| settings[key] != *value && key != "scaling.kind");
-    for (key, value) in of_auto {
-        let row = section.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).expect("it has one");
-        assert!(row.contains(&format!("(`auto`: {value})")), "{key} is {value} for auto: {row}");
+fn the_table_of_settings_is_written_from_the_schema() {
+    const BEGIN: &str =
+        "<!-- written by `muster policy settings`: MUSTER_GOLDEN=write cargo test -p muster --test readme -->\n";
+    const END: &str = "\n<!-- end of the table -->";
+    let output = muster(&["policy", "settings"], "");
+    let table = String::from_utf8(output.stdout).expect("text");
+    let table = table.trim_end();
+    let (before, rest) = README.split_once(BEGIN).expect("where the table begins");
+    let (kept, after) = rest.split_once(END).expect("where it ends");
+    if std::env::var_os("MUSTER_GOLDEN").is_some_and(|wish| wish == "write") {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+        std::fs::write(file, [before, BEGIN, table, END, after].concat()).expect("the README is written");
+        return;
     }
+    let differs = table.lines().zip(kept.lines()).find(|(now, kept)| now != kept);
+    assert!(
+        kept == table,
+        "the policy has changed, the README has not: MUSTER_GOLDEN=write takes it over: {differs:?}"
+    );
 }
 
 #[test]
