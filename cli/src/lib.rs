@@ -8,11 +8,13 @@
 pub mod backtest;
 pub mod completions;
 pub mod decide;
+pub mod doctor;
 pub mod failure;
 #[cfg(test)]
 mod golden;
 pub mod local;
 pub mod policy;
+pub mod replay;
 pub mod settings;
 pub mod simulate;
 #[cfg(feature = "aws")]
