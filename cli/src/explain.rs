@@ -1,0 +1,84 @@
+//! `muster explain`: a decision in sentences, stage by stage, and what would have to happen for it to change.
+
+use std::fmt::Write;
+
+use clap::Args;
+use muster_control::ports::{Clock, Marks, PolicyDesk};
+use muster_core::time::Timestamp;
+use muster_web::read::decisions::{DecisionExplained, decision, explain};
+use muster_web::stand::{Stand, Store};
+
+use crate::failure::Failure;
+use crate::moments::past;
+use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unread};
+use crate::policy::{print, say};
+use crate::words::{moment, name, plain};
+
+/// Explain why a group has the size that it has: what was seen, stage by stage what came of it, and what would have to happen for it to change.
+///
+///   muster explain                            the last decision
+///   muster explain --at 10m                   the one that was in force ten minutes ago
+///   muster explain 1763805600000~0000000042-decision   the one with this id, as `history --json` tells it
+#[derive(Clone, Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ExplainArgs {
+    /// The decision's id.
+    #[arg(value_name = "DECISION", conflicts_with = "at")]
+    decision: Option<String>,
+    /// The decision in force at this time, or so long ago.
+    #[arg(long, value_name = "TIME|SPAN", value_parser = past)]
+    at: Option<Timestamp>,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print one JSON object: the decision, its report, and "explained".
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(stack: &StackArgs, args: &ExplainArgs) -> Result<(), Failure> {
+    place::at(stack, &args.place, args)
+}
+
+impl Command for ExplainArgs {
+    type Output = ();
+
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<(), Failure> {
+        let group = group_of(stand, self.place.group.as_ref()).await?;
+        let found = match &self.decision {
+            Some(id) => decision(stand, &group, id).await,
+            None => explain(stand, &group, self.at).await,
+        };
+        let found = found.map_err(unread(&stand.place))?;
+        if self.json { print(&found) } else { say(&told(&found)) }
+    }
+}
+
+fn told(found: &DecisionExplained) -> String {
+    let (decided, explained) = (&found.decision, &found.explained);
+    let times = match decided.count {
+        1 => String::new(),
+        many => format!(", the last of {many} alike since {}", moment(decided.since)),
+    };
+    let mut text = format!("{}\n  decided at {}{times}; id {}\n\n", plain(&explained.headline), moment(decided.at), plain(&decided.id));
+    // Writing into a string does not fail.
+    for sentence in &explained.sentences {
+        let _ = writeln!(text, "{}", plain(sentence));
+    }
+    if !explained.stages.is_empty() {
+        let _ = writeln!(text, "\nStage by stage:");
+        for stage in &explained.stages {
+            let _ = writeln!(text, "  {:<11} {:>5}  {:<4} {}", name(&stage.stage), stage.desired, stage.rule.to_string(), plain(&stage.text));
+        }
+    }
+    if !explained.would.is_empty() {
+        let _ = writeln!(text, "\nIt");
+        for would in &explained.would {
+            let _ = writeln!(text, "  - {}", plain(would));
+        }
+    }
+    text.trim_end().to_owned()
+}
