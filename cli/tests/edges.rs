@@ -22,7 +22,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("muster-probe", &["muster-control", "muster-core", "muster-proto"]),
     ("muster-embedded", &["muster-control", "muster-core"]),
     ("muster-aws", &["muster-control", "muster-core"]),
-    ("muster-web", &["muster-control", "muster-core"]),
+    ("muster-web", &["muster-backtest", "muster-control", "muster-core"]),
     ("muster-sim", &["muster-control", "muster-core"]),
     ("muster-fake-ec2", &[]),
     ("muster-e2e", &["muster-aws", "muster-control", "muster-core", "muster-fake-ec2"]),

@@ -2,7 +2,7 @@
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
-use muster_control::ports::{Cause, PolicySource, PolicySourceError, PolicyText};
+use muster_control::ports::{self, Cause, PolicyDesk, PolicySource, PolicySourceError, PolicyText, Put, Revision};
 use muster_core::group::{GroupName, PolicyVersion};
 
 use crate::clients::Connection;
@@ -53,7 +53,7 @@ impl Parameters {
     /// again, as one version more with the same text.
     pub async fn put(&self, group: &GroupName, text: &str) -> Result<PolicyVersion, PutError> {
         let put = self.put_parameter(group, text, true).await?;
-        put.ok_or_else(|| PutError::Unavailable(Box::new(Failure::odd(CALL, "what is written over exists"))))
+        put.ok_or_else(missing)
     }
 
     /// The same, unless there is a policy: then nothing is written, and there is no version.
@@ -116,6 +116,43 @@ impl PolicySource for Parameters {
         let text = parameter.value.ok_or_else(|| failed(Failure::odd(CALL, "there is no value in it")))?;
         Ok(Some(PolicyText { text, version }))
     }
+}
+
+/// SSM has no conditional write: between the look and the write somebody else may write, too. Which number the write has got tells it:
+/// when it does not follow the one that was read, an edit has been overwritten, and the caller hears which.
+impl PolicyDesk for Parameters {
+    async fn put(&self, group: &GroupName, text: &str, over: Option<&Revision>) -> Result<Put, ports::PutError> {
+        let found = self.fetch(group).await.map_err(|error| ports::PutError::Unavailable(Box::new(error)))?;
+        if found.as_ref().map(|found| Revision::of(&found.text)).as_ref() != over {
+            return Err(ports::PutError::LostUpdate { found });
+        }
+        let revision = Revision::of(text);
+        let Some(before) = found else {
+            let Some(version) = self.put_first(group, text).await? else {
+                let found = self.fetch(group).await.map_err(|error| ports::PutError::Unavailable(Box::new(error)))?;
+                return Err(ports::PutError::LostUpdate { found });
+            };
+            return Ok(Put { version: Some(version), revision, overwrote: None });
+        };
+        let version = self.put_parameter(group, text, true).await?.ok_or_else(missing)?;
+        let between = version.0.checked_sub(1).map(PolicyVersion).filter(|last| Some(*last) > before.version);
+        // A try whose answer was lost has written the same text as one version more: that is nobody's edit, and cannot be told apart.
+        Ok(Put { version: Some(version), revision, overwrote: between })
+    }
+}
+
+impl From<PutError> for ports::PutError {
+    fn from(error: PutError) -> Self {
+        match error {
+            PutError::TooLong { bytes } => Self::TooLong { bytes, most: LONGEST },
+            error @ (PutError::Empty | PutError::Refused(_)) => Self::Refused(Box::new(error)),
+            error @ PutError::Unavailable(_) => Self::Unavailable(Box::new(error)),
+        }
+    }
+}
+
+fn missing() -> PutError {
+    PutError::Unavailable(Box::new(Failure::odd(CALL, "what is written over exists")))
 }
 
 fn unwritten(failure: Failure) -> PutError {

@@ -5,6 +5,7 @@
 
 use muster_core::policy::Policy;
 use muster_core::time::spoken;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::history::{Gaps, SATURATED};
@@ -50,7 +51,7 @@ pub struct Setting<'d> {
 }
 
 /// What one instance serves, and how that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "from", rename_all = "kebab-case")]
 pub enum Capacity {
     /// The demand is counted in instances.
@@ -72,7 +73,7 @@ pub enum Capacity {
 }
 
 /// How long booting takes, and how that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Boot {
     /// Seconds.
     pub seconds: f64,
@@ -81,7 +82,7 @@ pub struct Boot {
 }
 
 /// How a boot time is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum BootFrom {
     /// Somebody says so.
@@ -102,7 +103,7 @@ pub struct Named {
 }
 
 /// What came of it. Its size has a bound, however long the load is.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Outcome {
     /// When the load begins, in seconds since 1970.
     pub start_unix_seconds: f64,
@@ -129,7 +130,7 @@ pub struct Outcome {
 }
 
 /// What a row is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// The policy in question.
@@ -143,7 +144,7 @@ pub enum Kind {
 }
 
 /// How one did.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Row {
     /// Its name.
     pub name: String,
@@ -171,7 +172,7 @@ pub struct Row {
 }
 
 /// How the policy in question differs from another.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Requests that meet an overloaded group: points of a percent more.
     pub over_points: f64,
@@ -182,7 +183,7 @@ pub struct Difference {
 }
 
 /// A load, thinned out.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// Seconds from point to point.
     pub step_seconds: f64,

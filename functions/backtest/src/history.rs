@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use muster_core::group::Shard;
 use muster_core::health::SweepFigures;
 use muster_core::time::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::scaler::{count, size};
@@ -56,7 +57,7 @@ pub struct Recording {
 }
 
 /// How much of a record is not seen but assumed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Gaps {
     /// Sweeps in it.
     pub sweeps: u32,

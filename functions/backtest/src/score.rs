@@ -1,5 +1,6 @@
 //! How good a run was: what its users met, what it cost, how restless it was.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::trace::STEP_S;
@@ -13,7 +14,7 @@ const WORST: usize = 5;
 const STEPS_A_MINUTE: usize = 6;
 
 /// A run in figures.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Score {
     /// Requests that met an overloaded group, in per cent of all.
     pub over_percent: f64,
@@ -35,7 +36,7 @@ pub struct Score {
 }
 
 /// A minute in which the group was overloaded.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Minute {
     /// When it began, in seconds since 1970.
     pub unix_seconds: f64,
@@ -125,7 +126,7 @@ fn worst_minutes(world: &World<'_>, run: &Run) -> Vec<Minute> {
 }
 
 /// A policy beside a peer, in the terms that say whether it is worth having.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
     /// By how many per cent the avoidable overload differs from the peer's: -100 is none.
     pub avoidable_percent: f64,

@@ -14,6 +14,7 @@ use muster_core::member::{InstanceId, MemberRecord};
 use muster_core::snapshot::FleetInstance;
 use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::activity::Activity;
 
@@ -117,17 +118,58 @@ pub trait SweepLog: Send + Sync {
         after: (Timestamp, Shard),
         limit: usize,
     ) -> impl Future<Output = Result<Vec<SweepFigures>, StoreError>> + Send;
+
+    /// Whole sweeps of one shard, in the order of their slots: the first one of each of [`parts`], so at most `points` of them
+    /// and fewer where nothing was swept.
+    fn sampled(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> impl Future<Output = Result<Vec<Sweep>, StoreError>> + Send;
+}
+
+/// Parts of a span that are looked at, at most.
+pub const MOST_PARTS: u32 = 1_000;
+
+/// The `points` equal parts of the time from `from` until before `until`, each from its first moment until before the first of the next;
+/// at most [`MOST_PARTS`], and none shorter than a millisecond.
+pub fn parts(from: Timestamp, until: Timestamp, points: u32) -> impl Iterator<Item = (Timestamp, Timestamp)> + Clone {
+    let (start, span) = (from.as_millis(), until.as_millis().saturating_sub(from.as_millis()));
+    let count = u64::from(points.min(MOST_PARTS)).min(span);
+    // The product fits: a thousand times the last instant that can be written.
+    let edge = move |nth: u64| Timestamp::from_millis(start + span * nth / count.max(1));
+    (0..count).map(move |nth| (edge(nth), edge(nth + 1)))
 }
 
 /// What has happened, append-only; claims and settlements write to it in their own transactions.
 pub trait ActivityLog: Send + Sync {
+    /// The newest `limit` activities at or after `from` and before `until` (none: to the end), oldest first.
+    fn between(
+        &self,
+        group: &GroupName,
+        from: Timestamp,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Activity>, StoreError>> + Send;
+
     /// The newest `limit` activities at or after `from`, oldest first.
     fn since(
         &self,
         group: &GroupName,
         from: Timestamp,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Activity>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Activity>, StoreError>> + Send {
+        self.between(group, from, None, limit)
+    }
+}
+
+/// Which groups there are.
+pub trait Groups: Send + Sync {
+    /// Every group of the store that has ever had a claim, by name.
+    fn groups(&self) -> impl Future<Output = Result<Vec<GroupName>, StoreError>> + Send;
 }
 
 /// Where the operator writes the policy.
@@ -140,6 +182,68 @@ pub trait PolicySource: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("the policy cannot be read")]
 pub struct PolicySourceError(#[source] pub Cause);
+
+/// A policy's text by its digest: so a file and a parameter are alike, and the same text written again is no edit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub String);
+
+impl Revision {
+    /// The revision that `text` is: the first 32 hexadecimal digits of its SHA-256.
+    pub fn of(text: &str) -> Self {
+        Self(Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Where the operator writes the policy, for writing it: nobody's edit is lost unseen.
+pub trait PolicyDesk: PolicySource {
+    /// Writes `text` over the text whose revision is `over`; none: only when there is no text.
+    ///
+    /// `LostUpdate` when another text is there, or none; then nothing is written. The text is not judged: that is the caller's.
+    fn put(
+        &self,
+        group: &GroupName,
+        text: &str,
+        over: Option<&Revision>,
+    ) -> impl Future<Output = Result<Put, PutError>> + Send;
+}
+
+/// A policy that has been written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// The source's own version number, if it has one.
+    pub version: Option<PolicyVersion>,
+    /// What is there now.
+    pub revision: Revision,
+    /// The version of an edit that came between the look and the write and is now overwritten: a source without conditional
+    /// writes can only tell.
+    pub overwrote: Option<PolicyVersion>,
+}
+
+/// Why a policy was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// Another text is there than the one that was to be replaced.
+    #[error("somebody else has edited the policy: nothing was written")]
+    LostUpdate {
+        /// The text that is there; none when there is none.
+        found: Option<PolicyText>,
+    },
+    /// The source keeps no text of this length.
+    #[error("the policy has {bytes} bytes, and {most} fit")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The longest that fits.
+        most: usize,
+    },
+    /// It can never be written as it is: a permission, a parameter, a folder. Nothing was written.
+    #[error("the policy cannot be written")]
+    Refused(#[source] Cause),
+    /// No answer of use: it may or may not have been written.
+    #[error("the policy's source did not answer")]
+    Unavailable(#[source] Cause),
+}
 
 /// The running instances of a group, and the only way to change them.
 ///
@@ -397,4 +501,26 @@ pub struct Settlement {
     pub outcomes: Vec<Outcome>,
     /// What to write into the activity log.
     pub activity: Vec<Activity>,
+}
+
+/// The marks that an operator sets on instances: tags in EC2, so that they may as well be set in its console.
+pub trait Marks: Send + Sync {
+    /// Sets or removes a mark. An instance that does not carry the group's tag is `Refused`, and never touched (C1).
+    fn mark(
+        &self,
+        group: &GroupName,
+        instance: &InstanceId,
+        mark: Mark,
+        on: bool,
+    ) -> impl Future<Output = Result<(), FleetError>> + Send;
+}
+
+/// What an operator may mark an instance as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Never a victim of a scale-in (D2): the tag `muster:protected=true`.
+    Protected,
+    /// To be drained and let go: the tag `muster:drain=true`.
+    Drain,
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::group::PolicyVersion;
@@ -10,7 +11,7 @@ use crate::policy::{Mode, Window};
 use crate::time::Timestamp;
 
 /// The rules of the contract that a report may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "each variant is the id of a rule; functions/README.md has their text")]
 pub enum Rule {
     C1,
@@ -66,7 +67,7 @@ impl fmt::Display for Rule {
 }
 
 /// A sentence and the rule that speaks it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remark {
     /// The rule.
     pub rule: Rule,
@@ -75,7 +76,7 @@ pub struct Remark {
 }
 
 /// Desired after one stage of the way from rule to bounds (Z5).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     /// Which stage.
     pub stage: StageName,
@@ -88,7 +89,7 @@ pub struct Stage {
 }
 
 /// The stages, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageName {
     /// The rule on the mean of the serving members.
@@ -108,7 +109,7 @@ pub enum StageName {
 }
 
 /// The members, by phase, as the decision counted them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Open launch intents and launched members that have never answered (C3).
     pub pending: u32,
@@ -131,7 +132,7 @@ pub struct Counts {
 }
 
 /// The loads that the decision looked at, in percent.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadFigures {
     /// Mean of the serving members (M1).
     pub mean: f64,
@@ -142,7 +143,7 @@ pub struct LoadFigures {
 }
 
 /// Desired before and after.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Desired {
     /// As stored.
     pub before: u32,
@@ -151,7 +152,7 @@ pub struct Desired {
 }
 
 /// Why a decision is what it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// When it was decided.
     pub at: Timestamp,

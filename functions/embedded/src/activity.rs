@@ -30,16 +30,18 @@ pub(crate) fn log(work: &Transaction<'_>, group: &str, activity: &[Activity]) ->
     Ok(())
 }
 
-/// The newest `limit` activities at or after `from`, oldest first.
-pub(crate) fn since(
+/// The newest `limit` activities at or after `from` and before `until`, oldest first.
+pub(crate) fn between(
     work: &Transaction<'_>,
     group: &str,
     from: Timestamp,
+    until: Option<Timestamp>,
     limit: usize,
 ) -> Result<Vec<Activity>, Failure> {
-    let newest = "SELECT doc FROM activity WHERE grp = ?1 AND at >= ?2 ORDER BY at DESC, id DESC LIMIT ?3";
+    let newest = "SELECT doc FROM activity WHERE grp = ?1 AND at >= ?2 AND at < ?3 ORDER BY at DESC, id DESC LIMIT ?4";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut found: Vec<Activity> = all(work, newest, (group, number(from.as_millis())?, limit))?;
+    let until = until.map_or(Ok(i64::MAX), |until| number(until.as_millis()))?;
+    let mut found: Vec<Activity> = all(work, newest, (group, number(from.as_millis())?, until, limit))?;
     found.reverse();
     Ok(found)
 }

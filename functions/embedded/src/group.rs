@@ -1,17 +1,24 @@
 //! A group's serialised state: the conditions of `muster_control::ports::GroupStore` inside one transaction each.
 
 use muster_control::ports::{Claim, GroupState, LeaseRequest, Release, Settlement, StoreError, StoredPolicy};
-use muster_core::group::{Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::MemberRecord;
 use rusqlite::Transaction;
 
 use crate::activity;
-use crate::failure::{Failure, conflict};
+use crate::failure::{Failure, conflict, corrupt};
 use crate::rows::{all, encode, number, one, run};
 
 pub(crate) fn head(work: &Transaction<'_>, group: &str) -> Result<Option<Head>, Failure> {
     one(work, "SELECT doc FROM heads WHERE grp = ?1", [group])
+}
+
+/// The groups that have a HEAD, by name.
+pub(crate) fn all_groups(work: &Transaction<'_>) -> Result<Vec<GroupName>, Failure> {
+    let mut statement = work.prepare_cached("SELECT grp FROM heads ORDER BY grp")?;
+    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    names.into_iter().map(|name| name.parse().map_err(corrupt)).collect()
 }
 
 pub(crate) fn read(work: &Transaction<'_>, group: &str) -> Result<Option<GroupState>, Failure> {

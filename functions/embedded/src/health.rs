@@ -77,3 +77,19 @@ pub(crate) fn sweeps_after(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     all(work, page, (group, number(slot.as_millis())?, shard.0, limit))
 }
+
+/// The first sweep of each part, whole.
+pub(crate) fn sampled(
+    work: &Transaction<'_>,
+    group: &str,
+    shard: Shard,
+    parts: impl Iterator<Item = (Timestamp, Timestamp)>,
+) -> Result<Vec<Sweep>, Failure> {
+    let first =
+        "SELECT doc FROM sweeps WHERE grp = ?1 AND shard = ?2 AND slot >= ?3 AND slot < ?4 ORDER BY slot LIMIT 1";
+    let mut found = Vec::new();
+    for (start, end) in parts {
+        found.extend(one(work, first, (group, shard.0, number(start.as_millis())?, number(end.as_millis())?))?);
+    }
+    Ok(found)
+}

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use muster_control::activity::Activity;
 use muster_control::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy, SweepLog,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    StoredPolicy, SweepLog, parts,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Sweep, SweepFigures};
@@ -160,12 +160,36 @@ impl SweepLog for SqliteStore {
         let group = group.to_string();
         self.look(move |work| health::sweeps_after(work, &group, after, limit)).await
     }
+
+    async fn sampled(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<Sweep>, StoreError> {
+        let group = group.to_string();
+        self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
+    }
 }
 
 impl ActivityLog for SqliteStore {
-    async fn since(&self, group: &GroupName, from: Timestamp, limit: usize) -> Result<Vec<Activity>, StoreError> {
+    async fn between(
+        &self,
+        group: &GroupName,
+        from: Timestamp,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
         let group = group.to_string();
-        self.look(move |work| activity::since(work, &group, from, limit)).await
+        self.look(move |work| activity::between(work, &group, from, until, limit)).await
+    }
+}
+
+impl Groups for SqliteStore {
+    async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
+        self.look(group::all_groups).await
     }
 }
 

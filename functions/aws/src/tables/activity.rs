@@ -29,12 +29,28 @@ pub(super) fn log<'a>(
 }
 
 impl ActivityLog for Tables {
-    async fn since(&self, group: &GroupName, from: Timestamp, limit: usize) -> Result<Vec<Activity>, StoreError> {
+    async fn between(
+        &self,
+        group: &GroupName,
+        from: Timestamp,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
         let table = &self.names.activity;
+        // DynamoDB refuses a range that ends before it begins.
+        if until.is_some_and(|until| until <= from) {
+            return Ok(Vec::new());
+        }
         let query = self.query(table, &partition(group)).scan_index_forward(false);
-        let query = query.key_condition_expression("#pk = :pk AND #sk >= :from");
         let query = query.expression_attribute_names("#sk", SORT_KEY);
         let query = query.expression_attribute_values(":from", text(time_key(from)));
+        // A key begins with its time and goes on with `#`: so what is of the last moment itself stands behind `until`.
+        let query = match until {
+            None => query.key_condition_expression("#pk = :pk AND #sk >= :from"),
+            Some(until) => query
+                .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :until")
+                .expression_attribute_values(":until", text(time_key(until))),
+        };
         let (mut found, mut start) = (Vec::new(), None);
         for _ in 0..PAGES_MAX {
             let left = limit - found.len();

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use muster_control::ports::StoreError;
+use muster_control::ports::{Groups, StoreError};
 use muster_core::group::GroupName;
 
 use items::GROUPS;
@@ -61,13 +61,19 @@ impl Tables {
         Self { client, names: Arc::new(Names::of(stack)), bases: Arc::default() }
     }
 
-    /// Every group of the stack that has ever had a claim, by name.
+    /// Every group of the stack that has ever had a claim, by name: the port's, for those who have no use for the port.
     ///
     /// # Errors
     /// As any read of the ports.
     pub async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         let listed = self.all(&self.names.control, GROUPS, "").await?;
         listed.iter().map(|item| items::group_listed(&self.names.control, item)).collect()
+    }
+}
+
+impl Groups for Tables {
+    async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
+        Self::groups(self).await
     }
 }
 

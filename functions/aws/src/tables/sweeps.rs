@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use futures_util::StreamExt as _;
 use muster_control::packed::{Base, Standing};
-use muster_control::ports::{HealthStore, StoreError, SweepLog};
+use muster_control::ports::{HealthStore, StoreError, SweepLog, parts};
 use muster_core::group::{GroupName, Shard};
 use muster_core::health::{Sweep, SweepFigures};
 use muster_core::time::Timestamp;
@@ -21,6 +22,9 @@ use super::{Tables, once};
 /// Sweeps of all shards that are looked through for one shard's latest, page by page; the last pages are as long as DynamoDB
 /// makes them, 1 MB. A shard whose latest lies further back, hours for a group of some thousands, begins anew.
 const PAGES: [i32; 7] = [4, 16, 64, 256, i32::MAX, i32::MAX, i32::MAX];
+
+/// Parts of the record that are looked into at a time.
+const AT_ONCE: usize = 8;
 
 /// How long a lock is kept after its slot. A group that is swept renews it; one that has been removed may be swept for some minutes yet.
 const LOCKS_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -59,14 +63,10 @@ impl HealthStore for Tables {
     }
 
     async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
-        let table = &self.names.sweeps;
-        let Some(item) = self.newest(group, shard, |query| query).await? else { return Ok(None) };
-        let read = row::read(table, group, item)?;
-        let base = match read.standing() {
-            Some(standing) => self.base(group, shard, standing.base).await?,
-            None => None,
-        };
-        read.whole(table, base).map(Some)
+        match self.newest(group, shard, |query| query).await? {
+            Some(item) => self.whole(group, shard, item).await.map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -104,9 +104,75 @@ impl SweepLog for Tables {
         }
         Err(unsent(Endless { table: table.clone(), pages: PAGES_MAX }))
     }
+
+    /// One Query a part, some at a time. Where a part begins with a slot the first item that is read is the shard's own; see
+    /// [`Tables::first_in`].
+    async fn sampled(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<Sweep>, StoreError> {
+        let looks = parts(from, until, points).map(|part| self.first_in(group, shard, part));
+        let mut found = futures_util::stream::iter(looks).buffered(AT_ONCE);
+        let mut sweeps = Vec::new();
+        while let Some(item) = found.next().await {
+            if let Some(item) = item? {
+                sweeps.push(self.whole(group, shard, item).await?);
+            }
+        }
+        Ok(sweeps)
+    }
 }
 
 impl Tables {
+    /// The item of the shard's first sweep in a part of the record.
+    ///
+    /// The shards of a group lie beside each other, slot by slot: behind the shard's own place in a slot that the part begins with
+    /// lies the shard's own item, and nobody else's is read. Else others are read with it, but of a shard that is not swept any more no
+    /// more than a few: such a one has none in the part.
+    async fn first_in(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        (start, end): (Timestamp, Timestamp),
+    ) -> Result<Option<Item>, StoreError> {
+        let table = &self.names.sweeps;
+        let query = self.query(table, &partition(group)).consistent_read(false);
+        let query = query.key_condition_expression("#pk = :pk AND #sk BETWEEN :start AND :end");
+        let query = query.expression_attribute_names("#sk", SORT_KEY);
+        let query = query.expression_attribute_values(":start", text(Key::sweep(group, shard, start).sk));
+        // A key begins with its slot and goes on with `#`: what is of the end itself stands behind it.
+        let query = query.expression_attribute_values(":end", text(format!("{SWEEPS}{:013}", end.as_millis())));
+        let query = query.filter_expression("#shard = :shard").expression_attribute_names("#shard", "shard");
+        let query = query.expression_attribute_values(":shard", number(shard.0));
+        let mut next = None;
+        for limit in [1, 4 + i32::from(shard.0), 16 + 2 * i32::from(shard.0)] {
+            let (items, more) = self.page(table, query.clone().limit(limit), next).await?;
+            if let Some(item) = items.into_iter().next() {
+                return Ok(Some(item));
+            }
+            if more.is_none() {
+                break;
+            }
+            next = more;
+        }
+        Ok(None)
+    }
+
+    /// The sweep that an item holds, with its members unpacked.
+    async fn whole(&self, group: &GroupName, shard: Shard, item: Item) -> Result<Sweep, StoreError> {
+        let table = &self.names.sweeps;
+        let read = row::read(table, group, item)?;
+        let base = match read.standing() {
+            Some(standing) => self.base(group, shard, standing.base).await?,
+            None => None,
+        };
+        read.whole(table, base)
+    }
+
     /// What the next sweep of a large shard stands on: the base of the latest one in the table, whoever wrote it.
     async fn before(&self, sweep: &Sweep) -> Result<Option<(Standing, Arc<Base>)>, StoreError> {
         let (group, shard) = (&sweep.group, sweep.shard);

@@ -37,7 +37,10 @@ macro_rules! store_conformance {
             a_sweep_is_written_once,
             shards_and_groups_are_kept_apart,
             the_record_of_sweeps_is_read_page_by_page,
+            sweeps_are_sampled_part_by_part,
             activities_come_back_in_order_and_bounded,
+            activities_are_read_backwards_page_by_page,
+            groups_are_known_from_their_first_claim_on,
         );
     };
     (@ $make:expr; $($case:ident,)*) => {

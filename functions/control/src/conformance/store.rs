@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use muster_core::auto::{Learnt, Recent, Sample, Setting};
 use muster_core::decide::decide;
 use muster_core::group::{GroupName, Head, Outcome, Place, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Sweep, SweepCounts};
+use muster_core::health::{Health, Load, Sweep, SweepCounts};
 use muster_core::intent::{Call, Cause, Intent, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::policy::Policy;
@@ -18,13 +18,13 @@ use serde_json::json;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError,
     StoredPolicy, SweepLog,
 };
 
-/// What a store is here: all four ports.
-pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog {}
-impl<S: GroupStore + HealthStore + SweepLog + ActivityLog> Store for S {}
+/// What a store is here: all five ports.
+pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog + Groups {}
+impl<S: GroupStore + HealthStore + SweepLog + ActivityLog + Groups> Store for S {}
 
 fn group() -> GroupName {
     GroupName::default()
@@ -405,4 +405,55 @@ pub async fn activities_come_back_in_order_and_bounded<S: Store>(store: &S) {
     assert_eq!(ids(store.since(&group(), at(0), 10).await.expect("a read")), "abc");
     assert_eq!(ids(store.since(&group(), at(20), 10).await.expect("a read")), "bc");
     assert_eq!(ids(store.since(&group(), at(0), 2).await.expect("a read")), "bc");
+}
+
+pub async fn sweeps_are_sampled_part_by_part<S: Store>(store: &S) {
+    let named =
+        |id: &str| BTreeMap::from([(InstanceId::from(id), Health { load: Load::new(40.0), ..Health::default() })]);
+    let at_slot = |slot| Sweep { members: named("i-1"), ..sweep(slot) };
+    // Of another shard, of another group, and before and after the span.
+    let beside = Sweep { shard: Shard(1), ..at_slot(1_000) };
+    let other = Sweep { group: "other".parse().expect("a name"), ..at_slot(1_000) };
+    for sweep in [&beside, &other, &at_slot(900), &at_slot(4_000)] {
+        store.append(sweep).await.expect("a sweep");
+    }
+    for slot in [1_000, 1_500, 1_999, 2_001, 3_999] {
+        store.append(&at_slot(slot)).await.expect("a sweep");
+    }
+    let sampled = async |shard, points| {
+        store.sampled(&group(), Shard(shard), at(1_000), at(4_000), points).await.expect("a read")
+    };
+    assert_eq!(sampled(0, 3).await, [1_000, 2_001, 3_999].map(at_slot), "whole sweeps, the first of each second");
+    assert_eq!(sampled(0, 1).await, [at_slot(1_000)]);
+    assert_eq!(sampled(0, 6).await.len(), 4, "fewer where nothing was swept");
+    assert_eq!(sampled(1, 3).await, [beside]);
+    assert_eq!(sampled(0, 0).await, []);
+    assert_eq!(store.sampled(&group(), Shard(0), at(4_000), at(1_000), 3).await.expect("a read"), []);
+    assert_eq!(store.sampled(&group(), Shard(2), at(0), at(9_000), 3).await.expect("a read"), []);
+}
+
+pub async fn activities_are_read_backwards_page_by_page<S: Store>(store: &S) {
+    let activity = vec![activity("a", 10), activity("b", 20), activity("c", 30), activity("d", 40)];
+    store.claim(&Claim { activity, ..first() }).await.expect("a claim");
+    let read = async |from, until: Option<u64>, limit| {
+        let found = store.between(&group(), at(from), until.map(at), limit).await.expect("a read");
+        found.into_iter().map(|activity| activity.id).collect::<String>()
+    };
+    assert_eq!(read(0, None, 10).await, "abcd");
+    assert_eq!(read(0, None, 2).await, "cd");
+    assert_eq!(read(0, Some(30), 2).await, "ab", "what is at its end is not in it");
+    assert_eq!(read(20, Some(40), 10).await, "bc", "what is at its start is");
+    assert_eq!(read(0, Some(10), 10).await, "");
+    assert_eq!(read(30, Some(20), 10).await, "", "a span that ends before it begins");
+    assert_eq!(read(0, Some(30), 0).await, "");
+}
+
+pub async fn groups_are_known_from_their_first_claim_on<S: Store>(store: &S) {
+    assert_eq!(store.groups().await.expect("a read"), Vec::new());
+    let named = |name: &str| name.parse::<GroupName>().expect("a name");
+    for name in ["web", "batch", "api"] {
+        let head = Head { group: named(name), ..head(1) };
+        store.claim(&Claim { head, put_rosters: Vec::new(), ..first() }).await.expect("a first claim");
+    }
+    assert_eq!(store.groups().await.expect("a read"), ["api", "batch", "web"].map(named));
 }

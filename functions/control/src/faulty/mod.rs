@@ -41,7 +41,7 @@ pub enum Call {
     Append,
     /// `HealthStore::latest`.
     Latest,
-    /// `ActivityLog::since`.
+    /// `ActivityLog::between`, and `since` by it.
     Since,
     /// `PolicySource::fetch`.
     Fetch,

@@ -10,9 +10,9 @@ use muster_core::time::Timestamp;
 use super::{CAUSE, Call, End, Faulty, Schedule};
 use crate::activity::Activity;
 use crate::ports::{
-    ActivityLog, AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, HealthStore, Launched,
-    LeaseRequest, PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError, StoredPolicy,
-    SweepLog, Target,
+    ActivityLog, AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, Groups, HealthStore,
+    Launched, LeaseRequest, PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError,
+    StoredPolicy, SweepLog, Target,
 };
 
 impl<P: GroupStore, S: Schedule, C: Clock> GroupStore for Faulty<P, S, C> {
@@ -78,11 +78,35 @@ impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
     ) -> Result<Vec<SweepFigures>, StoreError> {
         self.inner.sweeps_after(group, after, limit).await
     }
+
+    async fn sampled(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<Sweep>, StoreError> {
+        self.inner.sampled(group, shard, from, until, points).await
+    }
+}
+
+/// Passed on as it is, likewise.
+impl<P: Groups, S: Schedule, C: Clock> Groups for Faulty<P, S, C> {
+    async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
+        self.inner.groups().await
+    }
 }
 
 impl<P: ActivityLog, S: Schedule, C: Clock> ActivityLog for Faulty<P, S, C> {
-    async fn since(&self, group: &GroupName, from: Timestamp, limit: usize) -> Result<Vec<Activity>, StoreError> {
-        self.meet(Call::Since, self.inner.since(group, from, limit)).await
+    async fn between(
+        &self,
+        group: &GroupName,
+        from: Timestamp,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        self.meet(Call::Since, self.inner.between(group, from, until, limit)).await
     }
 }
 

@@ -8,7 +8,7 @@ use muster_core::intent::{IntentId, LaunchSpec, Token};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::{FleetInstance, InstanceState};
 
-use crate::ports::{Fleet, FleetError, Found, Launched};
+use crate::ports::{Fleet, FleetError, Found, Launched, Mark, Marks};
 
 /// EC2 in memory.
 #[derive(Debug, Default)]
@@ -194,6 +194,23 @@ impl Fleet for MemoryFleet {
                 }
                 Ok(())
             }
+        }
+    }
+}
+
+impl Marks for MemoryFleet {
+    async fn mark(&self, group: &GroupName, instance: &InstanceId, mark: Mark, on: bool) -> Result<(), FleetError> {
+        let mut ledger = self.ledger();
+        ledger.answering()?;
+        match ledger.instances.iter_mut().find(|known| known.facts.id == *instance) {
+            Some(known) if known.group == *group && known.facts.ours => {
+                match mark {
+                    Mark::Protected => known.facts.protected = on,
+                    Mark::Drain => {}
+                }
+                Ok(())
+            }
+            Some(_) | None => Err(FleetError::Refused("UnauthorizedOperation: not tagged as this group's".into())),
         }
     }
 }

@@ -12,8 +12,8 @@ use muster_core::time::Timestamp;
 
 use crate::activity::Activity;
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy, SweepLog,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError,
+    StoredPolicy, SweepLog, parts,
 };
 
 /// The tables in memory.
@@ -37,13 +37,13 @@ struct Group {
 }
 
 impl MemoryStore {
-    fn groups(&self) -> MutexGuard<'_, BTreeMap<GroupName, Group>> {
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<GroupName, Group>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The doorbells that have rung for a group, in order.
     pub fn doorbells(&self, group: &GroupName) -> Vec<(Shard, Timestamp)> {
-        self.groups().get(group).map(|group| group.doorbells.clone()).unwrap_or_default()
+        self.locked().get(group).map(|group| group.doorbells.clone()).unwrap_or_default()
     }
 }
 
@@ -55,11 +55,11 @@ impl Group {
 
 impl GroupStore for MemoryStore {
     async fn head(&self, group: &GroupName) -> Result<Option<Head>, StoreError> {
-        Ok(self.groups().get(group).and_then(|group| group.head.clone()))
+        Ok(self.locked().get(group).and_then(|group| group.head.clone()))
     }
 
     async fn read(&self, group: &GroupName) -> Result<Option<GroupState>, StoreError> {
-        let groups = self.groups();
+        let groups = self.locked();
         let Some(group) = groups.get(group) else { return Ok(None) };
         Ok(group.head.clone().map(|head| GroupState {
             head,
@@ -73,7 +73,7 @@ impl GroupStore for MemoryStore {
     }
 
     async fn claim(&self, claim: &Claim) -> Result<(), StoreError> {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let group = groups.entry(claim.head.group.clone()).or_default();
         let untried = |id: &IntentId| group.intents.get(id).is_some_and(|intent| intent.attempt == 0);
         if group.head.as_ref().map(|head| head.version) != claim.expected || !claim.cancel_intents.iter().all(untried) {
@@ -92,7 +92,7 @@ impl GroupStore for MemoryStore {
     }
 
     async fn lease(&self, request: &LeaseRequest) -> Result<u32, StoreError> {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let intent = groups.get_mut(&request.group).and_then(|group| group.intents.get_mut(&request.intent));
         let intent = intent.ok_or(StoreError::Conflict)?;
         let held = intent.lease.as_ref().is_some_and(|lease| lease.until > request.now);
@@ -106,7 +106,7 @@ impl GroupStore for MemoryStore {
     }
 
     async fn release(&self, release: &Release) -> Result<(), StoreError> {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let intent = groups.get_mut(&release.group).and_then(|group| group.intents.get_mut(&release.intent));
         let intent = intent.filter(|intent| intent.attempt == release.attempt).ok_or(StoreError::Conflict)?;
         intent.lease = intent.lease.take().map(|lease| Lease { until: release.until, ..lease });
@@ -114,7 +114,7 @@ impl GroupStore for MemoryStore {
     }
 
     async fn settle(&self, settlement: &Settlement) -> Result<(), StoreError> {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let group = groups.get_mut(&settlement.group).ok_or(StoreError::Conflict)?;
         let ours = |(id, attempt): &(IntentId, u32)| group.intents.get(id).is_some_and(|i| i.attempt == *attempt);
         if !settlement.settled.iter().all(ours) {
@@ -142,17 +142,17 @@ impl GroupStore for MemoryStore {
         shard: Shard,
         number: RosterNumber,
     ) -> Result<Option<Roster>, StoreError> {
-        Ok(self.groups().get(group).and_then(|group| group.rosters.get(&(shard, number)).cloned()))
+        Ok(self.locked().get(group).and_then(|group| group.rosters.get(&(shard, number)).cloned()))
     }
 
     async fn policy(&self, group: &GroupName, version: PolicyVersion) -> Result<Option<StoredPolicy>, StoreError> {
-        Ok(self.groups().get(group).and_then(|group| group.policies.get(&version).cloned()))
+        Ok(self.locked().get(group).and_then(|group| group.policies.get(&version).cloned()))
     }
 }
 
 impl HealthStore for MemoryStore {
     async fn take_slot(&self, group: &GroupName, shard: Shard, slot: Timestamp, owner: &str) -> Result<(), StoreError> {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let slots = &mut groups.entry(group.clone()).or_default().slots;
         let free = slots.get(&shard).is_none_or(|(taken, by)| *taken < slot || (*taken == slot && by == owner));
         if !free {
@@ -163,7 +163,7 @@ impl HealthStore for MemoryStore {
     }
 
     async fn append(&self, sweep: &Sweep) -> Result<(), StoreError> {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let group = groups.entry(sweep.group.clone()).or_default();
         if group.sweeps.contains_key(&(sweep.shard, sweep.slot)) {
             return Err(StoreError::Conflict);
@@ -174,7 +174,7 @@ impl HealthStore for MemoryStore {
     }
 
     async fn latest(&self, group: &GroupName, shard: Shard) -> Result<Option<Sweep>, StoreError> {
-        let groups = self.groups();
+        let groups = self.locked();
         let Some(group) = groups.get(group) else { return Ok(None) };
         let shards_own = (shard, Timestamp::EPOCH)..=(shard, Timestamp::from_millis(u64::MAX));
         Ok(group.sweeps.range(shards_own).next_back().map(|(_, sweep)| sweep.clone()))
@@ -188,7 +188,7 @@ impl SweepLog for MemoryStore {
         after: (Timestamp, Shard),
         limit: usize,
     ) -> Result<Vec<SweepFigures>, StoreError> {
-        let groups = self.groups();
+        let groups = self.locked();
         let sweeps = groups.get(group).into_iter().flat_map(|group| group.sweeps.values());
         let mut found: Vec<SweepFigures> = sweeps.map(Sweep::figures).collect();
         found.retain(|sweep| (sweep.slot, sweep.shard) > after);
@@ -196,13 +196,41 @@ impl SweepLog for MemoryStore {
         found.truncate(limit);
         Ok(found)
     }
+
+    async fn sampled(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<Sweep>, StoreError> {
+        let groups = self.locked();
+        let Some(group) = groups.get(group) else { return Ok(Vec::new()) };
+        let first = |(start, end)| group.sweeps.range((shard, start)..(shard, end)).next();
+        Ok(parts(from, until, points).filter_map(first).map(|(_, sweep)| sweep.clone()).collect())
+    }
+}
+
+impl Groups for MemoryStore {
+    async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
+        let groups = self.locked();
+        Ok(groups.iter().filter(|(_, group)| group.head.is_some()).map(|(name, _)| name.clone()).collect())
+    }
 }
 
 impl ActivityLog for MemoryStore {
-    async fn since(&self, group: &GroupName, from: Timestamp, limit: usize) -> Result<Vec<Activity>, StoreError> {
-        let groups = self.groups();
+    async fn between(
+        &self,
+        group: &GroupName,
+        from: Timestamp,
+        until: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<Activity>, StoreError> {
+        let groups = self.locked();
         let Some(group) = groups.get(group) else { return Ok(Vec::new()) };
-        let mut found: Vec<Activity> = group.activity.values().filter(|a| a.sort_key().0 >= from).cloned().collect();
+        let within = |at: Timestamp| at >= from && until.is_none_or(|until| at < until);
+        let mut found: Vec<Activity> = group.activity.values().filter(|a| within(a.sort_key().0)).cloned().collect();
         found.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
         found.drain(..found.len().saturating_sub(limit));
         Ok(found)

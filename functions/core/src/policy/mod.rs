@@ -287,6 +287,11 @@ impl Default for Policy {
     }
 }
 
+/// The valid document that `text` holds, with every default filled in, or everything that is wrong with it.
+pub fn document(text: &str) -> Result<PolicyDocument, PolicyError> {
+    read::document(text)
+}
+
 /// The JSON Schema of [`PolicyDocument`].
 pub fn schema() -> schemars::Schema {
     schemars::schema_for!(PolicyDocument)

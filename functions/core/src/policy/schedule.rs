@@ -146,7 +146,7 @@ pub struct Scheduled {
 }
 
 /// A window that is open.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Its name.
     pub name: String,

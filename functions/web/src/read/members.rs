@@ -1,0 +1,299 @@
+//! The members, each with what the latest sweep knows of it and its load of late.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use muster_control::ports::{Clock, GroupState, SweepLog};
+use muster_core::group::{GroupName, Shard};
+use muster_core::health::{AgentState, Health, Load, Seen, Sweep};
+use muster_core::member::{InstanceId, Leaving, MemberRecord, MemberState, Phase};
+use muster_core::policy::Policy;
+use muster_core::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::looked::Thresholds;
+use super::now::cause;
+use super::sampling::{self, Asked, Grid};
+use super::{Looked, Ms, ReadError, count, ms};
+use crate::stand::{Stand, Store};
+
+/// Points of the loads of late.
+const SPARK_POINTS: u32 = 30;
+/// Bytes of sampled sweeps that they may cost: they are asked for again and again.
+const SPARK_BUDGET: u64 = 150_000;
+/// A load above it is hot where the rule has no upper threshold.
+const HOT: f64 = 90.0;
+
+/// The members.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Members {
+    /// All of them, by id.
+    pub members: Vec<MemberLine>,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct MemberLine {
+    /// The instance.
+    pub id: String,
+    /// The zone or subnet that it was launched into; empty when the policy names none.
+    pub zone: String,
+    /// The shard whose sweep covers it.
+    pub shard: u16,
+    /// Where it is in its life.
+    pub phase: PhaseName,
+    /// Its latest load, in percent.
+    pub load: Option<f64>,
+    /// What else was measured with that load, by name.
+    pub signals: BTreeMap<String, f64>,
+    /// When its agent last answered.
+    pub last_answer: Option<Ms>,
+    /// When its present silence was first noticed.
+    pub silent_since: Option<Ms>,
+    /// Why the last probe gave no answer, or why the application fails; empty when neither is so.
+    pub detail: String,
+    /// What its agent said last of where it is in its life.
+    pub agent: Option<AgentName>,
+    /// Whether it may not be a victim of a scale-in (D2).
+    pub protected: bool,
+    /// Why and since when it is on its way out.
+    pub leaving: Option<LeavingLine>,
+    /// The unhealthy member that it was launched to replace.
+    pub replaces: Option<String>,
+    /// The launch template that it was launched from; empty when the policy names none.
+    pub template: String,
+    /// That template's version; 0 without a template.
+    pub template_version: u64,
+    /// When EC2 accepted its launch.
+    pub launched_at: Ms,
+    /// When its agent first answered.
+    pub first_answer: Option<Ms>,
+    /// Its loads of late in percent, the oldest first; null where it gave none.
+    pub spark: Vec<Option<f64>>,
+    /// Whether its load is above the group's upper threshold; above 90 % where the rule has none.
+    pub hot: bool,
+}
+
+/// A [`Phase`] by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the phase of that name")]
+pub enum PhaseName {
+    Pending,
+    Warming,
+    InService,
+    Suspect,
+    Draining,
+    Terminating,
+}
+
+impl From<Phase> for PhaseName {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Pending => Self::Pending,
+            Phase::Warming => Self::Warming,
+            Phase::InService => Self::InService,
+            Phase::Suspect => Self::Suspect,
+            Phase::Draining => Self::Draining,
+            Phase::Terminating => Self::Terminating,
+        }
+    }
+}
+
+/// An [`AgentState`] by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the state of that name")]
+pub enum AgentName {
+    Starting,
+    Serving,
+    Draining,
+    Drained,
+    Restarting,
+    Leaving,
+}
+
+impl From<AgentState> for AgentName {
+    fn from(state: AgentState) -> Self {
+        match state {
+            AgentState::Starting => Self::Starting,
+            AgentState::Serving => Self::Serving,
+            AgentState::Draining => Self::Draining,
+            AgentState::Drained => Self::Drained,
+            AgentState::Restarting => Self::Restarting,
+            AgentState::Leaving => Self::Leaving,
+        }
+    }
+}
+
+/// Why and since when a member is on its way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LeavingLine {
+    /// Since when.
+    pub since: Ms,
+    /// Why.
+    pub cause: String,
+    /// How long its drain may take.
+    pub timeout_ms: u64,
+    /// When its agent was told to drain.
+    pub unregistered_at: Option<Ms>,
+}
+
+/// The loads of the members over time.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct MemberLoads {
+    /// From when on.
+    pub from: Ms,
+    /// Until before when.
+    pub until: Ms,
+    /// When the members were swept.
+    pub at: Vec<Ms>,
+    /// Each member's load in percent at these times; null where it gave none.
+    pub members: BTreeMap<String, Vec<Option<f64>>>,
+}
+
+/// The members of a group.
+pub async fn members<S: Store, P, F, C: Clock>(
+    stand: &Stand<S, P, F, C>,
+    group: &GroupName,
+) -> Result<Members, ReadError> {
+    let state = stand.store.read(group).await?.ok_or_else(|| ReadError::no_group(group))?;
+    let GroupState { head, members, .. } = state;
+    let looked = Looked::with(stand, head).await?;
+    let swept = looked.sweep().map_or(0, |sweep| sweep.members);
+    let sparks = match looked.slot() {
+        None => BTreeMap::new(),
+        Some(slot) => {
+            let shards = count(looked.head.rosters.len());
+            let points = sampling::points(swept, shards, SPARK_POINTS, SPARK_BUDGET);
+            let until = slot.plus(Duration::from_millis(1));
+            // Both ends of the grid are rounded outwards: one part less, so that no more points come of it.
+            let span = looked.period().saturating_mul(points.saturating_sub(1).max(1));
+            let asked = Asked { from: Some(until.minus(span)), until: Some(until), ..Asked::default() };
+            let grid = asked.grid(looked.now, looked.period(), |_| points)?;
+            loads(&stand.store, group, looked.head.rosters.keys(), grid).await?.1
+        }
+    };
+    let line = |record: &MemberRecord| line(record, &looked, sparks.get(&record.id.0));
+    Ok(Members { members: members.iter().map(line).collect() })
+}
+
+/// The loads of the members of a group over time, sampled.
+pub async fn member_loads<S: Store, P, F, C: Clock>(
+    stand: &Stand<S, P, F, C>,
+    group: &GroupName,
+    asked: Asked,
+) -> Result<MemberLoads, ReadError> {
+    let looked = Looked::at(stand, group).await?;
+    let (swept, shards) = (looked.sweep().map_or(0, |sweep| sweep.members), count(looked.head.rosters.len()));
+    let most = |wanted| sampling::points(swept, shards, wanted, sampling::BUDGET);
+    let grid = asked.grid(looked.now, looked.period(), most)?;
+    let (at, members) = loads(&stand.store, group, looked.head.rosters.keys(), grid).await?;
+    Ok(MemberLoads { from: ms(grid.from), until: ms(grid.until), at, members })
+}
+
+/// Every member's load in the sampled sweeps: the times, and a load or none for each of them.
+async fn loads<S: SweepLog>(
+    store: &S,
+    group: &GroupName,
+    shards: impl Iterator<Item = &Shard>,
+    grid: Grid,
+) -> Result<(Vec<Ms>, BTreeMap<String, Vec<Option<f64>>>), ReadError> {
+    let sampled = shards.map(|shard| store.sampled(group, *shard, grid.from, grid.until, grid.parts));
+    let sweeps: Vec<Sweep> = try_join_all(sampled).await?.into_iter().flatten().collect();
+    // The shards of one part were swept at almost the same time: they are one point, at the first one's.
+    let mut points: BTreeMap<Timestamp, (Timestamp, Vec<Sweep>)> = BTreeMap::new();
+    for sweep in sweeps {
+        let point = points.entry(sweep.slot.round_down(grid.step)).or_insert((sweep.slot, Vec::new()));
+        point.0 = point.0.min(sweep.slot);
+        point.1.push(sweep);
+    }
+    let mut members: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
+    for (nth, (_, sweeps)) in points.values().enumerate() {
+        for (id, health) in sweeps.iter().flat_map(|sweep| &sweep.members) {
+            let loads = members.entry(id.to_string()).or_insert_with(|| vec![None; points.len()]);
+            if let (Some(place), Seen::Answered) = (loads.get_mut(nth), health.seen) {
+                *place = health.load.map(Load::percent);
+            }
+        }
+    }
+    Ok((points.values().map(|(at, _)| ms(*at)).collect(), members))
+}
+
+fn line(record: &MemberRecord, looked: &Looked, spark: Option<&Vec<Option<f64>>>) -> MemberLine {
+    let health = looked.health(record);
+    let load = health.and_then(|health| health.load).map(Load::percent);
+    let high = looked.policy.as_ref().and_then(|policy| Thresholds::of(&policy.scaling).high).unwrap_or(HOT);
+    let told = |of: fn(&Health) -> bool| health.is_some_and(of);
+    MemberLine {
+        id: record.id.to_string(),
+        zone: record.zone.clone(),
+        shard: record.shard.0,
+        phase: phase(record, looked).into(),
+        load,
+        signals: health.map_or_else(BTreeMap::new, |health| {
+            health.signals.iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        }),
+        last_answer: health.and_then(|health| health.last_answer).map(ms),
+        silent_since: health.and_then(|health| health.silent_since).map(ms),
+        detail: health.map_or_else(String::new, |health| health.detail.clone()),
+        agent: health.and_then(|health| health.agent).map(Into::into),
+        protected: looked.head.protected.contains(&record.id) || told(|health| health.protected),
+        leaving: leaving(record).map(|leaving| LeavingLine {
+            since: ms(leaving.since),
+            cause: cause(leaving.cause),
+            timeout_ms: leaving.timeout_ms,
+            unregistered_at: health.and_then(|health| health.unregistered_at).map(ms),
+        }),
+        replaces: record.replaces.as_ref().map(InstanceId::to_string),
+        template: record.template.clone(),
+        template_version: record.template_version,
+        launched_at: ms(record.launched_at),
+        first_answer: record.first_answer.or_else(|| health?.first_answer).map(ms),
+        spark: spark.cloned().unwrap_or_default(),
+        hot: told(|health| health.seen == Seen::Answered) && load.is_some_and(|load| load > high),
+    }
+}
+
+const fn leaving(record: &MemberRecord) -> Option<&Leaving> {
+    match &record.state {
+        MemberState::Pending | MemberState::Active => None,
+        MemberState::Draining(leaving) | MemberState::Terminating(leaving) => Some(leaving),
+    }
+}
+
+/// The phase of a member, as the core's census counts it (a test holds it to that).
+fn phase(record: &MemberRecord, looked: &Looked) -> Phase {
+    let fresh = looked.sweeps.iter().find(|sweep| sweep.shard == record.shard);
+    let fresh = fresh.filter(|sweep| Some(sweep.slot) == looked.slot());
+    let health = fresh.and_then(|sweep| sweep.members.get(&record.id));
+    let warm_up = looked.policy.as_ref().map_or_else(|| Policy::default().warm_up, |policy| policy.warm_up);
+    phase_of(record, health, looked.slot().unwrap_or(looked.now), looked.now, warm_up)
+}
+
+fn phase_of(
+    record: &MemberRecord,
+    health: Option<&Health>,
+    slot: Timestamp,
+    now: Timestamp,
+    warm_up: Duration,
+) -> Phase {
+    let pending = record.state == MemberState::Pending;
+    let answered = health.is_some_and(|health| health.seen == Seen::Answered);
+    let first_answer = record
+        .first_answer
+        .or_else(|| health.and_then(|health| health.first_answer))
+        .or_else(|| (pending && answered).then_some(slot))
+        .or((!pending).then_some(Timestamp::EPOCH));
+    let failing = health.is_some_and(|health| health.failing_sweeps > 0);
+    match (&record.state, first_answer) {
+        (MemberState::Draining(_), _) => Phase::Draining,
+        (MemberState::Terminating(_), _) => Phase::Terminating,
+        (MemberState::Pending | MemberState::Active, None) => Phase::Pending,
+        (MemberState::Pending | MemberState::Active, Some(first)) if now.since(first) < warm_up => Phase::Warming,
+        (MemberState::Pending | MemberState::Active, Some(_)) if answered && !failing => Phase::InService,
+        (MemberState::Pending | MemberState::Active, Some(_)) => Phase::Suspect,
+    }
+}
