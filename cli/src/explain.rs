@@ -43,16 +43,13 @@ pub fn run(stack: &StackArgs, args: &ExplainArgs) -> Result<(), Failure> {
 impl Command for ExplainArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let found = match &self.decision {
             Some(id) => decision(stand, &group, id).await,
             None => explain(stand, &group, self.at).await,
         };
-        let found = found.map_err(unread(&stand.place))?;
+        let found = found.map_err(unread(stand.place.as_str()))?;
         if self.json { print(&found) } else { say(&told(&found)) }
     }
 }
@@ -63,7 +60,12 @@ fn told(found: &DecisionExplained) -> String {
         1 => String::new(),
         many => format!(", the last of {many} alike since {}", moment(decided.since)),
     };
-    let mut text = format!("{}\n  decided at {}{times}; id {}\n\n", plain(&explained.headline), moment(decided.at), plain(&decided.id));
+    let mut text = format!(
+        "{}\n  decided at {}{times}; id {}\n\n",
+        plain(&explained.headline),
+        moment(decided.at),
+        plain(&decided.id)
+    );
     // Writing into a string does not fail.
     for sentence in &explained.sentences {
         let _ = writeln!(text, "{}", plain(sentence));
@@ -71,7 +73,14 @@ fn told(found: &DecisionExplained) -> String {
     if !explained.stages.is_empty() {
         let _ = writeln!(text, "\nStage by stage:");
         for stage in &explained.stages {
-            let _ = writeln!(text, "  {:<11} {:>5}  {:<4} {}", name(&stage.stage), stage.desired, stage.rule.to_string(), plain(&stage.text));
+            let _ = writeln!(
+                text,
+                "  {:<11} {:>5}  {:<4} {}",
+                name(&stage.stage),
+                stage.desired,
+                stage.rule.to_string(),
+                plain(&stage.text)
+            );
         }
     }
     if !explained.would.is_empty() {

@@ -56,14 +56,11 @@ pub fn run(stack: &StackArgs, args: &HistoryArgs) -> Result<(), Failure> {
 impl Command for HistoryArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let kinds: BTreeSet<ActivityKind> = self.kinds.iter().copied().collect();
         let asked = AskedActivity { from: self.since, until: self.until, limit: Some(self.limit), kinds };
-        let found = activity(stand, &group, &asked).await.map_err(unread(&stand.place))?;
+        let found = activity(stand, &group, &asked).await.map_err(unread(stand.place.as_str()))?;
         if self.json { print(&found) } else { say(&told(&found)) }
     }
 }
@@ -78,7 +75,11 @@ fn told(found: &ActivityPage) -> String {
         let _ = writeln!(text, "(before: --until {})", Timestamp::from_millis(until));
     }
     for item in found.items.iter().rev() {
-        let times = if item.count > 1 { format!(" ({} times since {})", item.count, moment(item.since)) } else { String::new() };
+        let times = if item.count > 1 {
+            format!(" ({} times since {})", item.count, moment(item.since))
+        } else {
+            String::new()
+        };
         let rule = item.rule.map(|rule| format!(" [{rule}]")).unwrap_or_default();
         let _ = writeln!(text, "{}  {:<15} {}{rule}{times}", moment(item.at), name(&item.kind), plain(&item.text));
     }

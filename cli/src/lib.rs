@@ -9,13 +9,23 @@ pub mod backtest;
 pub mod completions;
 pub mod decide;
 pub mod doctor;
+pub mod explain;
 pub mod failure;
 #[cfg(test)]
 mod golden;
+pub mod history;
 pub mod local;
+pub mod marks;
+pub mod members;
+pub mod moments;
+pub mod pause;
+pub mod place;
 pub mod policy;
 pub mod replay;
 pub mod settings;
 pub mod simulate;
 #[cfg(feature = "aws")]
 pub mod stack;
+pub mod status;
+pub mod top;
+pub mod words;

@@ -66,13 +66,10 @@ struct Marked<'a> {
 impl Command for Marked<'_> {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let OneArgs { member, off, place, json } = self.one;
         let group = group_of(stand, place.group.as_ref()).await?;
-        let failed = unsteered(&format!("{member:?} cannot be marked"));
+        let failed = unsteered(format!("{member:?} cannot be marked"));
         mark(stand, &group, &InstanceId(member.clone()), self.mark, !off).await.map_err(failed)?;
         if *json {
             let key = match self.mark {

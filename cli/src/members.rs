@@ -33,12 +33,9 @@ pub fn run(stack: &StackArgs, args: &MembersArgs) -> Result<(), Failure> {
 impl Command for MembersArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let found = members(stand, &group).await.map_err(unread(&stand.place))?;
+        let found = members(stand, &group).await.map_err(unread(stand.place.as_str()))?;
         if self.json { print(&found) } else { say(&told(&found, stand.clock.now())) }
     }
 }

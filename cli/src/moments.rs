@@ -16,9 +16,11 @@ pub fn span(text: &str) -> Result<Duration, String> {
     let days = text.trim().strip_suffix('d').and_then(|days| days.trim().parse::<u32>().ok());
     let span = match days {
         Some(days) => Duration::from_secs(u64::from(days) * 86_400),
-        None => serde_json::from_value::<Span>(text.into())
-            .map_err(|_| "must be a span with its unit, such as 90s, 12h or 7d".to_owned())?
-            .0,
+        None => {
+            serde_json::from_value::<Span>(text.into())
+                .map_err(|_| "must be a span with its unit, such as 90s, 12h or 7d".to_owned())?
+                .0
+        }
     };
     if span.is_zero() || span > LONGEST { Err("must be above 0 and at most 366d".into()) } else { Ok(span) }
 }

@@ -60,17 +60,16 @@ pub fn run_resume(stack: &StackArgs, args: &ResumeArgs) -> Result<(), Failure> {
 impl Command for PauseArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let failed = unsteered(&format!("{group} of {} cannot be paused", stand.place));
+        let failed = unsteered(format!("{group} of {} cannot be paused", stand.place));
         let written = pause(stand, &group, &self.reason, self.until).await.map_err(failed)?;
         if self.json {
             return print(&written);
         }
-        let until = self.until.map_or_else(|| "until `muster resume`".into(), |until| format!("until {}", moment(until.as_millis())));
+        let until = self
+            .until
+            .map_or_else(|| "until `muster resume`".into(), |until| format!("until {}", moment(until.as_millis())));
         say(&told(&group, &written, &format!("is paused {until}")))
     }
 }
@@ -78,12 +77,9 @@ impl Command for PauseArgs {
 impl Command for ResumeArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let failed = unsteered(&format!("{group} of {} cannot be resumed", stand.place));
+        let failed = unsteered(format!("{group} of {} cannot be resumed", stand.place));
         let written = resume(stand, &group).await.map_err(failed)?;
         if self.json { print(&written) } else { say(&told(&group, &written, "is not paused")) }
     }

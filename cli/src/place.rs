@@ -71,9 +71,15 @@ fn in_stack<T: Command>(name: &str, command: &T) -> Result<T::Output, Failure> {
 
 #[cfg(not(feature = "aws"))]
 fn in_stack<T: Command>(name: &str, _: &T) -> Result<T::Output, Failure> {
-    Err(Failure::Input(format!(
+    Err(without_aws(name))
+}
+
+/// The stack that this program cannot reach.
+#[cfg(not(feature = "aws"))]
+pub(crate) fn without_aws(name: &str) -> Failure {
+    Failure::Input(format!(
         "--stack {name}: this muster knows no AWS: build one with `cargo build --release --package muster --features aws`"
-    )))
+    ))
 }
 
 /// Runs what waits for others to its end.
@@ -106,18 +112,20 @@ pub async fn group_of<S: Store, P, F, C>(
 }
 
 /// What a question that was not answered means for the command.
-pub fn unread(what: &str) -> impl Fn(ReadError) -> Failure {
+pub fn unread(what: impl Into<String>) -> impl Fn(ReadError) -> Failure {
+    let what = what.into();
     move |error| match error {
-        ReadError::NotFound(_) | ReadError::BadRequest(_) => Failure::input(what, &error),
-        ReadError::Store(_) | ReadError::Policy(_) => Failure::run(what, &error),
+        ReadError::NotFound(_) | ReadError::BadRequest(_) => Failure::input(&what, &error),
+        ReadError::Store(_) | ReadError::Policy(_) => Failure::run(&what, &error),
     }
 }
 
 /// What a change that was not made means for the command.
-pub fn unsteered(what: &str) -> impl Fn(SteerError) -> Failure {
+pub fn unsteered(what: impl Into<String>) -> impl Fn(SteerError) -> Failure {
+    let what = what.into();
     move |error| match error {
-        SteerError::Read(error) => unread(what)(error),
+        SteerError::Read(error) => unread(what.as_str())(error),
         SteerError::Invalid(error) => PolicyReport::new("the policy".into(), error).into(),
-        error => Failure::run(what, &error),
+        error => Failure::run(&what, &error),
     }
 }

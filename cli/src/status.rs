@@ -94,15 +94,16 @@ pub fn run(stack: &StackArgs, args: &StatusArgs) -> Result<(), Failure> {
 impl Command for StatusArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let mut before = String::new();
         loop {
             let seen = self.look(stand).await?;
             if !self.watch {
-                if self.json { seen.print()? } else { say(&seen.told(stand.clock.now()))? }
+                if self.json {
+                    seen.print()?
+                } else {
+                    say(&seen.told(stand.clock.now()))?
+                }
                 return seen.complaint().map_or(Ok(()), |complaint| Err(Failure::Unhealthy(complaint)));
             }
             if self.json {
@@ -126,8 +127,8 @@ impl StatusArgs {
         stand: &Stand<S, P, F, C>,
     ) -> Result<Seen, Failure> {
         match &self.place.group {
-            None => Ok(Seen::All(groups(stand).await.map_err(unread(&stand.place))?)),
-            Some(group) => Ok(Seen::One(Box::new(now(stand, group).await.map_err(unread(&stand.place))?))),
+            None => Ok(Seen::All(groups(stand).await.map_err(unread(stand.place.as_str()))?)),
+            Some(group) => Ok(Seen::One(Box::new(now(stand, group).await.map_err(unread(stand.place.as_str()))?))),
         }
     }
 }
@@ -166,29 +167,38 @@ fn told(seen: &Groups, now: Timestamp) -> String {
 
 /// One group, with all that is known.
 pub(crate) fn told_whole(group: &Now, now: Timestamp) -> String {
-    let mut lines = vec![(
-        "",
-        format!("{} ({}): {}, {}", group.group, group.place, name(&group.mode), name(&group.attention)),
-    )];
+    let mut lines =
+        vec![("", format!("{} ({}): {}, {}", group.group, group.place, name(&group.mode), name(&group.attention)))];
     let mut add = |what: &'static str, text: String| lines.push((what, plain(&text)));
     group.why.iter().for_each(|why| add("because", why.clone()));
     if let Some(pause) = &group.pause {
-        let until = pause.until.map_or_else(|| "until `muster resume`".into(), |until| format!("until {}, {}", moment(until), away(now, until)));
+        let until = pause.until.map_or_else(
+            || "until `muster resume`".into(),
+            |until| format!("until {}, {}", moment(until), away(now, until)),
+        );
         add("paused", format!("{}, {until}", pause.reason));
     }
     add("size", size(group));
     add("load", load(group));
     add("sweep", sweep(group, now));
     if let Some(decided) = &group.decision {
-        let times = if decided.count > 1 { format!(", {} times since {}", decided.count, moment(decided.since)) } else { String::new() };
+        let times = if decided.count > 1 {
+            format!(", {} times since {}", decided.count, moment(decided.since))
+        } else {
+            String::new()
+        };
         add("decision", format!("{} ({}{times})", decided.report.headline, away(now, decided.at)));
     }
     group.waits_until.iter().for_each(|wait| add("waits", waits(wait, now)));
     for intent in &group.intents {
         let what = intent.instance.as_ref().or(intent.place.as_ref()).filter(|what| !what.is_empty());
         let what = what.map(|what| format!(" {what}")).unwrap_or_default();
-        let tried = if intent.attempt == 0 { "not tried yet".into() } else { format!("tried {} times", intent.attempt) };
-        add("under way", format!("{}{what} ({}), ordered {}, {tried}", name(&intent.kind), intent.cause, away(now, intent.at)));
+        let tried =
+            if intent.attempt == 0 { "not tried yet".into() } else { format!("tried {} times", intent.attempt) };
+        add(
+            "under way",
+            format!("{}{what} ({}), ordered {}, {tried}", name(&intent.kind), intent.cause, away(now, intent.at)),
+        );
     }
     if let Some(window) = &group.window {
         add("window", format!("{}, closes {} ({})", window.name, window.closes, away(now, window.until)));

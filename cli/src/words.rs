@@ -16,7 +16,11 @@ pub fn plain(text: &str) -> String {
         turns || (letter.is_control() && letter != '\n')
     };
     text.chars().fold(String::with_capacity(text.len()), |mut told, letter| {
-        if obeyed(letter) { told.extend(letter.escape_unicode()) } else { told.push(letter) }
+        if obeyed(letter) {
+            told.extend(letter.escape_unicode())
+        } else {
+            told.push(letter)
+        }
         told
     })
 }
@@ -83,7 +87,10 @@ mod tests {
 
     #[test]
     fn nothing_that_a_terminal_obeys_is_printed() {
-        assert_eq!(plain("a\u{1b}[2Jb\r\u{7}\u{9b}c\u{202e}d\n\tä"), "a\\u{1b}[2Jb\\u{d}\\u{7}\\u{9b}c\\u{202e}d\n\\u{9}ä");
+        assert_eq!(
+            plain("a\u{1b}[2Jb\r\u{7}\u{9b}c\u{202e}d\n\tä"),
+            "a\\u{1b}[2Jb\\u{d}\\u{7}\\u{9b}c\\u{202e}d\n\\u{9}ä"
+        );
         assert!(!table(["x"], [["\u{1b}]0;title\u{7}".to_owned()]]).contains('\u{1b}'));
     }
 
@@ -92,9 +99,15 @@ mod tests {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let at = |offset: i64| now.as_millis().saturating_add_signed(offset);
         assert_eq!([-3_000, 0, 72_000].map(|offset| away(now, at(offset))), ["3 s ago", "now", "in 1 m 12 s"]);
-        assert_eq!((age(now, at(-3_600_000)), moment(1_800_000_000_250)), ("1 h".into(), "2027-01-15T08:00:00Z".into()));
+        assert_eq!(
+            (age(now, at(-3_600_000)), moment(1_800_000_000_250)),
+            ("1 h".into(), "2027-01-15T08:00:00Z".into())
+        );
         assert_eq!((percent(Some(48.55)), percent(None)), ("48.5 %".into(), "-".into()));
         assert_eq!(spark(&[Some(0.0), Some(49.0), Some(100.0), None, Some(f64::NAN)]), "▁▄█·▁");
-        assert_eq!((name(&muster_core::policy::Mode::OutOnly), or_dash(Some(3)), or_dash(None::<u8>)), ("out-only".into(), "3".into(), "-".into()));
+        assert_eq!(
+            (name(&muster_core::policy::Mode::OutOnly), or_dash(Some(3)), or_dash(None::<u8>)),
+            ("out-only".into(), "3".into(), "-".into())
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use muster_control::ports::{Clock, GroupStore, Marks, PolicyDesk, PolicySource, Revision};
+use muster_control::ports::{Clock, GroupStore, Marks, PolicyDesk, Revision};
 use muster_core::group::{GroupName, PolicyVersion};
 use muster_core::policy::Policy;
 use muster_web::read::policy::{Difference, PolicyHistory, PolicyView, changes, history, policy};
@@ -99,12 +99,9 @@ pub struct RollbackArgs {
 impl Command for GetArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let found = policy(stand, &group).await.map_err(unread(&stand.place))?;
+        let found = policy(stand, &group).await.map_err(unread(stand.place.as_str()))?;
         if self.json {
             return print(&found);
         }
@@ -119,10 +116,7 @@ impl Command for GetArgs {
 impl Command for SetArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let (_, text) = load(&self.file)?;
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let found = stand.policies.fetch(&group).await;
@@ -164,7 +158,7 @@ pub(super) async fn write<S, P: PolicyDesk, F, C>(
     over: Option<&Revision>,
     json: bool,
 ) -> Result<(), Failure> {
-    let failed = unsteered(&format!("the policy of {group} is not written"));
+    let failed = unsteered(format!("the policy of {group} is not written"));
     let written = put(stand, group, text, over).await.map_err(failed)?;
     if json { print(&written) } else { say(&told_written(group, &written, "has its policy")) }
 }
@@ -172,16 +166,14 @@ pub(super) async fn write<S, P: PolicyDesk, F, C>(
 impl Command for DiffArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let found = policy(stand, &group).await.map_err(unread(&stand.place))?;
+        let found = policy(stand, &group).await.map_err(unread(stand.place.as_str()))?;
         let (before, of) = match self.from {
             Some(version) => (version_of(stand, &group, version).await?, format!("version {version}")),
             None => {
-                let none = || Failure::Input(format!("{group} has no policy in force yet: there is nothing to compare with"));
+                let none =
+                    || Failure::Input(format!("{group} has no policy in force yet: there is nothing to compare with"));
                 let in_force = found.in_force.as_ref().ok_or_else(none)?;
                 (in_force.text.clone(), format!("version {}, in force", in_force.version))
             }
@@ -216,7 +208,8 @@ async fn version_of<S: GroupStore, P, F, C>(
 ) -> Result<String, Failure> {
     let found = stand.store.policy(group, PolicyVersion(version)).await;
     let found = found.map_err(|error| Failure::run(&format!("version {version} of {group} cannot be read"), &error))?;
-    let none = || Failure::Input(format!("{group} has had no policy version {version} in force: see `muster policy history`"));
+    let none =
+        || Failure::Input(format!("{group} has had no policy version {version} in force: see `muster policy history`"));
     Ok(found.ok_or_else(none)?.text)
 }
 
@@ -239,12 +232,9 @@ fn told_change(change: &Difference) -> String {
 impl Command for HistoryArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let found = history(stand, &group).await.map_err(unread(&stand.place))?;
+        let found = history(stand, &group).await.map_err(unread(stand.place.as_str()))?;
         if self.json { print(&found) } else { say(&told_history(&found)) }
     }
 }
@@ -266,10 +256,7 @@ fn told_history(found: &PolicyHistory) -> String {
 impl Command for RollbackArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let text = version_of(stand, &group, self.version).await?;
         let found = stand.policies.fetch(&group).await;

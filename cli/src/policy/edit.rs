@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use muster_control::ports::{Clock, Marks, PolicyDesk, PolicySource, PolicyText, PutError, Revision};
+use muster_control::ports::{Clock, Marks, PolicyDesk, PolicyText, PutError, Revision};
 use muster_core::group::GroupName;
 use muster_core::policy::Policy;
 use muster_web::read::policy::changes;
@@ -67,10 +67,7 @@ enum Ended {
 impl Command for EditArgs {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let mut person = Person::new()?;
         match edit(stand, &group, self.draft.as_deref(), &mut person).await? {
@@ -135,14 +132,17 @@ async fn save<S, P: PolicyDesk, F, C>(
             Err(SteerError::Put(PutError::LostUpdate { found })) => {
                 let theirs = found.map(|PolicyText { text, .. }| text);
                 let changed = changes(shown.as_deref().unwrap_or("{}"), theirs.as_deref().unwrap_or("{}"));
-                person.show(&format!("Somebody else has edited the policy meanwhile, {}", told_changes(&changed, "what you were shown")));
+                person.show(&format!(
+                    "Somebody else has edited the policy meanwhile, {}",
+                    told_changes(&changed, "what you were shown")
+                ));
                 if !person.ask("Write yours over theirs?", false).await? {
                     return Ok(None);
                 }
                 *shown = theirs;
             }
             Err(error) => {
-                let failed = unsteered(&format!("the policy of {group} is not written"))(error);
+                let failed = unsteered(format!("the policy of {group} is not written"))(error);
                 return Err(Failure::Run(format!("{failed}. The draft is kept: {}", draft.display())));
             }
         }
@@ -198,7 +198,8 @@ impl Editing for Person {
         command.arg("-c").arg(script).arg("sh").arg(draft);
         let status = command.status().await;
         let editor = self.editor.display();
-        let failed = |how: String| Failure::Run(format!("the editor {editor} {how}. The draft is kept: {}", draft.display()));
+        let failed =
+            |how: String| Failure::Run(format!("the editor {editor} {how}. The draft is kept: {}", draft.display()));
         match status {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(failed(format!("has ended with {status}"))),

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use muster_control::ports::{Clock, Marks, PolicyDesk};
 use muster_core::group::GroupName;
+use muster_web::read::ReadError;
 use muster_web::read::activity::{ActivityKind, AskedActivity, activity};
 use muster_web::read::members::members;
 use muster_web::read::now::now;
-use muster_web::read::ReadError;
 use muster_web::stand::{Stand, Store};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
@@ -55,13 +55,10 @@ struct Top<'a> {
 impl Command for Top<'_> {
     type Output = ();
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
-        &self,
-        stand: &Stand<S, P, F, C>,
-    ) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.group).await?;
         // What cannot be seen at first is an error; later it is shown, and what was seen stays.
-        let first = look(stand, &group).await.map_err(unread(&stand.place))?;
+        let first = look(stand, &group).await.map_err(unread(stand.place.as_str()))?;
         let terminal = ratatui::try_init().map_err(|error| Failure::run("the terminal cannot be drawn on", &error))?;
         let ended = self.watch(stand, &group, first, terminal).await;
         ratatui::restore();

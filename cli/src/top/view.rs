@@ -83,7 +83,8 @@ impl View {
             Span::styled(name(&group.attention), colour),
             Span::raw(format!("  {}", moment(self.now.as_millis()))),
         ]);
-        let bounds = group.bounds.map_or_else(String::new, |bounds| format!("   min {}  max {}", bounds.min, bounds.max));
+        let bounds =
+            group.bounds.map_or_else(String::new, |bounds| format!("   min {}  max {}", bounds.min, bounds.max));
         let counts = group.counts.map_or_else(String::new, |counts| {
             format!("   actual {}   in service {}   pending {}", counts.actual, counts.in_service, counts.pending)
         });
@@ -92,7 +93,11 @@ impl View {
             || "no sweep yet".to_owned(),
             |sweep| {
                 let (answered, members) = (sweep.answered, sweep.members);
-                format!("load {}   swept {}, {answered} of {members} answer", percent(sweep.mean), away(self.now, sweep.finished_at))
+                format!(
+                    "load {}   swept {}, {answered} of {members} answer",
+                    percent(sweep.mean),
+                    away(self.now, sweep.finished_at)
+                )
             },
         );
         let threshold = |word: &str, at: Option<f64>| at.map(|at| format!("   {word} {at} %")).unwrap_or_default();
@@ -158,10 +163,8 @@ impl Page<'_> {
             PhaseName::Draining | PhaseName::Terminating => Color::DarkGray,
         };
         let id: String = member.id.chars().take(20).collect();
-        let mut spans = vec![
-            Span::raw(format!("{id:<20} ")),
-            Span::styled(format!("{:<14} ", name(&member.phase)), colour),
-        ];
+        let mut spans =
+            vec![Span::raw(format!("{id:<20} ")), Span::styled(format!("{:<14} ", name(&member.phase)), colour)];
         spans.extend(bar(view, member.load, bar_width(self.area.width), colour));
         let load = member.load.map_or_else(|| "-".into(), |load| format!("{load:.0} %"));
         let mark = if member.protected { " P" } else { "" };
