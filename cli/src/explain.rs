@@ -91,3 +91,23 @@ fn told(found: &DecisionExplained) -> String {
     }
     text.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use crate::lived::{group, story};
+
+    #[tokio::test]
+    async fn a_decision_reads_like_this() {
+        let lived = story().await;
+        let last = explain(&lived.stand, &group(), None).await.expect("the last decision");
+        golden::check("explain.txt", &told(&last));
+        golden::check_json("explain.json", &last);
+        let grown = Timestamp::from_millis(1_800_000_050_000);
+        let grown = explain(&lived.stand, &group(), Some(grown)).await.expect("the decision of then");
+        golden::check("explain-at.txt", &told(&grown));
+        let again = decision(&lived.stand, &group(), &grown.decision.id).await.expect("the same by its id");
+        assert_eq!(again, grown);
+    }
+}

@@ -85,3 +85,28 @@ fn told(found: &ActivityPage) -> String {
     }
     text.trim_end().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use crate::lived::{group, story};
+
+    #[tokio::test]
+    async fn the_history_reads_like_this() {
+        let lived = story().await;
+        let found = activity(&lived.stand, &group(), &AskedActivity::default()).await.expect("the log");
+        golden::check("history.txt", &told(&found));
+        golden::check_json("history.json", &found);
+        let kinds = [ActivityKind::Launched].into();
+        let few = AskedActivity { kinds, limit: Some(2), ..AskedActivity::default() };
+        let found = activity(&lived.stand, &group(), &few).await.expect("the log");
+        golden::check("history-launched.txt", &told(&found));
+    }
+
+    #[test]
+    fn a_kind_is_named_as_in_the_log() {
+        assert_eq!(kind("taken-back"), Ok(ActivityKind::TakenBack));
+        assert!(kind("party").expect_err("no kind").starts_with("must be decision, launched"));
+    }
+}

@@ -14,6 +14,8 @@ pub mod failure;
 #[cfg(test)]
 mod golden;
 pub mod history;
+#[cfg(test)]
+mod lived;
 pub mod local;
 pub mod marks;
 pub mod members;

@@ -7,8 +7,8 @@ use muster::place::StackArgs;
 #[cfg(feature = "aws")]
 use muster::stack;
 use muster::{
-    backtest, completions, decide, explain, failure::Failure, history, local, marks, members, pause, policy, simulate,
-    status, top,
+    backtest, completions, decide, doctor, explain, failure::Failure, history, local, marks, members, pause, policy,
+    replay, simulate, status, top,
 };
 
 /// Muster keeps a group of EC2 instances at the size its load needs, and says why.
@@ -48,6 +48,8 @@ enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Group(stack::group::GroupCommand),
+    Doctor(doctor::DoctorArgs),
+    Replay(replay::ReplayArgs),
     Completions(completions::CompletionsArgs),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]
@@ -75,6 +77,8 @@ fn main() -> ExitCode {
         Command::Policy(command) => policy::run(&command, &cli.stack),
         Command::Simulate(args) => simulate::run(&args),
         Command::Backtest(args) => backtest::run(&args, &cli.stack),
+        Command::Doctor(args) => doctor::run(&cli.stack, &args),
+        Command::Replay(args) => replay::run(&cli.stack, &args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Local(command) => local::run(&command),
     };

@@ -90,3 +90,30 @@ const fn told(mark: Mark, on: bool) -> &'static str {
         (Mark::Drain, false) => "is no longer to go",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_web::read::members::members;
+
+    use super::*;
+    use crate::lived::{group, story};
+
+    fn args(member: &str, off: bool) -> OneArgs {
+        OneArgs { member: member.into(), off, place: PlaceArgs::default(), json: false }
+    }
+
+    #[tokio::test]
+    async fn a_member_is_protected_and_a_stranger_is_refused() {
+        let mut lived = story().await;
+        Marked { mark: Mark::Protected, one: &args("i-0001", false) }.run(&lived.stand).await.expect("a member");
+        lived.step(40.0).await;
+        let found = members(&lived.stand, &group()).await.expect("the members");
+        let protected: Vec<&str> =
+            found.members.iter().filter(|member| member.protected).map(|member| member.id.as_str()).collect();
+        assert_eq!(protected, ["i-0001"]);
+        let stranger = Marked { mark: Mark::Drain, one: &args("i-0999", false) }.run(&lived.stand).await;
+        let failure = stranger.expect_err("nobody knows it");
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.to_string().contains("there is no member \"i-0999\" of group web"), "{failure}");
+    }
+}

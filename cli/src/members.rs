@@ -81,3 +81,19 @@ fn notes(member: &MemberLine, now: Timestamp) -> String {
     notes.extend(member.signals.iter().map(|(name, value)| format!("{name} {value}")));
     notes.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+    use crate::lived::{group, story};
+
+    #[tokio::test]
+    async fn the_members_read_like_this() {
+        let lived = story().await;
+        let found = members(&lived.stand, &group()).await.expect("the members");
+        golden::check("members.txt", &told(&found, lived.stand.clock.now()));
+        golden::check_json("members.json", &found);
+        assert_eq!(told(&Members { members: Vec::new() }, lived.stand.clock.now()), "nobody");
+    }
+}

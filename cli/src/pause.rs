@@ -94,3 +94,30 @@ pub(crate) fn told(group: &GroupName, written: &Written, means: &str) -> String 
     });
     format!("{group} {means}{version}: the next decision follows{}", overwrote.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_core::policy::Mode;
+    use muster_web::read::now::now;
+
+    use super::*;
+    use crate::lived::{Lived, policy};
+
+    #[tokio::test]
+    async fn a_pause_holds_until_it_is_ended() {
+        let mut lived = Lived::new(&policy(serde_json::json!({})));
+        lived.steps(4, 45.0).await;
+        let group = crate::lived::group();
+        let paused = pause(&lived.stand, &group, "deploying 4.2", None).await.expect("it is paused");
+        assert_eq!(told(&group, &paused, "is paused"), "web is paused: the next decision follows");
+        lived.step(95.0).await;
+        let seen = now(&lived.stand, &group).await.expect("the group");
+        assert_eq!((seen.mode, seen.desired), (Mode::Paused, 2));
+        resume(&lived.stand, &group).await.expect("it is resumed");
+        lived.step(95.0).await;
+        assert_eq!(now(&lived.stand, &group).await.expect("the group").mode, Mode::Active);
+        let written =
+            Written { version: None, revision: String::new(), overwrote: Some(muster_core::group::PolicyVersion(8)) };
+        assert!(told(&group, &written, "is paused").contains("overwritten now: version 8"));
+    }
+}

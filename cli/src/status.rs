@@ -260,3 +260,62 @@ fn waits(wait: &Wait, now: Timestamp) -> String {
     let until = wait.until.map(|until| format!(", over {}", away(now, until))).unwrap_or_default();
     format!("{}{until} ({})", wait.text, wait.rule)
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_control::memory::Scripted;
+    use muster_control::ports::PolicySource;
+
+    use super::*;
+    use crate::golden;
+    use crate::lived::{Lived, group, policy, story};
+
+    async fn all(lived: &Lived) -> Seen {
+        Seen::All(groups(&lived.stand).await.expect("the groups"))
+    }
+
+    async fn one(lived: &Lived) -> Seen {
+        Seen::One(Box::new(now(&lived.stand, &group()).await.expect("the group")))
+    }
+
+    #[tokio::test]
+    async fn the_groups_and_one_of_them_read_like_this() {
+        let lived = story().await;
+        let (now, all, one) = (lived.stand.clock.now(), all(&lived).await, one(&lived).await);
+        golden::check("status.txt", &all.told(now));
+        golden::check("status-group.txt", &one.told(now));
+        golden::check("status.json", &json(&all));
+        golden::check("status-group.json", &json(&one));
+        assert_eq!((all.complaint(), one.complaint()), (None, None), "a refused edit is nothing that is not well");
+    }
+
+    fn json(seen: &Seen) -> String {
+        let value: serde_json::Value = serde_json::from_str(&seen.line().expect("JSON")).expect("JSON");
+        serde_json::to_string_pretty(&value).expect("JSON")
+    }
+
+    #[tokio::test]
+    async fn a_group_that_nobody_sweeps_is_not_well() {
+        let lived = story().await;
+        lived.stand.clock.advance(Duration::from_secs(600));
+        for seen in [all(&lived).await, one(&lived).await] {
+            let complaint = seen.complaint().expect("it is not well");
+            assert!(complaint.starts_with("web: no sweep"), "{complaint}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_without_a_group_says_so_and_hostile_words_are_no_commands() {
+        let lived = Lived::new(&policy(serde_json::json!({})));
+        let now = lived.stand.clock.now();
+        assert_eq!(all(&lived).await.told(now), "stack prod has no group yet: its first sweep makes one");
+        let mut lived = story().await;
+        lived.agents.insert(1, Scripted::Failing);
+        lived.stand.policies.set(Some("{\"min_instances\u{1b}[2J\": 1}"));
+        assert!(lived.stand.policies.fetch(&group()).await.is_ok());
+        lived.step(40.0).await;
+        for seen in [all(&lived).await, one(&lived).await] {
+            assert!(!seen.told(now).contains('\u{1b}'), "{}", seen.told(now).escape_debug());
+        }
+    }
+}

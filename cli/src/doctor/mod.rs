@@ -4,12 +4,64 @@
 
 pub mod checks;
 pub mod facts;
+pub(crate) mod gather;
 
 use std::fmt::Write;
 
-use checks::{Finding, Verdict};
+use checks::{Finding, Verdict, judge};
+use clap::Args;
+use facts::Facts;
 use muster_core::group::GroupName;
 use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::place::{PlaceArgs, StackArgs, blocking};
+use crate::policy::{print, say};
+use crate::words::plain;
+
+/// Say what is wrong with a stack or a local world, and what to do about it. Nothing is changed.
+///
+/// Of a stack: credentials, region, tables, the sweeps' stream, CloudFormation; of each group its policy, whether it is swept and decided
+/// on, its agents, clocks, launches, open calls, EC2. Of a local world: processes, folder, disk, store and page instead. The exit code is
+/// 3 when something is bad.
+///
+///   muster doctor
+///   muster --stack prod doctor --json
+#[derive(Clone, Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print one JSON object: {"place", "healthy", "findings": [{"check", "group", "verdict", "text", "remedy"}]}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(stack: &StackArgs, args: &DoctorArgs) -> Result<(), Failure> {
+    let group = args.place.group.as_ref();
+    let (place, facts) = match (&args.place.state, stack.named()) {
+        (None, Some(name)) => (format!("stack {name}"), of_stack(name, group)?),
+        (state, _) => ("local".to_owned(), blocking(gather::world(state.as_deref(), group))?),
+    };
+    let diagnosis = Diagnosis::of(place, judge(&facts));
+    if args.json {
+        print(&diagnosis)?
+    } else {
+        say(&diagnosis.told())?
+    }
+    if diagnosis.healthy { Ok(()) } else { Err(Failure::Unhealthy(diagnosis.complaint())) }
+}
+
+#[cfg(feature = "aws")]
+fn of_stack(name: &str, group: Option<&GroupName>) -> Result<Facts, Failure> {
+    blocking(async { Ok(crate::stack::facts(name, group).await) })
+}
+
+#[cfg(not(feature = "aws"))]
+fn of_stack(name: &str, _: Option<&GroupName>) -> Result<Facts, Failure> {
+    Err(crate::place::without_aws(name))
+}
 
 /// What the doctor says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +91,7 @@ impl Diagnosis {
                 // Writing into a string does not fail.
                 let _ = of.map(|group| writeln!(text, "group {group}"));
             }
-            let _ = writeln!(text, "  {:<5} {:<12} {}", mark(finding.verdict), finding.check, finding.text);
+            let _ = writeln!(text, "  {:<5} {:<12} {}", mark(finding.verdict), finding.check, plain(&finding.text));
             if let Some(remedy) = finding.remedy.as_ref().filter(|_| finding.verdict != Verdict::Ok) {
                 let _ = writeln!(text, "  {:<18} do: {remedy}", "");
             }
@@ -91,8 +143,7 @@ mod tests {
 
     use super::*;
     use crate::golden;
-    use checks::judge;
-    use facts::{Account, Facts, GroupFacts, Home, SweepSeen, TableFacts, World};
+    use facts::{Account, GroupFacts, Home, SweepSeen, TableFacts, World};
 
     fn now() -> Timestamp {
         Timestamp::from_millis(1_800_000_000_000)

@@ -265,3 +265,55 @@ impl Command for RollbackArgs {
         write(stand, &group, &text, revision.as_ref(), self.json).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::golden;
+    use crate::lived::{group, policy as text, story};
+
+    #[tokio::test]
+    async fn the_policy_and_its_history_read_like_this() {
+        let lived = story().await;
+        let found = history(&lived.stand, &group()).await.expect("the history");
+        golden::check("policy-history.txt", &told_history(&found));
+        golden::check_json("policy-history.json", &found);
+        let found = policy(&lived.stand, &group()).await.expect("the policy");
+        golden::check_json("policy-get.json", &found);
+        let in_force = found.in_force.expect("one is in force").text;
+        let changed = changes(&in_force, &text(json!({"max_instances": 8, "cooldown_in": "30s"})).to_string());
+        golden::check("policy-diff.txt", &told_changes(&changed, "version 2, in force"));
+        golden::check_json("policy-diff.json", &json!({"changes": changed}));
+        assert_eq!(told_changes(&changes(&in_force, &in_force), "version 2"), "no difference from version 2");
+    }
+
+    #[tokio::test]
+    async fn a_policy_is_written_over_what_was_meant_alone() {
+        let revision = Revision::of("one");
+        let (version, group) = (Some(PolicyVersion(7)), group());
+        for over in ["7", revision.0.as_str(), &revision.0[..6]] {
+            assert!(unchanged(&group, over, version, Some(&revision)).is_ok(), "{over}");
+        }
+        for over in ["6", "", "77", &revision.0[..5], "000000"] {
+            let refused = unchanged(&group, over, version, Some(&revision)).expect_err("not that");
+            assert!(refused.to_string().starts_with(&format!("web has policy version 7, not {over}: ")), "{refused}");
+        }
+        let none = unchanged(&group, "7", None, None).expect_err("there is none").to_string();
+        assert!(none.starts_with("web has no policy, not 7"), "{none}");
+    }
+
+    #[tokio::test]
+    async fn a_rollback_writes_an_earlier_text_again() {
+        let mut lived = story().await;
+        let args = |version| RollbackArgs { version, place: PlaceArgs::default(), json: false };
+        args(1).run(&lived.stand).await.expect("version 1 was in force");
+        lived.step(40.0).await;
+        let found = policy(&lived.stand, &group()).await.expect("the policy").in_force.expect("one is in force");
+        assert_eq!((found.version, found.text), (PolicyVersion(3), text(json!({})).to_string()));
+        let never = args(9).run(&lived.stand).await.expect_err("it never was");
+        assert_eq!(never.exit_code(), 2);
+        assert!(never.to_string().contains("web has had no policy version 9 in force"), "{never}");
+    }
+}

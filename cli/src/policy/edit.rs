@@ -234,3 +234,114 @@ impl Editing for Person {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use muster_control::ports::PolicySource;
+
+    use super::*;
+    use crate::lived::{Lived, TestStand, group, policy, story};
+
+    /// Somebody who types `texts`, one each time the editor opens, and answers `answers`.
+    #[derive(Default)]
+    struct Script<'a> {
+        texts: VecDeque<String>,
+        answers: VecDeque<bool>,
+        shown: Vec<String>,
+        draft: PathBuf,
+        /// Somebody else's edit, while the editor is open.
+        other: Option<(&'a TestStand, String)>,
+    }
+
+    impl Editing for Script<'_> {
+        async fn open(&mut self, draft: &Path) -> Result<(), Failure> {
+            self.draft = draft.to_owned();
+            if let Some(text) = self.texts.pop_front() {
+                std::fs::write(draft, text).expect("the draft");
+            }
+            if let Some((stand, text)) = self.other.take() {
+                stand.policies.set(Some(&text));
+            }
+            Ok(())
+        }
+
+        fn show(&mut self, text: &str) {
+            self.shown.push(text.to_owned());
+        }
+
+        async fn ask(&mut self, question: &str, _: bool) -> Result<bool, Failure> {
+            self.shown.push(question.to_owned());
+            Ok(self.answers.pop_front().expect("an answer"))
+        }
+    }
+
+    async fn text(stand: &TestStand) -> String {
+        stand.policies.fetch(&group()).await.expect("a read").expect("a policy").text
+    }
+
+    fn good() -> String {
+        policy(serde_json::json!({"max_instances": 8})).to_string()
+    }
+
+    #[tokio::test]
+    async fn a_draft_is_edited_until_it_is_valid_and_saved() {
+        let lived = story().await;
+        let mut person = Script {
+            texts: ["{\"max_instances\": 70000}".into(), good()].into(),
+            answers: [true].into(),
+            ..Script::default()
+        };
+        let ended = edit(&lived.stand, &group(), None, &mut person).await.expect("it is saved");
+        assert!(matches!(ended, Ended::Saved(_)), "{ended:?}");
+        assert_eq!(text(&lived.stand).await, good());
+        assert!(person.shown.iter().any(|shown| shown.contains("max_instances is 70000")), "{:?}", person.shown);
+        assert!(!person.draft.exists(), "what is saved is no draft");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_changed_is_not_saved() {
+        let lived = Lived::new(&policy(serde_json::json!({})));
+        let mut person = Script::default();
+        let ended = edit(&lived.stand, &group(), None, &mut person).await.expect("it ends");
+        assert_eq!(ended, Ended::Unchanged);
+        assert!(!person.draft.exists());
+    }
+
+    #[tokio::test]
+    async fn a_draft_that_is_given_up_stays_and_is_named() {
+        let lived = story().await;
+        let before = text(&lived.stand).await;
+        let mut person = Script { texts: ["{".to_owned()].into(), answers: [false].into(), ..Script::default() };
+        let failure = edit(&lived.stand, &group(), None, &mut person).await.expect_err("it is given up").to_string();
+        let draft = person.draft.clone();
+        assert!(failure.contains(&format!("--draft {}", draft.display())), "{failure}");
+        assert_eq!(text(&lived.stand).await, before);
+        // He goes on with it.
+        let mut person = Script { texts: [good()].into(), ..Script::default() };
+        edit(&lived.stand, &group(), Some(&draft), &mut person).await.expect("it is saved");
+        assert_eq!((text(&lived.stand).await, person.draft), (good(), draft.clone()));
+        assert!(!draft.exists());
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_edit_is_not_lost_unseen() {
+        for (overwrites, kept) in [(true, good()), (false, policy(serde_json::json!({"max_instances": 3})).to_string())]
+        {
+            let lived = Lived::new(&policy(serde_json::json!({})));
+            let theirs = policy(serde_json::json!({"max_instances": 3})).to_string();
+            let mut person = Script {
+                texts: [good()].into(),
+                answers: [overwrites].into(),
+                other: Some((&lived.stand, theirs)),
+                ..Script::default()
+            };
+            let ended = edit(&lived.stand, &group(), None, &mut person).await;
+            assert!(person.shown.iter().any(|shown| shown.contains("max_instances: 6 -> 3")), "{:?}", person.shown);
+            assert_eq!((ended.is_ok(), person.draft.exists()), (overwrites, !overwrites), "{ended:?}");
+            assert_eq!(text(&lived.stand).await, kept);
+            let _gone = std::fs::remove_file(&person.draft);
+        }
+    }
+}

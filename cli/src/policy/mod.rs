@@ -18,6 +18,7 @@ const LONGEST: u64 = 1 << 20;
 
 /// What to do with a policy's text.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the help of those without is their arguments'")]
 pub enum PolicyCommand {
     /// Say whether a policy is valid; if not, point at every place that is wrong. Exit code 2 when it is not.
     Validate {

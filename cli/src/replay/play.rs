@@ -251,63 +251,29 @@ fn compare(key: &str, recorded: &Value, replayed: &Value, found: &mut Vec<Differ
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use muster_control::memory::{ManualClock, MemoryFleet, MemoryPolicy, MemoryProbe, MemoryStore, Scripted};
-    use muster_control::ports::{ActivityLog, Clock, GroupStore};
-    use muster_control::reconcile::{Controller, Settings, reconcile};
-    use muster_control::sweep::{Monitor, Swept, sweep};
-    use muster_core::group::{GroupName, Shard};
-    use muster_core::member::InstanceId;
+    use muster_control::ports::{ActivityLog, GroupStore};
 
     use super::*;
+    use crate::lived::{Lived, group};
 
-    const INTERVAL: Duration = Duration::from_secs(10);
-
-    /// What a group has left: its log, its sweeps, and the text of each version of its policy.
+    /// What a group has left: its log, and itself with its sweeps.
     struct Left {
         log: Vec<Recorded>,
-        sweeps: Vec<Sweep>,
-        store: MemoryStore,
+        lived: Lived,
     }
 
     /// A group that meets `loads`, one a sweep, with `policy`.
     async fn lived(policy: &Value, loads: impl Iterator<Item = f64>) -> Left {
-        let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
-        let (store, probe, group) = (MemoryStore::default(), MemoryProbe::default(), GroupName::default());
-        let settings = Settings {
-            stack: "stack".into(),
-            owner: "one".into(),
-            lease: Duration::from_secs(120),
-            budget: Duration::from_secs(60),
-        };
-        let mut controller = Controller {
-            store,
-            fleet: MemoryFleet::default(),
-            policies: MemoryPolicy::of(&policy.to_string()),
-            clock: &clock,
-            settings,
-        };
-        let mut monitor = Monitor { store: controller.store, probe, clock: &clock, name: "monitor".into() };
-        let mut sweeps = Vec::new();
+        let mut lived = Lived::new(policy);
         for load in loads {
-            clock.advance(INTERVAL);
-            (1..=20).for_each(|n| monitor.probe.script(&InstanceId(format!("i-{n:04}")), Scripted::Load(load)));
-            monitor.probe.receive_at(clock.now(), None);
-            if let Swept::Written(swept) = sweep(&monitor, &group, Shard(0)).await.expect("a sweep") {
-                sweeps.push(*swept);
-            }
-            controller.store = monitor.store;
-            reconcile(&controller, &group, 0.5).await.expect("a decision");
-            monitor.store = controller.store;
-            controller.store = MemoryStore::default();
+            lived.step(load).await;
         }
-        let log = monitor.store.since(&group, Timestamp::EPOCH, usize::MAX).await.expect("a log");
+        let log = lived.stand.store.since(&group(), Timestamp::EPOCH, usize::MAX).await.expect("a log");
         // As it comes out of a table: without what auto knew.
         let read = |activity: Activity| {
             serde_json::from_value(serde_json::to_value(activity).expect("JSON")).expect("what was written")
         };
-        Left { log: log.into_iter().map(read).filter_map(Recorded::of).collect(), sweeps, store: monitor.store }
+        Left { log: log.into_iter().map(read).filter_map(Recorded::of).collect(), lived }
     }
 
     impl Left {
@@ -316,15 +282,13 @@ mod tests {
             let mut outcomes = Vec::new();
             for recorded in &self.log[from..] {
                 let version = recorded.report.policy.expect("a version");
-                let policy =
-                    self.store.policy(&GroupName::default(), version).await.expect("a read").expect("its text");
+                let policy = self.lived.stand.store.policy(&group(), version).await.expect("a read").expect("its text");
                 let policy = Policy::parse(&policy.text).expect("it was valid");
                 let gap = player.gap(recorded, &policy);
                 let between =
                     |sweep: &&Sweep| gap.is_some_and(|(after, until)| sweep.slot > after && sweep.slot < until);
-                let sweeps: Vec<Sweep> =
-                    self.sweeps.iter().filter(between).filter(|sweep| keep(sweep)).cloned().collect();
-                outcomes.push(player.take(recorded, &policy, &sweeps));
+                let kept = self.lived.sweeps.iter().filter(between).filter(|sweep| keep(sweep));
+                outcomes.push(player.take(recorded, &policy, &kept.cloned().collect::<Vec<_>>()));
             }
             outcomes
         }

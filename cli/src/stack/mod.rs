@@ -3,6 +3,7 @@
 //! It works on the same tables and the same parameter as the Lambdas, through the same ports; [`group`] makes and deletes a group's
 //! stack of CloudFormation, too. It must never launch or terminate: that is the controller's, under its leases.
 
+mod facts;
 pub mod group;
 mod record;
 mod stand;
@@ -13,6 +14,7 @@ use muster_aws::parameters::Parameters;
 use muster_aws::tables::Tables;
 use muster_core::group::GroupName;
 
+pub(crate) use facts::facts;
 pub(crate) use record::recorded;
 pub(crate) use stand::stand;
 pub use sweep::{SweepArgs, sweep};

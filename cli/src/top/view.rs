@@ -188,3 +188,61 @@ fn bar(view: &View, load: Option<f64>, width: u16, colour: Color) -> Vec<Span<'s
     };
     (0..width).map(cell).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_control::ports::Clock;
+    use muster_web::read::activity::{ActivityKind, AskedActivity, activity};
+    use muster_web::read::members::members;
+    use muster_web::read::now::now;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+    use crate::golden;
+    use crate::lived::{group, story};
+
+    async fn view() -> View {
+        let lived = story().await;
+        let asked =
+            AskedActivity { kinds: [ActivityKind::Decision].into(), limit: Some(5), ..AskedActivity::default() };
+        View {
+            now: lived.stand.clock.now(),
+            group: now(&lived.stand, &group()).await.expect("the group"),
+            members: members(&lived.stand, &group()).await.expect("the members"),
+            decisions: activity(&lived.stand, &group(), &asked).await.expect("the log"),
+            trouble: None,
+            scrolled: 0,
+        }
+    }
+
+    fn drawn(view: &View, width: u16, height: u16) -> String {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("a terminal");
+        terminal.draw(|frame| view.draw(frame.area(), frame.buffer_mut())).expect("it is drawn");
+        terminal.backend().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_group_is_drawn_like_this() {
+        let mut view = view().await;
+        golden::check("top.txt", &drawn(&view, 110, 22));
+        golden::check("top-narrow.txt", &drawn(&view, 60, 15));
+        view.trouble = Some("the group cannot be read: the store is throttling".into());
+        view.scrolled = 1;
+        golden::check("top-trouble.txt", &drawn(&view, 90, 14));
+    }
+
+    #[tokio::test]
+    async fn any_room_will_do_and_hostile_words_are_drawn_as_words() {
+        let mut view = view().await;
+        let first = view.members.members[0].clone();
+        view.members
+            .members
+            .extend((0..200).map(|_| MemberLine { id: "i\u{1b}[31m\u{202e}x".into(), ..first.clone() }));
+        view.scrolled = usize::MAX;
+        for (width, height) in [(0, 0), (1, 1), (20, 3), (47, 9), (80, 24), (300, 100)] {
+            let text = drawn(&view, width, height);
+            assert!(!text.contains('\u{1b}'), "{}", text.escape_debug());
+        }
+    }
+}
