@@ -15,7 +15,7 @@ use crate::failure::Failure;
 use crate::local::clock::SystemClock;
 use crate::local::fleet_client::FleetClient;
 use crate::local::policy_file::PolicyFile;
-use crate::local::running::{is_held, running};
+use crate::local::worlds::running;
 use crate::local::stand::find;
 
 /// How long the page may take to answer.
@@ -26,12 +26,11 @@ pub(super) async fn world(state: Option<&Path>, group: Option<&GroupName>) -> Re
     let found = find(state, &running())?;
     let paths = found.paths();
     let store = SqliteStore::open_read_only(paths.store());
-    let runs = found.runs || is_held(&paths);
     let world = World {
         state: found.state.display().to_string(),
         writable: tempfile::tempfile_in(&found.state).map(drop).map_err(|error| error.to_string()),
         free_bytes: Some(free(&found.state)),
-        runs: found.state.is_dir().then_some(Ok(runs)),
+        runs: found.state.is_dir().then_some(Ok(found.runs)),
         store: Some(store.as_ref().map(drop).map_err(|error| chain(error))),
         page: match &found.page {
             Some(page) => Some(answers(page).await.map(|()| page.clone())),

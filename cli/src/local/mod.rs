@@ -21,7 +21,6 @@ pub mod output;
 pub mod paths;
 pub mod policy_file;
 pub mod process;
-pub mod running;
 pub mod scenario;
 pub mod stand;
 pub mod summary;

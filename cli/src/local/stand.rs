@@ -12,7 +12,7 @@ use super::clock::SystemClock;
 use super::fleet_client::FleetClient;
 use super::paths::Paths;
 use super::policy_file::PolicyFile;
-use super::running::{Running, running};
+use super::worlds::{WorldEntry, running};
 use crate::failure::Failure;
 
 /// A local world, over the ports.
@@ -64,15 +64,15 @@ impl World {
     }
 }
 
-impl From<Running> for World {
-    fn from(running: Running) -> Self {
-        let Running { state, run, policy, page, .. } = running;
-        Self { state, run, policy, page, runs: true }
+impl From<WorldEntry> for World {
+    fn from(running: WorldEntry) -> Self {
+        let WorldEntry { state, run, policy, dashboard, .. } = running;
+        Self { state, run, policy, page: dashboard, runs: true }
     }
 }
 
 /// The world in `state`, or the only one of those that run.
-pub(crate) fn find(state: Option<&Path>, running: &[Running]) -> Result<World, Failure> {
+pub(crate) fn find(state: Option<&Path>, running: &[WorldEntry]) -> Result<World, Failure> {
     let Some(state) = state else {
         return match running {
             [one] => Ok(one.clone().into()),
@@ -87,7 +87,7 @@ pub(crate) fn find(state: Option<&Path>, running: &[Running]) -> Result<World, F
     };
     let state = std::path::absolute(state).map_err(|error| Failure::input("--state cannot be used", &error))?;
     // The same folder may be called by several names.
-    let same = |world: &&Running| {
+    let same = |world: &&WorldEntry| {
         world.state == state
             || state.canonicalize().is_ok_and(|real| world.state.canonicalize().is_ok_and(|its| its == real))
     };
@@ -102,14 +102,15 @@ pub(crate) fn find(state: Option<&Path>, running: &[Running]) -> Result<World, F
 mod tests {
     use super::*;
 
-    fn world(state: &str) -> Running {
-        Running {
+    fn world(state: &str) -> WorldEntry {
+        WorldEntry {
             pid: 1,
             state: state.into(),
             run: "/run/it".into(),
             policy: "/etc/policy.json".into(),
             group: GroupName::default(),
-            page: None,
+            dashboard: None,
+            started: None,
         }
     }
 

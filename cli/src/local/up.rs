@@ -25,7 +25,6 @@ use super::line::Line;
 use super::output::Output;
 use super::paths::Paths;
 use super::process::runtime;
-use super::running::{Running as Announced, announce};
 use super::scenario::Scenario;
 use super::summary::Summary;
 use super::supervisor::{Heard, Role, Supervisor};
@@ -100,14 +99,6 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
     let paths = Paths { state, run: temporary.path().to_owned() };
     let _lock = lock(&paths)?;
     let (policy_file, policy) = policy(args, &paths)?;
-    let _note = announce(&Announced {
-        pid: std::process::id(),
-        state: paths.state.clone(),
-        run: paths.run.clone(),
-        policy: policy_file.clone(),
-        group: args.group.clone(),
-        page: None,
-    });
     let world = World {
         args,
         scenario: keep_scenario(&args.scenario, &paths)?,
