@@ -44,6 +44,9 @@ enum Command {
     /// Look at the agents of a group once from here, as MonitorS would.
     #[cfg(feature = "aws")]
     Sweep(stack::SweepArgs),
+    /// Show the groups of a stack in a browser, at an address of this machine.
+    #[cfg(feature = "aws")]
+    Dashboard(stack::DashboardArgs),
     /// Add, remove or list the groups of a stack: launch template, schedule, alarms, policy.
     #[cfg(feature = "aws")]
     #[command(subcommand)]
@@ -72,6 +75,8 @@ fn main() -> ExitCode {
         Command::Drain(args) => marks::drain(&cli.stack, &args),
         #[cfg(feature = "aws")]
         Command::Sweep(args) => stack::sweep(&cli.stack, &args),
+        #[cfg(feature = "aws")]
+        Command::Dashboard(args) => stack::dashboard(&cli.stack, &args),
         #[cfg(feature = "aws")]
         Command::Group(command) => stack::group::run(&cli.stack, &command),
         Command::Policy(command) => policy::run(&command, &cli.stack),

@@ -99,7 +99,9 @@ PORTS = {
     ("store", "take_slot"): {("dynamodb:UpdateItem", CONTROL)},
     ("store", "append"): {("dynamodb:GetItem", SWEEPS), ("dynamodb:PutItem", SWEEPS), ("dynamodb:Query", SWEEPS)},
     ("store", "latest"): {("dynamodb:GetItem", SWEEPS), ("dynamodb:Query", SWEEPS)},
-    ("store", "since"): {("dynamodb:Query", ACTIVITY)},
+    ("store", "between"): {("dynamodb:Query", ACTIVITY)},
+    ("store", "sweeps_after"): {("dynamodb:Query", SWEEPS)},
+    ("store", "sampled"): {("dynamodb:GetItem", SWEEPS), ("dynamodb:Query", SWEEPS)},
     ("store", "groups"): {("dynamodb:Query", CONTROL)},
     ("fleet", "list"): LOOK,
     ("fleet", "describe"): LOOK,
@@ -111,7 +113,8 @@ PORTS = {
     # The operator's command, with the operator's own rights.
     ("store", "policies"): {("dynamodb:Query", CONTROL)},
     ("store", "forget"): {("dynamodb:GetItem", CONTROL), ("dynamodb:Query", CONTROL), ("dynamodb:DeleteItem", CONTROL)},
-    ("policies", "put"): {("ssm:PutParameter", POLICY)},
+    # By the port's method of that name it looks first.
+    ("policies", "put"): {("ssm:GetParameter", POLICY), ("ssm:PutParameter", POLICY)},
     ("policies", "put_first"): {("ssm:PutParameter", POLICY)},
     ("policies", "delete"): {("ssm:DeleteParameter", POLICY)},
     ("stacks", "list"): FIND,

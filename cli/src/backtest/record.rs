@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use muster_backtest::compare::Named;
-use muster_backtest::history::{Gaps, Look, record};
+use muster_backtest::history::{Gaps, record};
 use muster_backtest::trace::{Demand, Trace};
 use muster_control::ports::{Clock, GroupStore, StoreError, SweepLog};
-use muster_core::group::{GroupName, Shard};
+use muster_core::group::GroupName;
 use muster_core::policy::Policy;
 use muster_core::time::Timestamp;
 use muster_embedded::SqliteStore;
+use muster_web::read::record::{RecordError, looks};
 
 use super::{BacktestArgs, playable};
 use crate::failure::Failure;
@@ -20,8 +21,6 @@ use crate::policy::read_all;
 
 /// The longest trace that is read, in bytes: a year of ten-second bins fits.
 const LONGEST: u64 = 128 << 20;
-/// Sweeps in a page.
-const PAGE: usize = 5_000;
 /// Sweeps that are read at most: a week of a group of sixteen shards at 10 s.
 const MOST: usize = 1_000_000;
 
@@ -73,7 +72,12 @@ pub(crate) async fn recorded<S: GroupStore + SweepLog>(
     let head = store.head(group).await.map_err(failed)?;
     let head = head.ok_or_else(|| Failure::Input(format!("{place} has no group {group} that was ever decided on")))?;
     let from = since.map_or(Timestamp::EPOCH, |since| SystemClock.now().minus(since));
-    let looks = looks(store, group, from).await?;
+    let looks = looks(store, group, from, MOST).await.map_err(|error| match error {
+        RecordError::Store(error) => Failure::run(&format!("the sweeps of {group} cannot be read"), &error),
+        RecordError::TooLong { most } => {
+            Failure::Input(format!("{group} has more than {most} sweeps in that time: ask for less with --since"))
+        }
+    })?;
     let name = format!("group {group} of {place}");
     let recording = record(&looks, args.saturated()).map_err(|error| Failure::input(&name, &error))?;
     let in_force = match head.policy {
@@ -85,25 +89,4 @@ pub(crate) async fn recorded<S: GroupStore + SweepLog>(
     let in_force = in_force.and_then(|(version, policy)| playable(format!("in force ({version})"), policy).ok());
     let boot = (!head.boot_times_ms.is_empty()).then(|| head.boot_time());
     Ok(Source { name, demand: recording.demand, gaps: Some(recording.gaps), boot, in_force })
-}
-
-/// Every sweep from `from` on, page by page.
-async fn looks<S: SweepLog>(store: &S, group: &GroupName, from: Timestamp) -> Result<Vec<Look>, Failure> {
-    let mut looks = Vec::new();
-    // Behind every sweep before `from`.
-    let mut after = (from.minus(Duration::from_millis(1)), Shard(u16::MAX));
-    loop {
-        let page = store.sweeps_after(group, after, PAGE).await;
-        let page = page.map_err(|error| Failure::run(&format!("the sweeps of {group} cannot be read"), &error))?;
-        looks.extend(page.iter().map(Look::of));
-        if looks.len() > MOST {
-            return Err(Failure::Input(format!(
-                "{group} has more than {MOST} sweeps in that time: ask for less with --since"
-            )));
-        }
-        match page.last() {
-            Some(last) if page.len() == PAGE => after = (last.slot, last.shard),
-            _ => return Ok(looks),
-        }
-    }
 }

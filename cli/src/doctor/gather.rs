@@ -15,8 +15,8 @@ use crate::failure::Failure;
 use crate::local::clock::SystemClock;
 use crate::local::fleet_client::FleetClient;
 use crate::local::policy_file::PolicyFile;
-use crate::local::worlds::running;
 use crate::local::stand::find;
+use crate::local::worlds::running;
 
 /// How long the page may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use muster_control::ports::{Fleet, FleetError, Found, Launched};
+use muster_control::ports::{Fleet, FleetError, Found, Launched, Mark, Marks};
 use muster_core::group::GroupName;
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
@@ -81,5 +81,11 @@ impl Fleet for FleetClient {
             Response::Terminated => Ok(()),
             other => Err(misfit(&other)),
         }
+    }
+}
+
+impl Marks for FleetClient {
+    async fn mark(&self, _: &GroupName, _: &InstanceId, _: Mark, _: bool) -> Result<(), FleetError> {
+        Err(FleetError::Refused("the fleet knows no marks yet".into()))
     }
 }

@@ -33,10 +33,13 @@ pub enum Line {
         /// What is broken on purpose; none when nothing is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         faults: Option<String>,
+        /// Where it can be looked at in a browser; none without a dashboard.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dashboard: Option<String>,
     },
     /// A process of the world has started or ended.
     Process {
-        /// fleet, monitor or controller.
+        /// fleet, monitor, controller or dashboard.
         name: String,
         /// Its process id.
         pid: u32,
@@ -172,11 +175,12 @@ impl From<Activity> for Line {
 /// The line as a person reads it, `elapsed` seconds after the start.
 pub fn readable(line: &Line, elapsed: f64) -> String {
     let (kind, text) = match line {
-        Line::World { state, kept, policy, scenario, differs, faults } => {
+        Line::World { state, kept, policy, scenario, differs, faults, dashboard } => {
             let state = if *kept { state.clone() } else { format!("{state} (temporary: --state DIR keeps it)") };
             let faults = faults.as_ref().map(|faults| format!("\n  faults   {faults}")).unwrap_or_default();
+            let dashboard = dashboard.as_ref().map(|url| format!("\n  look     {url}")).unwrap_or_default();
             let text = format!(
-                "{scenario}\n  policy   {policy} (edit it: the next decision follows)\n  state    {state}\n  {differs}{faults}"
+                "{scenario}{dashboard}\n  policy   {policy} (edit it: the next decision follows)\n  state    {state}\n  {differs}{faults}"
             );
             return text;
         }

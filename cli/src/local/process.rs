@@ -1,4 +1,4 @@
-//! What the three processes of the local world have in common: they die with their parent, end on SIGTERM, and say what
+//! What the four processes of the local world have in common: they die with their parent, end on SIGTERM, and say what
 //! they do as JSON lines on standard output.
 
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Keeps the fleet, the monitor and the controller running, and ends them in order.
+//! Keeps the fleet, the monitor, the controller and the dashboard running, and ends them in order.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 const RESTART_AFTER: Duration = Duration::from_millis(200);
 /// A process that lives for less than this did not start well ...
 const STARTED_WELL: Duration = Duration::from_secs(2);
-/// ... and when that happens so often in a row the world ends.
+/// ... and when that happens so often in a row the world ends, or goes on without it.
 const BAD_STARTS: u32 = 10;
 
 /// The supervised processes.
@@ -27,11 +27,21 @@ pub enum Role {
     Monitor,
     /// Decides and acts.
     Controller,
+    /// Shows what the others do.
+    Dashboard,
 }
 
 impl Role {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 3] = [Self::Fleet, Self::Monitor, Self::Controller];
+    pub const ALL: [Self; 4] = [Self::Fleet, Self::Monitor, Self::Controller, Self::Dashboard];
+
+    /// Whether the world ends when it cannot be started: nothing waits for the dashboard.
+    pub const fn is_needed(self) -> bool {
+        match self {
+            Self::Fleet | Self::Monitor | Self::Controller => true,
+            Self::Dashboard => false,
+        }
+    }
 
     /// Its name, which is also its subcommand.
     pub const fn name(self) -> &'static str {
@@ -39,6 +49,7 @@ impl Role {
             Self::Fleet => "fleet",
             Self::Monitor => "monitor",
             Self::Controller => "controller",
+            Self::Dashboard => "dashboard",
         }
     }
 }
@@ -67,7 +78,7 @@ struct Post {
 /// The processes.
 #[derive(Debug)]
 pub struct Supervisor {
-    posts: [Post; 3],
+    posts: [Post; 4],
     tell: mpsc::Sender<Heard>,
     ending: bool,
 }
@@ -90,8 +101,16 @@ impl Supervisor {
             Some(points) => command.env(crash::VARIABLE, points),
             None => command.env_remove(crash::VARIABLE),
         };
-        let mut child =
-            command.spawn().map_err(|error| Failure::run(&format!("the {} cannot be started", role.name()), &error))?;
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if role.is_needed() => {
+                return Err(Failure::run(&format!("the {} cannot be started", role.name()), &error));
+            }
+            Err(error) => {
+                let text = format!("the {} cannot be started, and the world goes on without it: {error}", role.name());
+                return Ok(Some(Line::Notice { from: "muster up".into(), text }));
+            }
+        };
         let pid = child.id().unwrap_or_default();
         (post.pid, post.started) = (Some(pid), Some(Instant::now()));
         post.starts += 1;
@@ -102,16 +121,21 @@ impl Supervisor {
     }
 
     /// Notes that a process has ended; it is due again in a moment, unless the world is ending or it never starts well.
-    pub fn ended(&mut self, role: Role, how: &str) -> Result<(), Failure> {
+    /// A line: it never does, and the world goes on without it.
+    pub fn ended(&mut self, role: Role, how: &str) -> Result<Option<Line>, Failure> {
         let post = &mut self.posts[role as usize];
         post.pid = None;
         if self.ending {
-            return Ok(());
+            return Ok(None);
         }
         let started_well = post.started.is_some_and(|started| started.elapsed() >= STARTED_WELL);
         post.bad_starts = if started_well { 0 } else { post.bad_starts + 1 };
-        if post.bad_starts >= BAD_STARTS {
+        if post.bad_starts >= BAD_STARTS && role.is_needed() {
             return Err(Failure::Run(format!("the {} does not start: {how}", role.name())));
+        }
+        if post.bad_starts >= BAD_STARTS {
+            let text = format!("the {} does not start, and the world goes on without it: {how}", role.name());
+            return Ok(Some(Line::Notice { from: "muster up".into(), text }));
         }
         let tell = self.tell.clone();
         tokio::spawn(async move {
@@ -119,7 +143,7 @@ impl Supervisor {
             // The world has ended meanwhile.
             let _ended = tell.send(Heard::Due(role)).await;
         });
-        Ok(())
+        Ok(None)
     }
 
     /// From now on nobody is started again.

@@ -1,6 +1,8 @@
-//! `muster up`: supervises the fleet, the monitor and the controller, and tells what they do.
+//! `muster up`: supervises the fleet, the monitor, the controller and the dashboard, and tells what they do.
 
 use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -19,6 +21,7 @@ use tokio::sync::mpsc;
 
 use super::clock::SystemClock;
 use super::crash::CrashPoint;
+use super::dashboard;
 use super::faults::{FaultArgs, Injected, Level, injected};
 use super::kills::{Due, Kills};
 use super::line::Line;
@@ -28,6 +31,7 @@ use super::process::runtime;
 use super::scenario::Scenario;
 use super::summary::Summary;
 use super::supervisor::{Heard, Role, Supervisor};
+use super::worlds::{self, WorldEntry};
 use crate::failure::Failure;
 use crate::policy::load;
 
@@ -74,6 +78,12 @@ pub struct UpArgs {
     /// Break nothing any more after this long. Default: never stop.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     faults_for: Option<Duration>,
+    /// Show what goes on at this port of 127.0.0.1. Default: 7718, or any that is free.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    dashboard: Option<u16>,
+    /// Show nothing.
+    #[arg(long, conflicts_with = "dashboard")]
+    no_dashboard: bool,
     /// The agent's binary. Default: monitor-c beside this one.
     #[arg(long, env = "MUSTER_AGENT", value_name = "FILE")]
     agent: Option<PathBuf>,
@@ -99,17 +109,21 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
     let paths = Paths { state, run: temporary.path().to_owned() };
     let _lock = lock(&paths)?;
     let (policy_file, policy) = policy(args, &paths)?;
+    let listener = if args.no_dashboard { None } else { Some(dashboard::listen(args.dashboard)?) };
     let world = World {
         args,
         scenario: keep_scenario(&args.scenario, &paths)?,
         paths,
         policy_file,
+        listener,
         agent: agent(args)?,
         began: SystemClock.now(),
         title: scenario.title,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         crash_point: CrashPoint::from_environment()?,
     };
+    // Without an entry the world is as good, only nobody finds it.
+    let _entered = world.entry().enter();
     let output = Output::start(args.json);
     runtime()?.block_on(world.run(&policy, output))
 }
@@ -170,6 +184,8 @@ struct World<'a> {
     scenario: String,
     paths: Paths,
     policy_file: PathBuf,
+    /// The dashboard's: it stays while that process is started again.
+    listener: Option<TcpListener>,
     agent: PathBuf,
     began: Timestamp,
     title: String,
@@ -198,7 +214,7 @@ impl World<'_> {
         let mut running =
             Running { supervisor: Supervisor::new(tell), heard, summary: Summary::default(), output, kills };
         self.show(&running.output, &self.introduction())?;
-        for role in Role::ALL {
+        for role in Role::ALL.into_iter().filter(|role| *role != Role::Dashboard || self.listener.is_some()) {
             self.start(role, &mut running)?;
         }
         let over = async {
@@ -250,6 +266,21 @@ impl World<'_> {
             scenario: self.title.clone(),
             differs: DIFFERS.to_owned(),
             faults: self.args.faults.told(self.seed, self.args.faults_for),
+            dashboard: self.listener.as_ref().and_then(dashboard::url),
+        }
+    }
+
+    /// How other commands find this world.
+    fn entry(&self) -> WorldEntry {
+        let pid = std::process::id();
+        WorldEntry {
+            state: self.paths.state.clone(),
+            run: self.paths.run.clone(),
+            policy: self.policy_file.clone(),
+            group: self.args.group.clone(),
+            dashboard: self.listener.as_ref().and_then(dashboard::url),
+            pid,
+            started: worlds::started(pid),
         }
     }
 
@@ -290,7 +321,10 @@ impl World<'_> {
             Heard::Ended(role, pid, how) => {
                 let line = Line::Process { name: role.name().into(), pid, ended: Some(how.clone()) };
                 self.show(&running.output, &line)?;
-                running.supervisor.ended(role, &how)
+                match running.supervisor.ended(role, &how)? {
+                    Some(line) => self.show(&running.output, &line),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -308,25 +342,35 @@ impl World<'_> {
         let pid = std::process::id().to_string();
         command.args(["local", role.name(), "--group", &self.args.group.to_string(), "--parent-pid", &pid]);
         command.arg("--state").arg(&self.paths.state).arg("--run").arg(&self.paths.run);
-        command.args(faults.as_arguments());
+        let mut stdin = Stdio::null();
         match role {
             Role::Fleet => {
+                command.args(faults.as_arguments());
                 command.arg("--agent").arg(&self.agent).args(["--scenario", &self.scenario]);
                 command.args(["--seed", &self.seed.to_string(), "--began-ms", &self.began.as_millis().to_string()]);
             }
-            Role::Monitor => {}
+            Role::Monitor => {
+                command.args(faults.as_arguments());
+            }
             Role::Controller => {
+                command.args(faults.as_arguments());
                 command.arg("--policy").arg(&self.policy_file);
+            }
+            Role::Dashboard => {
+                command.arg("--policy").arg(&self.policy_file);
+                let listener = self.listener.as_ref().map(TcpListener::try_clone).transpose();
+                let listener = listener.map_err(|error| Failure::run("the listener cannot be handed on", &error))?;
+                stdin = listener.map_or_else(Stdio::null, |listener| OwnedFd::from(listener).into());
             }
         }
         // Their own process group: Ctrl-C on the terminal is ours to hear, and ends them in order.
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).process_group(0);
+        command.stdin(stdin).stdout(Stdio::piped()).kill_on_drop(true).process_group(0);
         Ok(command)
     }
 
     /// Ends the processes: first those that act, then the fleet with its agents.
     async fn end(&self, running: &mut Running) -> Result<(), Failure> {
-        for wave in [&[Role::Monitor, Role::Controller][..], &[Role::Fleet][..]] {
+        for wave in [&[Role::Monitor, Role::Controller, Role::Dashboard][..], &[Role::Fleet][..]] {
             running.supervisor.signal(wave, Signal::TERM);
             let deadline = tokio::time::sleep(END_DEADLINE);
             tokio::pin!(deadline);

@@ -10,12 +10,10 @@ use muster_control::chain::chain;
 use muster_control::ports::Clock;
 use muster_core::group::GroupName;
 
+use super::stand::AGENT_PORT;
 use crate::doctor::facts::{Account, Facts, Home, TableFacts};
 use crate::doctor::gather;
 use crate::local::clock::SystemClock;
-
-/// Where agents listen, as far as a look at EC2 needs it: the port is not asked for.
-const ANY_PORT: u16 = 7717;
 
 /// The facts of a stack, of all its groups or of one.
 pub(crate) async fn facts(stack: &str, group: Option<&GroupName>) -> Facts {
@@ -41,7 +39,7 @@ pub(crate) async fn facts(stack: &str, group: Option<&GroupName>) -> Facts {
             ours.map(|facts| (facts.name, facts.status, facts.reason)).collect()
         }));
         let (store, policies) = (Tables::new(client, stack), Parameters::new(&connection));
-        let fleet = Ec2Fleet::new(&connection, stack, ANY_PORT);
+        let fleet = Ec2Fleet::new(&connection, stack, AGENT_PORT);
         groups = Some(gather::groups(&store, &policies, Some(&fleet), group, &Parameters::name).await);
     }
     // The clock last: what has been gathered is older, never younger.

@@ -3,6 +3,7 @@
 //! It works on the same tables and the same parameter as the Lambdas, through the same ports; [`group`] makes and deletes a group's
 //! stack of CloudFormation, too. It must never launch or terminate: that is the controller's, under its leases.
 
+mod dashboard;
 mod facts;
 pub mod group;
 mod record;
@@ -12,8 +13,10 @@ mod sweep;
 use muster_aws::clients::Connection;
 use muster_aws::parameters::Parameters;
 use muster_aws::tables::Tables;
+use muster_control::ports::Groups as _;
 use muster_core::group::GroupName;
 
+pub use dashboard::{DashboardArgs, dashboard};
 pub(crate) use facts::facts;
 pub(crate) use record::recorded;
 pub(crate) use stand::stand;

@@ -5,6 +5,7 @@
 
 mod facts;
 mod launch;
+mod marks;
 mod pages;
 mod verdict;
 pub(crate) mod whole;

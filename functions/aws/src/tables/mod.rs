@@ -60,20 +60,12 @@ impl Tables {
     pub fn new(client: Client, stack: &str) -> Self {
         Self { client, names: Arc::new(Names::of(stack)), bases: Arc::default() }
     }
-
-    /// Every group of the stack that has ever had a claim, by name: the port's, for those who have no use for the port.
-    ///
-    /// # Errors
-    /// As any read of the ports.
-    pub async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
-        let listed = self.all(&self.names.control, GROUPS, "").await?;
-        listed.iter().map(|item| items::group_listed(&self.names.control, item)).collect()
-    }
 }
 
 impl Groups for Tables {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
-        Self::groups(self).await
+        let listed = self.all(&self.names.control, GROUPS, "").await?;
+        listed.iter().map(|item| items::group_listed(&self.names.control, item)).collect()
     }
 }
 

@@ -166,12 +166,12 @@ pub struct VersionLine {
     /// Its text.
     pub text: String,
     /// How it differs from the one before it, setting by setting.
-    pub changes: Vec<Difference>,
+    pub changes: Vec<SettingChange>,
 }
 
 /// A setting that has changed.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Difference {
+pub struct SettingChange {
     /// Its key, dotted.
     pub key: String,
     /// What it was, defaults filled in; null where there was no such setting.
@@ -252,11 +252,11 @@ fn settings(text: &str) -> BTreeMap<String, Value> {
 }
 
 /// How settings differ, by key.
-fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<Difference> {
+fn differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> Vec<SettingChange> {
     let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let of = |settings: &BTreeMap<String, Value>, key: &String| settings.get(key).cloned().unwrap_or_default();
     keys.into_iter()
-        .map(|key| Difference { key: key.clone(), before: of(before, key), after: of(after, key) })
+        .map(|key| SettingChange { key: key.clone(), before: of(before, key), after: of(after, key) })
         .filter(|difference| difference.before != difference.after)
         .collect()
 }
