@@ -6,13 +6,14 @@ use clap::Args;
 use muster_control::ports::{Clock, Marks, PolicyDesk};
 use muster_core::time::Timestamp;
 use muster_web::read::decisions::{DecisionExplained, decision, explain};
+use muster_web::read::explain::Explained;
 use muster_web::stand::{Stand, Store};
 
 use crate::failure::Failure;
 use crate::moments::past;
 use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unread};
 use crate::policy::{print, say};
-use crate::words::{moment, name, plain};
+use crate::words::{moment, plain};
 
 /// Explain why a group has the size that it has: what was seen, stage by stage what came of it, and what would have to happen for it to change.
 ///
@@ -55,41 +56,28 @@ impl Command for ExplainArgs {
 }
 
 fn told(found: &DecisionExplained) -> String {
-    let (decided, explained) = (&found.decision, &found.explained);
+    let decided = &found.decision;
     let times = match decided.count {
         1 => String::new(),
         many => format!(", the last of {many} alike since {}", moment(decided.since)),
     };
-    let mut text = format!(
-        "{}\n  decided at {}{times}; id {}\n\n",
-        plain(&explained.headline),
+    format!(
+        "{}\n  Decided at {}{times}; id {}.",
+        in_sentences(&found.explained),
         moment(decided.at),
         plain(&decided.id)
-    );
-    // Writing into a string does not fail.
-    for sentence in &explained.sentences {
-        let _ = writeln!(text, "{}", plain(sentence));
+    )
+}
+
+/// A decision in sentences, rule by rule.
+pub(crate) fn in_sentences(explained: &Explained) -> String {
+    let mut text = plain(&explained.headline);
+    let would = explained.would.iter().map(|would| format!("It {would}."));
+    for sentence in explained.sentences.iter().cloned().chain(would) {
+        // Writing into a string does not fail.
+        let _ = write!(text, "\n  {}", plain(&sentence));
     }
-    if !explained.stages.is_empty() {
-        let _ = writeln!(text, "\nStage by stage:");
-        for stage in &explained.stages {
-            let _ = writeln!(
-                text,
-                "  {:<11} {:>5}  {:<4} {}",
-                name(&stage.stage),
-                stage.desired,
-                stage.rule.to_string(),
-                plain(&stage.text)
-            );
-        }
-    }
-    if !explained.would.is_empty() {
-        let _ = writeln!(text, "\nIt");
-        for would in &explained.would {
-            let _ = writeln!(text, "  - {}", plain(would));
-        }
-    }
-    text.trim_end().to_owned()
+    text
 }
 
 #[cfg(test)]

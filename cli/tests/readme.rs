@@ -93,7 +93,49 @@ fn the_explanation_is_made_of_words() {
     let output = muster(&["decide", "--explain"], &snapshot);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.starts_with("Scale out 2 -> 4: "), "{said}");
-    assert!(said.contains("Z2") && said.contains("does      launch"), "{said}");
+    assert!(said.contains("(Z2)") && said.contains("Done: launch "), "{said}");
+}
+
+/// Every situation of the README that has an explanation: where its text is, its policy and its snapshot.
+fn explained() -> Vec<(std::ops::Range<usize>, String, String)> {
+    const EXPLAIN: &str = "```text explain\n";
+    let (mut policy, mut snapshot, mut found, mut at) = (None, (String::new(), String::new()), Vec::new(), 0);
+    for line in README.split_inclusive('\n') {
+        let begin = at + line.len();
+        let block = || README[begin..].split("\n```").next().unwrap_or_default().to_owned();
+        match line {
+            "```json policy\n" => policy = Some(block()),
+            "```json snapshot\n" => snapshot = (policy.take().unwrap_or_else(|| "{}".into()), block()),
+            EXPLAIN => found.push((begin..begin + block().len(), snapshot.0.clone(), snapshot.1.clone())),
+            _ => {}
+        }
+        at = begin;
+    }
+    found
+}
+
+/// `MUSTER_GOLDEN=write` puts the explanations there.
+#[test]
+fn ten_situations_are_explained_as_the_readme_says() {
+    let files = tempfile::tempdir().expect("a directory");
+    let file = files.path().join("policy.json");
+    let situations = explained();
+    assert!(situations.len() >= 10, "only {}", situations.len());
+    let write = std::env::var_os("MUSTER_GOLDEN").is_some_and(|wish| wish == "write");
+    let (mut readme, mut from) = (String::new(), 0);
+    for (place, policy, snapshot) in situations {
+        std::fs::write(&file, policy).expect("a policy file");
+        let output = muster(&["decide", "--explain", "--policy", file.to_str().expect("a path")], &snapshot);
+        let said = String::from_utf8_lossy(&output.stdout).trim_end().to_owned();
+        assert!(write || said == README[place.clone()], "{snapshot}\nis explained as\n{said}");
+        readme += &README[from..place.start];
+        readme += &said;
+        from = place.end;
+    }
+    if write {
+        readme += &README[from..];
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"), readme).expect("the README is written");
+    }
 }
 
 /// The fenced transcripts: a command behind a `$`, and what it says.
