@@ -8,7 +8,7 @@ use clap::Args;
 use muster_control::ports::{Clock, GroupStore, Marks, PolicyDesk, Revision};
 use muster_core::group::{GroupName, PolicyVersion};
 use muster_core::policy::Policy;
-use muster_web::read::policy::{Difference, PolicyHistory, PolicyView, changes, history, policy};
+use muster_web::read::policy::{PolicyHistory, PolicyView, SettingChange, changes, history, policy};
 use muster_web::stand::{Stand, Store};
 use muster_web::steer::policy::put;
 use serde_json::json;
@@ -214,7 +214,7 @@ async fn version_of<S: GroupStore, P, F, C>(
 }
 
 /// The changes, a line each.
-pub(super) fn told_changes(changed: &[Difference], of: &str) -> String {
+pub(super) fn told_changes(changed: &[SettingChange], of: &str) -> String {
     if changed.is_empty() {
         return format!("no difference from {of}");
     }
@@ -225,7 +225,7 @@ pub(super) fn told_changes(changed: &[Difference], of: &str) -> String {
     })
 }
 
-fn told_change(change: &Difference) -> String {
+fn told_change(change: &SettingChange) -> String {
     plain(&format!("{}: {} -> {}", change.key, change.before, change.after))
 }
 

@@ -9,6 +9,7 @@ use muster_aws::clients::Connection;
 use muster_aws::fleet::Ec2Fleet;
 use muster_aws::parameters::Parameters;
 use muster_aws::tables::Tables;
+use muster_control::ports::Groups as _;
 use muster_control::reconcile::{Controller, Settings as ControllerSettings};
 use muster_core::time::Timestamp;
 use muster_lambda::events::Doorbell;

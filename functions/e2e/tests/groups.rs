@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 
 use muster_control::activity::Event;
-use muster_control::ports::GroupStore;
+use muster_control::ports::{GroupStore, Groups as _};
 use muster_e2e::{BAD_IMAGE, Setup, World, quick_policy, serving};
 use muster_fake_ec2::State;
 use serde_json::{Value, json as value};

@@ -1,4 +1,4 @@
-//! What a sweep of a large group costs: DynamoDB charges by the byte written.
+//! What a sweep costs: DynamoDB charges by the byte, written and read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use muster_core::group::{GroupName, RosterNumber, Shard};
 use muster_core::health::{AgentState, Answer, Application, Observation, Sweep};
 use muster_core::member::InstanceId;
 use muster_core::time::Timestamp;
+use muster_web::read::sampling::{BUDGET, MOST_POINTS, cost, points};
 
 use super::items::item_size;
 use super::row;
@@ -61,8 +62,14 @@ impl World {
 
     /// The next sweep: the bytes that are written for it, its base's too if it has a new one.
     fn sweep(&mut self, cut_off: bool) -> usize {
+        let (item, base) = self.items(MEMBERS, cut_off);
+        item + base
+    }
+
+    /// The next sweep of so many members: the bytes of its item, and of its base's if it has a new one.
+    fn items(&mut self, members: u64, cut_off: bool) -> (usize, usize) {
         self.now = self.now.plus(INTERVAL);
-        let observations: BTreeMap<InstanceId, Observation> = (0..MEMBERS)
+        let observations: BTreeMap<InstanceId, Observation> = (0..members)
             .map(|n| {
                 let id = InstanceId(format!("i-{:017x}", fastrand::Rng::with_seed(n * 2 + 1).u64(..)));
                 let silent = || Observation::Unreachable { detail: "no answer within 1 s".into() };
@@ -76,10 +83,9 @@ impl World {
         let sweep = Sweep::fold(&group, self.shard, slot, roster, last, &observations, None, self.now, INTERVAL);
         let written = row::write(&sweep, self.before.take()).expect("a sweep");
         let base = written.base.as_ref().map_or(0, |(_, item)| item_size(item));
-        let size = item_size(&written.item) + base;
         self.before = written.next;
         self.last = Some(sweep);
-        size
+        (item_size(&written.item), base)
     }
 
     fn sweeps(&mut self, count: u32, cut_off: bool) -> f64 {
@@ -110,4 +116,28 @@ fn a_thousand_members_cost_under_eight_bytes_each_and_sweep() {
     assert!(after < 8.0, "{after}");
     // Once for each change of everything at once; written whole, each costs 60.
     assert!(first_dark < 120.0 && first_light < 120.0, "{first_dark} {first_light}");
+}
+
+#[test]
+fn a_day_of_a_thousand_members_is_read_with_a_megabyte() {
+    // The decisions beside the sweeps, and the marks' own: 110 records of some 2 kB.
+    const ACTIVITIES: u64 = 250_000;
+    for (members, shards) in [(3, 1), (10, 1), (50, 1), (51, 1), (200, 1), (500, 1), (1_000, 2)] {
+        let mut world = World::new(0);
+        let each = members / shards;
+        let (mut items, mut bases) = (0, 0);
+        for _ in 0..60 {
+            let (item, base) = world.items(each, false);
+            (items, bases) = (items + item, bases.max(base));
+        }
+        let (item, base) = (items as u64 / 60, bases as u64);
+        let group = (u32::try_from(members).expect("small"), u32::try_from(shards).expect("small"));
+        let told = cost(group.0, group.1) / shards;
+        assert!(item <= told, "{members} members: an item has {item} bytes, {told} are counted for it");
+        // A base is read for each shard, and is named for a day at most: a day names two.
+        let points = u64::from(points(group.0, group.1, MOST_POINTS, BUDGET));
+        let read = points * item * shards + 2 * shards * base + ACTIVITIES;
+        println!("{members} members: {points} points of {item} bytes a shard, bases of {base}: {read} bytes");
+        assert!(read <= 1_000_000, "{members} members: {read} bytes are read");
+    }
 }

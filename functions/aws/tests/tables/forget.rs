@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_control::ports::{ActivityLog, Claim, GroupStore, HealthStore, StoreError, StoredPolicy};
+use muster_control::ports::{ActivityLog, Claim, GroupStore, Groups, HealthStore, StoreError, StoredPolicy};
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 
 use crate::emulator::fresh;

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster_control::activity::{Activity, Event};
 use muster_control::chain::chain;
-use muster_control::ports::{ActivityLog, Claim, GroupStore, HealthStore, Settlement, StoreError, StoredPolicy};
+use muster_control::ports::{
+    ActivityLog, Claim, GroupStore, Groups, HealthStore, Settlement, StoreError, StoredPolicy,
+};
 use muster_core::group::{Breaker, GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::history::Sightings;
 use muster_core::intent::{Call, Cause, Intent, IntentId, Lease};

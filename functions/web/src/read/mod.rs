@@ -9,10 +9,12 @@
 //! and not by what is wanted:
 //!
 //! - *Sweeps over time* are sampled: the first one of each of equal parts of the time, of each shard. [`sampling::points`] chooses as many
-//!   parts as cost [`sampling::BUDGET`] bytes at most: 240 for three members, 46 for fifty, whose sweeps stand readable in the table, 71
+//!   parts as cost [`sampling::BUDGET`] bytes at most: 240 for three members, 47 for fifty, whose sweeps stand readable in the table, 78
 //!   for a thousand, whose are packed. With their bases and the decisions beside them a day of a thousand members is read with 1 MB.
 //! - *Activities* come in pages of [`activity::MOST`] at most.
-//! - *A policy's history* has [`policy::MOST_VERSIONS`] versions, *a preview* a week and a bounded number of sampled sweeps.
+//! - *A policy's history* has [`policy::MOST_VERSIONS`] versions.
+//! - *A preview* plays every sweep and so reads every sweep's item, of [`preview::LONGEST`] and [`preview::MOST_LOOKS`] at most: of a thousand
+//!   members some 80 MB a day. It is read when somebody asks for it, and by nothing that asks again.
 //! - *Groups* are looked at [`groups::AT_ONCE`] at a time.
 
 pub mod activity;

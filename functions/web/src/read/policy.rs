@@ -226,7 +226,7 @@ pub async fn history<S: GroupStore + ActivityLog, P, F, C>(
 }
 
 /// How the settings of two policies' texts differ, defaults filled in.
-pub fn changes(before: &str, after: &str) -> Vec<Difference> {
+pub fn changes(before: &str, after: &str) -> Vec<SettingChange> {
     differences(&settings(before), &settings(after))
 }
 
