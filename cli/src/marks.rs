@@ -105,12 +105,12 @@ mod tests {
     #[tokio::test]
     async fn a_member_is_protected_and_a_stranger_is_refused() {
         let mut lived = story().await;
-        Marked { mark: Mark::Protected, one: &args("i-0001", false) }.run(&lived.stand).await.expect("a member");
+        Marked { mark: Mark::Protected, one: &args("i-0004", false) }.run(&lived.stand).await.expect("a member");
         lived.step(40.0).await;
         let found = members(&lived.stand, &group()).await.expect("the members");
         let protected: Vec<&str> =
             found.members.iter().filter(|member| member.protected).map(|member| member.id.as_str()).collect();
-        assert_eq!(protected, ["i-0001"]);
+        assert_eq!(protected, ["i-0004"]);
         let stranger = Marked { mark: Mark::Drain, one: &args("i-0999", false) }.run(&lived.stand).await;
         let failure = stranger.expect_err("nobody knows it");
         assert_eq!(failure.exit_code(), 2);

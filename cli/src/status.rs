@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use muster_control::ports::{Clock, Marks, PolicyDesk};
 use muster_core::time::{Timestamp, spoken};
-use muster_web::read::faults::Attention;
+use muster_web::read::faults::{Attention, Fault, FaultKind};
 use muster_web::read::groups::{GroupLine, Groups, groups};
 use muster_web::read::now::{Now, Wait, now};
 use muster_web::stand::{Stand, Store};
@@ -15,7 +15,7 @@ use muster_web::stand::{Stand, Store};
 use crate::failure::Failure;
 use crate::place::{self, Command, PlaceArgs, StackArgs, unread};
 use crate::policy::{print, say};
-use crate::words::{age, away, moment, name, or_dash, percent, plain, table};
+use crate::words::{away, moment, name, or_dash, percent, plain, table};
 
 /// How often a watcher looks.
 const EVERY: Duration = Duration::from_secs(2);
@@ -170,7 +170,9 @@ pub(crate) fn told_whole(group: &Now, now: Timestamp) -> String {
     let mut lines =
         vec![("", format!("{} ({}): {}, {}", group.group, group.place, name(&group.mode), name(&group.attention)))];
     let mut add = |what: &'static str, text: String| lines.push((what, plain(&text)));
-    group.why.iter().for_each(|why| add("because", why.clone()));
+    // What is told as wrong below is not told twice.
+    let told = |text: &String| group.faults.iter().any(|fault| fault.text == *text);
+    group.why.iter().filter(|why| !told(why)).for_each(|why| add("because", why.clone()));
     if let Some(pause) = &group.pause {
         let until = pause.until.map_or_else(
             || "until `muster resume`".into(),
@@ -206,7 +208,10 @@ pub(crate) fn told_whole(group: &Now, now: Timestamp) -> String {
     let version = group.policy.version.map_or_else(|| "none yet".into(), |version| format!("version {version}"));
     let kind = group.policy.kind.map(|kind| format!(", {}", name(&kind))).unwrap_or_default();
     add("policy", format!("{version}{kind}"));
-    group.policy.notice.iter().for_each(|notice| add("", notice.clone()));
+    let of_policy = |fault: &&Fault| matches!(fault.what, FaultKind::PolicyRefused | FaultKind::PolicyMissing);
+    if !group.faults.iter().any(|fault| of_policy(&fault)) {
+        group.policy.notice.iter().for_each(|notice| add("", notice.clone()));
+    }
     for fault in &group.faults {
         let since = fault.since.map(|since| format!(", since {}", moment(since))).unwrap_or_default();
         add("wrong", format!("{}{since}", fault.text));
@@ -252,8 +257,8 @@ fn sweep(group: &Now, now: Timestamp) -> String {
     let unknown = if sweep.unknown > 0 { format!(", {} unknown", sweep.unknown) } else { String::new() };
     let blind = sweep.blind.as_ref().map(|why| format!(", blind: {why}")).unwrap_or_default();
     let period = spoken(Duration::from_millis(sweep.period_ms));
-    let age = age(now, sweep.finished_at);
-    format!("{age} ago, every {period}: {} of {} answer{silent}{unknown}{blind}", sweep.answered, sweep.members)
+    let when = away(now, sweep.finished_at);
+    format!("{when}, every {period}: {} of {} answer{silent}{unknown}{blind}", sweep.answered, sweep.members)
 }
 
 fn waits(wait: &Wait, now: Timestamp) -> String {

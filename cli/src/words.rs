@@ -1,5 +1,6 @@
 //! How the commands say things to people: tables, times, ages, loads; and nothing that a terminal would obey.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -29,6 +30,11 @@ pub fn plain(text: &str) -> String {
 pub fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    // A terminal has so much room, a file as much as it takes.
+    let room = std::io::stdout().is_terminal().then(|| ratatui::crossterm::terminal::size().ok()).flatten();
+    if let Some((width, _)) = room.filter(|_| !cfg!(test)) {
+        table.set_width(width);
+    }
     table.set_header(headings);
     for row in rows {
         table.add_row(row.map(|cell| plain(&cell)));
