@@ -9,7 +9,9 @@ use muster_backtest::stream::{Reply, Stream};
 use muster_core::decide::{Decision, decide};
 use muster_core::policy::Policy;
 use muster_core::snapshot::Snapshot;
+use muster_web::read::explain::explained;
 
+use crate::explain::in_sentences;
 use crate::failure::Failure;
 use crate::policy::{load, print, read_all, say};
 
@@ -55,7 +57,7 @@ pub fn run(args: &DecideArgs) -> Result<(), Failure> {
     let text = read_all("the snapshot on standard input", std::io::stdin(), LONGEST)?;
     let snapshot = parse(&text)?;
     let decision = decide(&snapshot, &policy);
-    if args.explain { say(&explain(&decision)) } else { print(&decision) }
+    if args.explain { say(&explain(&decision, &policy)) } else { print(&decision) }
 }
 
 /// Answers `input`'s lines until one of them says that it is over, or there are no more.
@@ -105,42 +107,9 @@ fn twice<'a>(mut ids: impl Iterator<Item = &'a String>) -> Option<&'a String> {
     ids.find(|id| !seen.insert(*id))
 }
 
-/// The decision in words, stage by stage.
-pub fn explain(decision: &Decision) -> String {
-    let report = &decision.report;
-    let counts = report.counts;
-    let mut lines = vec![
-        report.headline.clone(),
-        format!(
-            "  members   {} actual: {} pending, {} warming, {} in service, {} suspect; {} draining, {} terminating",
-            counts.actual,
-            counts.pending,
-            counts.warming,
-            counts.in_service,
-            counts.suspect,
-            counts.draining,
-            counts.terminating
-        ),
-    ];
-    if let Some(load) = report.load {
-        lines.push(format!(
-            "  load      mean {:.1} % of {} serving; at most {:.1} %, at least {:.1} % with the others assumed",
-            load.mean, counts.serving, load.at_most, load.at_least
-        ));
-    }
-    let (min, max) = report.bounds;
-    lines.push(format!("  desired   {} -> {} (min {min}, max {max})", report.desired.before, report.desired.after));
-    lines.extend(report.window.iter().map(|window| format!("  window    {window}")));
-    for stage in &report.stages {
-        let name = format!("{:?}", stage.stage).to_lowercase();
-        lines.push(format!("  {name:<10}{} by {}: {}", stage.desired, stage.rule, stage.text));
-    }
-    let remarks = report.remarks.iter().map(|r| ("noted", r.rule.to_string(), &r.text));
-    let waits = report.waits.iter().map(|r| ("waits", r.rule.to_string(), &r.text));
-    lines.extend(remarks.chain(waits).map(|(kind, rule, text)| format!("  {kind:<10}{rule}: {text}")));
-    lines.extend(report.actions.iter().map(|action| format!("  does      {action}")));
-    lines.extend(report.withheld.iter().map(|action| format!("  withheld  {action}")));
-    lines.join("\n")
+/// The decision in words, rule by rule, as `muster explain` tells one that was recorded.
+pub fn explain(decision: &Decision, policy: &Policy) -> String {
+    in_sentences(&explained(&decision.report, Some(&policy.at(decision.report.at))))
 }
 
 #[cfg(test)]

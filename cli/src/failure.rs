@@ -17,6 +17,9 @@ pub enum Failure {
     /// Something went wrong on the way; exit code 1.
     #[error("{0}")]
     Run(String),
+    /// The command has done its work, and what it found is not well; exit code 3.
+    #[error("{0}")]
+    Unhealthy(String),
     /// Somebody pressed Ctrl-C before it was done; exit code 130, as of a process that the signal ends.
     #[error("{0}")]
     Interrupted(String),
@@ -67,6 +70,7 @@ impl Failure {
         match self {
             Self::Input(_) | Self::Policy(_) => 2,
             Self::Run(_) => 1,
+            Self::Unhealthy(_) => 3,
             Self::Interrupted(_) => 130,
         }
     }

@@ -2,18 +2,21 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use muster::place::StackArgs;
 #[cfg(feature = "aws")]
 use muster::stack;
-use muster::{backtest, decide, failure::Failure, local, policy, simulate};
+use muster::{
+    backtest, completions, decide, doctor, explain, failure::Failure, history, local, marks, members, pause, policy,
+    replay, simulate, status, top,
+};
 
 /// Muster keeps a group of EC2 instances at the size its load needs, and says why.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 struct Cli {
-    #[cfg(feature = "aws")]
     #[command(flatten)]
-    stack: stack::StackArgs,
+    stack: StackArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -24,14 +27,20 @@ enum Command {
     Up(local::up::UpArgs),
     /// Decide what a group should do, from a snapshot on standard input. Changes nothing.
     Decide(decide::DecideArgs),
-    /// Check a policy, or print its schema or its defaults.
+    Status(status::StatusArgs),
+    Members(members::MembersArgs),
+    History(history::HistoryArgs),
+    Explain(explain::ExplainArgs),
+    Top(top::TopArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
+    Protect(marks::ProtectArgs),
+    Drain(marks::DrainArgs),
+    /// Check a policy, print its schema or its defaults; or read, write, edit, compare and take back the one of a group.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Simulate(simulate::SimulateArgs),
     Backtest(backtest::BacktestArgs),
-    /// Show the groups of a stack: their size, and why it is what it is.
-    #[cfg(feature = "aws")]
-    Status(stack::StatusArgs),
     /// Look at the agents of a group once from here, as MonitorS would.
     #[cfg(feature = "aws")]
     Sweep(stack::SweepArgs),
@@ -42,6 +51,9 @@ enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Group(stack::group::GroupCommand),
+    Doctor(doctor::DoctorArgs),
+    Replay(replay::ReplayArgs),
+    Completions(completions::CompletionsArgs),
     /// One process of the local world; `muster up` starts it.
     #[command(subcommand, hide = true)]
     Local(local::LocalCommand),
@@ -52,25 +64,27 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Up(args) => local::up::run(&args),
         Command::Decide(args) => decide::run(&args),
-        #[cfg(feature = "aws")]
-        Command::Status(args) => stack::status(&cli.stack, &args),
+        Command::Status(args) => status::run(&cli.stack, &args),
+        Command::Members(args) => members::run(&cli.stack, &args),
+        Command::History(args) => history::run(&cli.stack, &args),
+        Command::Explain(args) => explain::run(&cli.stack, &args),
+        Command::Top(args) => top::run(&cli.stack, &args),
+        Command::Pause(args) => pause::run(&cli.stack, &args),
+        Command::Resume(args) => pause::run_resume(&cli.stack, &args),
+        Command::Protect(args) => marks::protect(&cli.stack, &args),
+        Command::Drain(args) => marks::drain(&cli.stack, &args),
         #[cfg(feature = "aws")]
         Command::Sweep(args) => stack::sweep(&cli.stack, &args),
         #[cfg(feature = "aws")]
         Command::Dashboard(args) => stack::dashboard(&cli.stack, &args),
         #[cfg(feature = "aws")]
         Command::Group(command) => stack::group::run(&cli.stack, &command),
-        Command::Policy(command) => policy::run(
-            command,
-            #[cfg(feature = "aws")]
-            &cli.stack,
-        ),
+        Command::Policy(command) => policy::run(&command, &cli.stack),
         Command::Simulate(args) => simulate::run(&args),
-        Command::Backtest(args) => backtest::run(
-            &args,
-            #[cfg(feature = "aws")]
-            &cli.stack,
-        ),
+        Command::Backtest(args) => backtest::run(&args, &cli.stack),
+        Command::Doctor(args) => doctor::run(&cli.stack, &args),
+        Command::Replay(args) => replay::run(&cli.stack, &args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Local(command) => local::run(&command),
     };
     match outcome {

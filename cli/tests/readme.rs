@@ -1,15 +1,29 @@
 //! The README is true: its examples decide as it says, its table of settings is the policy's, its commands exist.
 
-use std::collections::BTreeMap;
 use std::io::Write;
+use std::ops::Range;
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 
-use muster_core::policy::{PolicyDocument, ScalingKind};
+use muster_core::policy::PolicyDocument;
 use serde_json::{Value, json};
 
 const README: &str = include_str!("../../README.md");
 /// The policy of the examples that show none.
 const THRESHOLDS: &str = r#"{"scaling": {"kind": "threshold"}}"#;
+
+/// Writes what `MUSTER_GOLDEN=write` asks for into the README as it is now: two tests may do so, one after the other.
+fn rewrite(change: impl FnOnce(&str) -> String) -> bool {
+    static WRITING: Mutex<()> = Mutex::new(());
+    if std::env::var_os("MUSTER_GOLDEN").is_none_or(|wish| wish != "write") {
+        return false;
+    }
+    let _alone = WRITING.lock().expect("nobody fails while he writes");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+    let text = std::fs::read_to_string(file).expect("the README");
+    std::fs::write(file, change(&text)).expect("the README is written");
+    true
+}
 
 fn muster(args: &[&str], input: &str) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_muster"))
@@ -100,7 +114,52 @@ fn the_explanation_is_made_of_words() {
     let output = muster(&["decide", "--explain", "--policy", file.to_str().expect("a path")], &snapshot);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.starts_with("Scale out 2 -> 4: "), "{said}");
-    assert!(said.contains("Z2") && said.contains("does      launch"), "{said}");
+    assert!(said.contains("(Z2)") && said.contains("Done: launch "), "{said}");
+}
+
+/// Every situation of `text` that has an explanation: where that stands, its policy and its snapshot.
+fn situations(text: &str) -> Vec<(Range<usize>, String, String)> {
+    let (mut policy, mut snapshot, mut found, mut at) = (None, (String::new(), String::new()), Vec::new(), 0);
+    for line in text.split_inclusive('\n') {
+        at += line.len();
+        let block = text[at..].split("\n```").next().unwrap_or_default();
+        match line {
+            "```json policy\n" => policy = Some(block.to_owned()),
+            "```json snapshot\n" => snapshot = (policy.take().unwrap_or_else(|| THRESHOLDS.into()), block.to_owned()),
+            "```text explain\n" => found.push((at..at + block.len(), snapshot.0.clone(), snapshot.1.clone())),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// What `muster decide --explain` says of a snapshot.
+fn explained(policy: &str, snapshot: &str) -> String {
+    let files = tempfile::tempdir().expect("a directory");
+    let file = files.path().join("policy.json");
+    std::fs::write(&file, policy).expect("a policy file");
+    let output = muster(&["decide", "--explain", "--policy", file.to_str().expect("a path")], snapshot);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+#[test]
+fn ten_situations_are_explained_as_the_readme_says() {
+    let written = rewrite(|text| {
+        let (mut written, mut from) = (String::new(), 0);
+        for (place, policy, snapshot) in situations(text) {
+            written += &text[from..place.start];
+            written += &explained(&policy, &snapshot);
+            from = place.end;
+        }
+        written + &text[from..]
+    });
+    let situations = situations(README);
+    assert!(situations.len() >= 10, "only {}", situations.len());
+    for (place, policy, snapshot) in situations.into_iter().filter(|_| !written) {
+        let said = explained(&policy, &snapshot);
+        assert!(said == README[place], "{snapshot}\nis explained as\n{said}");
+    }
 }
 
 /// The fenced transcripts: a command behind a `$`, and what it says.
@@ -118,64 +177,33 @@ fn a_transcript_is_what_the_command_says() {
     }
 }
 
-/// The leaves of a document, dotted. A limit is one setting.
-fn leaves(prefix: &str, value: &Value, found: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(object) if object.contains_key("at_least") => {
-            found.insert(prefix.to_owned(), format!("{} %, at least {}", object["percent"], object["at_least"]));
-        }
-        Value::Object(object) => {
-            for (key, value) in object {
-                let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                leaves(&key, value, found);
-            }
-        }
-        Value::Array(items) => {
-            let words = |(key, value): (&String, &Value)| {
-                format!("{key} {}", value.as_f64().map_or(String::new(), |number| number.to_string()))
-            };
-            let item = |item: &Value| item.as_object().into_iter().flatten().map(words).collect::<Vec<_>>().join(" ");
-            let items = items.iter().map(item).collect::<Vec<_>>().join(", ");
-            found.insert(prefix.to_owned(), if items.is_empty() { "none".to_owned() } else { items });
-        }
-        Value::String(text) => {
-            found.insert(prefix.to_owned(), text.clone());
-        }
-        Value::Number(number) => {
-            found.insert(prefix.to_owned(), number.as_f64().map_or(String::new(), |number| number.to_string()));
-        }
-        Value::Null | Value::Bool(_) => {
-            found.insert(prefix.to_owned(), value.to_string());
-        }
-    }
-}
-
+/// The README's table of settings is what `muster policy settings` prints. `MUSTER_GOLDEN=write` puts it there.
 #[test]
-fn the_table_of_settings_is_the_policys() {
-    let mut settings = BTreeMap::new();
-    let document = serde_json::to_value(PolicyDocument::default()).expect("plain data");
-    leaves("", &document, &mut settings);
-    // A document without a pause leaves it out.
-    settings.insert("pause".to_owned(), "none".to_owned());
-    let (_, section) = README.split_once("\n## The policy\n").expect("the section");
-    let section = section.split("\n## ").next().expect("its text");
-    let rows: BTreeMap<String, String> = section
-        .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| `")?.split(" | ");
-            Some((cells.next()?.trim_end_matches('`').to_owned(), cells.next()?.to_owned()))
-        })
-        .collect();
-    assert_eq!(rows, settings);
-    for kind in [ScalingKind::Threshold, ScalingKind::Target, ScalingKind::Step] {
-        let mut others = BTreeMap::new();
-        leaves("", &serde_json::to_value(PolicyDocument::of(kind)).expect("plain data"), &mut others);
-        others.retain(|key, value| settings[key] != *value && key != "scaling.kind");
-        for (key, value) in others {
-            let row = section.lines().find(|line| line.starts_with(&format!("| `{key}` |"))).expect("it has one");
-            assert!(row.contains(&format!("(other rules: {value})")), "{key} is {value} for {kind:?}: {row}");
-        }
+fn the_table_of_settings_is_written_from_the_schema() {
+    const BEGIN: &str =
+        "<!-- written by `muster policy settings`: MUSTER_GOLDEN=write cargo test -p muster --test readme -->\n";
+    const END: &str = "\n<!-- end of the table -->";
+    let output = muster(&["policy", "settings"], "");
+    let table = String::from_utf8(output.stdout).expect("text");
+    let table = table.trim_end();
+    let parts = |text: &str| {
+        let (before, rest) = text.split_once(BEGIN).expect("where the table begins");
+        let (kept, after) = rest.split_once(END).expect("where it ends");
+        [before, kept, after].map(str::to_owned)
+    };
+    let written = rewrite(|text| {
+        let [before, _, after] = parts(text);
+        [&before, BEGIN, table, END, &after].concat()
+    });
+    let [_, kept, _] = parts(README);
+    if written {
+        return;
     }
+    let differs = table.lines().zip(kept.lines()).find(|(now, kept)| now != kept);
+    assert!(
+        kept == table,
+        "the policy has changed, the README has not: MUSTER_GOLDEN=write takes it over: {differs:?}"
+    );
 }
 
 #[test]

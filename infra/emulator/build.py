@@ -30,10 +30,10 @@ def found(tools: str | None, bootstraps: str | None) -> Binaries:
     return binaries
 
 
-def call(command: list[object], environment: dict[str, str], stdin: str | None = None, seconds: float = 120.0) -> str:
-    """Runs a command in the project's folder to its end. Says what it said when it fails."""
+def call(command: list[object], environment: dict[str, str], stdin: str | None = None, seconds: float = 120.0, fine: tuple[int, ...] = (0,)) -> str:
+    """Runs a command in the project's folder to its end. Says what it said when it ends with another code than those that are `fine`."""
     command = [str(word) for word in command]
     done = subprocess.run(command, env=environment, input=stdin, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
-    if done.returncode:
+    if done.returncode not in fine:
         raise Trouble(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
     return done.stdout

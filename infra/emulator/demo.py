@@ -129,10 +129,11 @@ def tell(world: World, told: Told) -> list[int]:
     if not status or not status["decision"]:
         told.say("group", f"demand {demand:3.0f}  no decision yet")
         return []
-    counts, sweep = status["decision"]["counts"], status["sweep"] or {}
+    report, sweep = status["decision"]["report"], status["sweep"] or {}
+    counts, headline = report["counts"], report["headline"]
+    members = counts["actual"] + counts["draining"] + counts["terminating"]
     mean = sweep.get("mean")
     shown = "  -  " if mean is None else f"{mean:5.1f}"
-    headline = status["decision"]["headline"]
-    text = f"demand {demand:3.0f}  mean {shown} %  desired {status['desired']}  actual {counts['actual']}  members {status['members']}  {headline}"
-    told.say("group", text, demand=demand, mean=mean, desired=status["desired"], actual=counts["actual"], members=status["members"], headline=headline)
-    return [status["members"]]
+    text = f"demand {demand:3.0f}  mean {shown} %  desired {status['desired']}  actual {counts['actual']}  members {members}  {headline}"
+    told.say("group", text, demand=demand, mean=mean, desired=status["desired"], actual=counts["actual"], members=members, headline=headline)
+    return [members]

@@ -101,9 +101,9 @@ class Test1Life(Step):
         self.assertIn("max_instances", refused["reason"])
         self.until("the metric Refusals", lambda: self.metric("Refusals") == 1.0, 20)
         self.assertEqual(self.tables.head(GROUP)["policy"], before)
-        self.assertIn("max_instances", self.world.status(GROUP)["refused"])
+        self.assertIn("max_instances", self.world.status(GROUP)["policy"]["notice"])
         self.change_policy()
-        self.until("the edit that mends it", lambda: not self.world.status(GROUP)["refused"])
+        self.until("the edit that mends it", lambda: not self.world.status(GROUP)["policy"]["notice"])
         self.until_settled(MAX)
 
     def test_08_the_page_shows_the_group_as_it_is(self):

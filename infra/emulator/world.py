@@ -93,9 +93,12 @@ class World:
         return call([self.command, "--stack", self.stack, *words], self.environment())
 
     def status(self, group: str) -> dict | None:
-        """The group as `muster status` shows it; none before its first decision."""
-        groups = json.loads(self.muster("status", "--json"))["groups"]
-        return next((one for one in groups if one["group"] == group), None)
+        """The group as `muster status --group` shows it; none before its first decision. A group that is not well is shown all the same (3)."""
+        command = [self.command, "--stack", self.stack, "status", "--json"]
+        groups = json.loads(call(command, self.environment(), fine=(0, 3)))["groups"]
+        if not any(one["group"] == group for one in groups):
+            return None
+        return json.loads(call([*command, "--group", group], self.environment(), fine=(0, 3)))
 
     def until(self, what: str, wanted, seconds: float = 60.0):
         """Waits for a value of `wanted` that is true, and returns it."""

@@ -19,6 +19,7 @@ use muster_core::group::GroupName;
 use muster_core::policy::{Policy, Span};
 
 use crate::failure::Failure;
+use crate::place::StackArgs;
 use crate::policy::{load, print, say};
 
 /// A boot time that nobody has given or measured: a common Linux image, its agent and its application.
@@ -87,14 +88,18 @@ pub struct BacktestArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &BacktestArgs, #[cfg(feature = "aws")] stack: &crate::stack::StackArgs) -> Result<(), Failure> {
+pub fn run(args: &BacktestArgs, stack: &StackArgs) -> Result<(), Failure> {
     let policy = named(&args.policy)?;
     let against = args.against.as_deref().map(named).transpose()?;
     let source = match (&args.trace, &args.state) {
         (Some(trace), _) => record::trace(trace)?,
         (None, Some(state)) => record::state(state, args)?,
         #[cfg(feature = "aws")]
-        (None, None) if stack.stack.is_some() => crate::stack::recorded(stack, args)?,
+        (None, None) if stack.named().is_some() => crate::stack::recorded(stack, args)?,
+        #[cfg(not(feature = "aws"))]
+        (None, None) if stack.named().is_some() => {
+            return Err(crate::place::without_aws(stack.named().unwrap_or_default()));
+        }
         (None, None) => {
             return Err(Failure::Input(
                 "which load? Say --trace FILE.csv or --state DIR, or --stack NAME with a muster that is built with the feature aws".into(),

@@ -23,6 +23,7 @@ pub mod paths;
 pub mod policy_file;
 pub mod process;
 pub mod scenario;
+pub mod stand;
 pub mod summary;
 pub mod supervisor;
 pub mod up;

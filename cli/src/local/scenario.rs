@@ -83,10 +83,12 @@ impl Scenario {
             "calm" => include_str!("../../scenarios/calm.toml").to_owned(),
             "surge" => include_str!("../../scenarios/surge.toml").to_owned(),
             "blackout" => include_str!("../../scenarios/blackout.toml").to_owned(),
+            "day" => include_str!("../../scenarios/day.toml").to_owned(),
+            "flash" => include_str!("../../scenarios/flash.toml").to_owned(),
             file if file.ends_with(".toml") => read(Path::new(file))?,
             other => {
                 return Err(Failure::Input(format!(
-                    "--scenario is {other:?}: must be calm, surge, blackout or a file that ends in .toml"
+                    "--scenario is {other:?}: must be calm, surge, blackout, day, flash or a file that ends in .toml"
                 )));
             }
         };
@@ -168,9 +170,25 @@ mod tests {
 
     #[test]
     fn the_built_in_scenarios_are_valid() {
-        for name in ["calm", "surge", "blackout"] {
+        for name in ["calm", "surge", "blackout", "day", "flash"] {
             assert!(at(&Scenario::load(name).unwrap(), 0) > 0.0, "{name}");
         }
+    }
+
+    #[test]
+    fn a_day_takes_five_minutes_and_a_flash_crowd_is_ten_times_the_usual_load() {
+        let day = Scenario::load("day").unwrap();
+        let lasts: Duration = day.phases.iter().map(|phase| phase.lasts.0).sum();
+        assert_eq!(lasts, Duration::from_secs(288), "twelve seconds an hour");
+        let hours: Vec<f64> = (0..24).map(|hour| at(&day, 12 * hour)).collect();
+        let night = hours.iter().copied().fold(f64::MAX, f64::min);
+        let noon = hours.iter().copied().fold(0.0, f64::max);
+        assert!(noon / night >= 4.0 && noon <= 350.0, "{hours:?}");
+        assert_eq!(at(&day, 0), at(&day, 288), "it ends where it began");
+        let flash = Scenario::load("flash").unwrap();
+        let usual = at(&flash, 0);
+        let most = (0..120).map(|second| at(&flash, second)).fold(0.0, f64::max);
+        assert_eq!((most, at(&flash, 1_000)), (10.0 * usual, usual));
     }
 
     #[test]
@@ -188,6 +206,11 @@ mod tests {
             let said = Scenario::parse("test", text).unwrap_err().to_string();
             assert!(said.contains(says), "{text}\nsaid: {said}");
         }
-        assert!(Scenario::load("rush").unwrap_err().to_string().contains("must be calm, surge, blackout or a file"));
+        assert!(
+            Scenario::load("rush")
+                .unwrap_err()
+                .to_string()
+                .contains("must be calm, surge, blackout, day, flash or a file")
+        );
     }
 }

@@ -51,7 +51,7 @@ const MOST_ACTIVITIES: usize = 100_000;
 /// monitor-c process, or edit the policy's file. Ctrl-C ends everything.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
-    /// The load: calm, surge, blackout, or a TOML file (see the README).
+    /// The load: calm, surge, blackout, day, flash, or a TOML file (see the README).
     #[arg(long, default_value = "surge", value_name = "NAME|FILE.toml")]
     scenario: String,
     /// The policy's file; edits take effect on the next decision. Default: a quick demo policy, written to the state.

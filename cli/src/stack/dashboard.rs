@@ -1,19 +1,13 @@
 //! `muster --stack NAME dashboard`: what the stack's groups are doing and why, in a browser on this machine, with the operator's own credentials.
 
 use clap::Args;
-use muster_aws::fleet::Ec2Fleet;
 use muster_web::api::{Guards, router, serve};
-use muster_web::stand::Stand;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Cloud, StackArgs, run};
 use crate::failure::Failure;
-use crate::local::clock::SystemClock;
 use crate::local::dashboard::{listen, url};
 use crate::policy::{print, say};
-
-/// The agent's own port: no agent is asked here.
-const AGENT_PORT: u16 = 7717;
 
 /// Where to show it.
 #[derive(Clone, Debug, Args)]
@@ -43,9 +37,7 @@ pub fn dashboard(stack: &StackArgs, args: &DashboardArgs) -> Result<(), Failure>
         } else {
             say(&format!("stack {} is at {url} until Ctrl-C", cloud.stack))?;
         }
-        let place = format!("stack {}", cloud.stack);
-        let fleet = Ec2Fleet::new(&cloud.connection, &cloud.stack, AGENT_PORT);
-        let stand = Stand { store: cloud.tables, policies: cloud.policies, fleet, clock: SystemClock, place };
+        let stand = cloud.stand();
         let end = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}

@@ -4,13 +4,12 @@
 //! stack of CloudFormation, too. It must never launch or terminate: that is the controller's, under its leases.
 
 mod dashboard;
+mod facts;
 pub mod group;
-mod policy;
 mod record;
-mod status;
+mod stand;
 mod sweep;
 
-use clap::Args;
 use muster_aws::clients::Connection;
 use muster_aws::parameters::Parameters;
 use muster_aws::tables::Tables;
@@ -18,27 +17,19 @@ use muster_control::ports::Groups as _;
 use muster_core::group::GroupName;
 
 pub use dashboard::{DashboardArgs, dashboard};
-pub use policy::{GetArgs, SetArgs, get, set};
+pub(crate) use facts::facts;
 pub(crate) use record::recorded;
-pub use status::{StatusArgs, status};
+pub(crate) use stand::stand;
 pub use sweep::{SweepArgs, sweep};
 
 use crate::failure::Failure;
-
-/// Which stack.
-#[derive(Clone, Debug, Args)]
-pub struct StackArgs {
-    /// The stack's name: its tables are NAME-control, NAME-sweeps and NAME-activity. Region and credentials come from the usual
-    /// places: AWS_PROFILE, AWS_REGION, `aws login` ...
-    #[arg(long, env = "MUSTER_STACK", value_name = "NAME", global = true)]
-    pub stack: Option<String>,
-}
+pub use crate::place::StackArgs;
+use crate::place::blocking as run;
 
 impl StackArgs {
     /// The stack's name.
     fn name(&self) -> Result<&str, Failure> {
-        let named = self.stack.as_deref().filter(|name| !name.is_empty());
-        named.ok_or_else(|| Failure::Input("which stack? Say --stack NAME or set MUSTER_STACK".into()))
+        self.named().ok_or_else(|| Failure::Input("which stack? Say --stack NAME or set MUSTER_STACK".into()))
     }
 }
 
@@ -52,7 +43,11 @@ struct Cloud {
 
 impl Cloud {
     async fn open(stack: &StackArgs) -> Result<Self, Failure> {
-        let stack = stack.name()?.to_owned();
+        Self::of(stack.name()?).await
+    }
+
+    async fn of(stack: &str) -> Result<Self, Failure> {
+        let stack = stack.to_owned();
         let connection =
             Connection::open().await.map_err(|error| Failure::run("the AWS account cannot be reached", &error))?;
         let tables = Tables::new(connection.dynamodb(), &stack);
@@ -79,13 +74,4 @@ impl Cloud {
         let failed = |error| Failure::run(&format!("the groups of stack {} cannot be read", self.stack), &error);
         self.tables.groups().await.map_err(failed)
     }
-}
-
-/// Runs a command to its end.
-fn run<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::run("the command cannot be started", &error))?;
-    runtime.block_on(command)
 }

@@ -105,6 +105,11 @@ impl Connection {
         Self { config, deadlines }
     }
 
+    /// The region.
+    pub fn region(&self) -> Option<&str> {
+        self.config.region().map(AsRef::as_ref)
+    }
+
     /// How long a call may take.
     pub const fn deadlines(&self) -> Deadlines {
         self.deadlines

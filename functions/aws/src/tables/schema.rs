@@ -56,6 +56,37 @@ pub fn definitions(stack: &str) -> [Definition; 3] {
     ]
 }
 
+/// A table as DynamoDB describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// What it should be.
+    pub definition: Definition,
+    /// Its status, such as `ACTIVE`; none when there is no such table.
+    pub status: Option<String>,
+    /// Whether its stream is on.
+    pub stream: bool,
+}
+
+/// How the tables of `stack` are, for an operator who asks what is wrong.
+///
+/// # Errors
+/// `Unavailable` when DynamoDB refuses or does not answer; the chain says how.
+pub async fn describe(client: &Client, stack: &str) -> Result<Vec<Described>, StoreError> {
+    let mut found = Vec::new();
+    for definition in definitions(stack) {
+        let table = match client.describe_table().table_name(&definition.name).send().await {
+            Ok(answer) => answer.table,
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => None,
+            Err(error) => return Err(failure("DescribeTable", &definition.name, error)),
+        };
+        let status = table.as_ref().and_then(|table| table.table_status()).map(|status| status.as_str().to_owned());
+        let stream = table.as_ref().and_then(|table| table.stream_specification());
+        let stream = stream.is_some_and(|stream| stream.stream_enabled());
+        found.push(Described { definition, status, stream });
+    }
+    Ok(found)
+}
+
 /// Makes the tables of `stack` where there are none, for tests and for an emulator: they have neither recovery nor
 /// protection, and in AWS they would not be ready yet when this returns.
 ///

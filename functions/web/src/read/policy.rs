@@ -225,6 +225,11 @@ pub async fn history<S: GroupStore + ActivityLog, P, F, C>(
     Ok(PolicyHistory { versions, refusals: refused.collect() })
 }
 
+/// How the settings of two policies' texts differ, defaults filled in.
+pub fn changes(before: &str, after: &str) -> Vec<SettingChange> {
+    differences(&settings(before), &settings(after))
+}
+
 /// Every setting of a policy by its dotted key, defaults filled in; of a text that this program does not understand what it says.
 fn settings(text: &str) -> BTreeMap<String, Value> {
     let value = match document(text) {

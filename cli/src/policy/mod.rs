@@ -1,4 +1,7 @@
-//! `muster policy validate|schema|show-defaults`, and with the feature `aws` `get|set` of a stack.
+//! `muster policy`: a policy's text on its own ([`PolicyCommand::Validate`] and its like), and the one of a group ([`desk`], [`edit`]).
+
+pub mod desk;
+pub mod edit;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,12 +11,14 @@ use muster_core::policy::{Policy, PolicyDocument, ScalingKind, schema};
 use serde_json::json;
 
 use crate::failure::{Failure, PolicyReport};
+use crate::place::{self, StackArgs};
 
 /// The longest policy that is read from a file or standard input, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 /// What to do with a policy's text.
 #[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the help of those without is their arguments'")]
 pub enum PolicyCommand {
     /// Say whether a policy is valid; if not, point at every place that is wrong. Exit code 2 when it is not.
     Validate {
@@ -25,30 +30,37 @@ pub enum PolicyCommand {
     },
     /// Print the JSON Schema of a policy: every key, its range and what it is for.
     Schema,
+    /// Print the README's table of settings, written from the schema.
+    #[command(hide = true)]
+    Settings,
     /// Print the policy that a document is which says nothing but its kind of rule.
     ShowDefaults {
         /// The kind of rule: auto, threshold, target or step.
         #[arg(default_value = "auto", value_parser = kind)]
         kind: ScalingKind,
     },
-    /// Print a group's policy as it stands in the parameter store.
-    #[cfg(feature = "aws")]
-    Get(crate::stack::GetArgs),
-    /// Write a group's policy, if it is valid; the next decision follows it.
-    #[cfg(feature = "aws")]
-    Set(crate::stack::SetArgs),
+    /// Print a group's policy as it is written: the file, or the parameter of a stack.
+    Get(desk::GetArgs),
+    Set(desk::SetArgs),
+    Edit(edit::EditArgs),
+    Diff(desk::DiffArgs),
+    History(desk::HistoryArgs),
+    Rollback(desk::RollbackArgs),
 }
 
 /// Runs the command.
-pub fn run(command: PolicyCommand, #[cfg(feature = "aws")] stack: &crate::stack::StackArgs) -> Result<(), Failure> {
+pub fn run(command: &PolicyCommand, stack: &StackArgs) -> Result<(), Failure> {
     match command {
-        PolicyCommand::Validate { file, json } => validate(&file, json),
+        PolicyCommand::Validate { file, json } => validate(file, *json),
         PolicyCommand::Schema => print(&schema()),
-        PolicyCommand::ShowDefaults { kind } => print(&PolicyDocument::of(kind)),
-        #[cfg(feature = "aws")]
-        PolicyCommand::Get(args) => crate::stack::get(stack, &args),
-        #[cfg(feature = "aws")]
-        PolicyCommand::Set(args) => crate::stack::set(stack, &args),
+        PolicyCommand::Settings => say(&crate::settings::table()),
+        PolicyCommand::ShowDefaults { kind } => print(&PolicyDocument::of(*kind)),
+        PolicyCommand::Get(args) => place::at(stack, &args.place, args),
+        PolicyCommand::Set(args) => place::at(stack, &args.place, args),
+        PolicyCommand::Edit(args) => place::at(stack, &args.place, args),
+        PolicyCommand::Diff(args) => place::at(stack, &args.place, args),
+        PolicyCommand::History(args) => place::at(stack, &args.place, args),
+        PolicyCommand::Rollback(args) => place::at(stack, &args.place, args),
     }
 }
 

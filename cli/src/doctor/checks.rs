@@ -1,0 +1,527 @@
+//! From facts to findings: what is well, what is not, and what to do about it. Pure, so that each fault has a test.
+
+use std::time::Duration;
+
+use muster_core::group::{GroupName, Head};
+use muster_core::policy::{Mode, Policy};
+use muster_core::time::{Timestamp, spoken};
+use serde::Serialize;
+
+use super::facts::{Account, Asked, Facts, GroupFacts, Home, SweepSeen, TableFacts, World};
+
+/// How much longer than three periods a sweep may take before it counts as late: Lambda starts, a schedule drifts.
+const SLACK_OF_STACK: Duration = Duration::from_secs(30);
+/// The same of a local world.
+const SLACK_OF_WORLD: Duration = Duration::from_secs(5);
+/// Periods after which a sweep is too old for load and health (O8).
+const PERIODS: u32 = 3;
+/// Clocks that are closer than this are good enough: nothing in Muster counts in less.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
+/// An intent ends within this (V2).
+const INTENT_LASTS: Duration = Duration::from_secs(15 * 60);
+/// Launches in a row from a template version that never answered, after which nothing is launched from it (L9).
+const LAUNCHES_IN_VAIN: u32 = 3;
+/// Less room than this on the disk is soon none: a day of sweeps of a small group takes 100 MB.
+const LITTLE_ROOM: u64 = 512 << 20;
+
+/// How well something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is well.
+    Ok,
+    /// It could not be found out from here.
+    NotChecked,
+    /// It works, and somebody should know of it.
+    Warn,
+    /// It does not work.
+    Bad,
+}
+
+/// What one check has found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// Of which group; none for what all share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
+    /// How well it is.
+    pub verdict: Verdict,
+    /// What was found.
+    pub text: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl Finding {
+    fn new(check: &'static str, verdict: Verdict, text: impl Into<String>) -> Self {
+        Self { check, group: None, verdict, text: text.into(), remedy: None }
+    }
+
+    fn ok(check: &'static str, text: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Ok, text)
+    }
+
+    fn warn(check: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(check, Verdict::Warn, text) }
+    }
+
+    fn bad(check: &'static str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..Self::new(check, Verdict::Bad, text) }
+    }
+
+    fn not_checked(check: &'static str, text: impl Into<String>) -> Self {
+        Self::new(check, Verdict::NotChecked, text)
+    }
+}
+
+/// Judges everything.
+pub fn judge(facts: &Facts) -> Vec<Finding> {
+    let mut found = match &facts.home {
+        Home::Account(account) => of_account(account),
+        Home::World(world) => of_world(world),
+    };
+    match &facts.groups {
+        None => {}
+        Some(Err(why)) => found.push(Finding::bad("groups", format!("they cannot be read: {why}"), "see above")),
+        Some(Ok(groups)) if groups.is_empty() => {
+            found.push(Finding::warn(
+                "groups",
+                "there is none yet",
+                "its first sweep makes one: see what wakes the monitor",
+            ));
+        }
+        Some(Ok(groups)) => {
+            for group in groups {
+                let of_group = of_group(facts, group).into_iter();
+                found.extend(of_group.map(|finding| Finding { group: Some(group.group.clone()), ..finding }));
+            }
+        }
+    }
+    found
+}
+
+fn of_account(account: &Account) -> Vec<Finding> {
+    let stack = &account.stack;
+    let region = match &account.region {
+        Ok(region) => Finding::ok("region", region),
+        Err(why) => {
+            return vec![Finding::bad(
+                "region",
+                why,
+                "export AWS_REGION=..., or name a profile that has one with AWS_PROFILE",
+            )];
+        }
+    };
+    let mut found = vec![region];
+    match &account.tables {
+        None => {}
+        Some(Err(why)) => found.push(refusal(why)),
+        Some(Ok(tables)) => {
+            found.push(Finding::ok("credentials", "DynamoDB takes them"));
+            found.push(of_tables(stack, tables));
+            found.extend(tables.iter().filter_map(of_stream));
+        }
+    }
+    found.extend(account.stacks.as_ref().map(|stacks| of_stacks(stack, stacks)));
+    found.push(Finding::not_checked(
+        "functions",
+        format!(
+            "their errors and time-outs are CloudWatch's to tell: `make logs STACK={stack}`, or the alarms {stack}-monitor-s-fails and \
+             {stack}-controller-asg-fails in its console"
+        ),
+    ));
+    found
+}
+
+/// Why AWS did not answer, by what it said.
+fn refusal(why: &str) -> Finding {
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if says(&["Signature expired", "Signature not yet current", "RequestExpired", "RequestTimeTooSkewed"]) {
+        let text = format!("AWS takes a request for too old or too new: {why}");
+        return Finding::bad("clock", text, "set this machine's clock: `timedatectl` tells whether it is synchronised");
+    }
+    let tokens =
+        ["UnrecognizedClient", "InvalidClientTokenId", "InvalidSignature", "SignatureDoesNotMatch", "ExpiredToken"];
+    if says(&tokens)
+        || why.to_lowercase().contains("credential")
+        || says(&["security token", "MissingAuthenticationToken"])
+    {
+        let remedy =
+            "log in again (`aws sso login`, `aws login`), or set AWS_PROFILE to a profile that has credentials";
+        return Finding::bad("credentials", why, remedy);
+    }
+    if says(&["AccessDenied", "UnauthorizedOperation", "not authorized"]) {
+        let remedy = "the rights that an operator needs are those of infra/deployer-policy.json";
+        return Finding::bad("credentials", format!("they are good, and may not: {why}"), remedy);
+    }
+    Finding::bad(
+        "network",
+        why,
+        "see whether the region's endpoints are reached from here: proxy, VPN, AWS_ENDPOINT_URL",
+    )
+}
+
+fn of_tables(stack: &str, tables: &[TableFacts]) -> Finding {
+    let missing: Vec<&str> =
+        tables.iter().filter(|table| table.status.is_none()).map(|table| table.name.as_str()).collect();
+    if missing.len() == tables.len() {
+        let text = format!("{} are not there: no stack {stack} in this account and region", missing.join(", "));
+        return Finding::bad(
+            "tables",
+            text,
+            format!("see --stack, AWS_PROFILE and AWS_REGION; `make deploy STACK={stack}` makes one"),
+        );
+    }
+    if !missing.is_empty() {
+        let text = format!("{} is not there", missing.join(", "));
+        return Finding::bad("tables", text, format!("`make deploy STACK={stack}` makes it"));
+    }
+    let busy =
+        tables.iter().find_map(|table| Some((&table.name, table.status.as_deref().filter(|is| *is != "ACTIVE")?)));
+    match busy {
+        Some((name, status)) => {
+            Finding::bad("tables", format!("{name} is {status}"), "wait, or see DynamoDB's console")
+        }
+        None => Finding::ok("tables", format!("{} are active", tables.len())),
+    }
+}
+
+fn of_stream(table: &TableFacts) -> Option<Finding> {
+    let name = &table.name;
+    Some(match table.stream? {
+        true => Finding::ok("stream", format!("that of {name} is on")),
+        false if table.status.is_none() => return None,
+        false => Finding::bad(
+            "stream",
+            format!("that of {name} is off: no sweep rings the doorbell, and decisions come every five minutes"),
+            "`make deploy` puts it back; the event source mapping must then name the new stream",
+        ),
+    })
+}
+
+fn of_stacks(stack: &str, stacks: &Result<Vec<(String, String, Option<String>)>, String>) -> Finding {
+    match stacks {
+        Err(why) => Finding::not_checked("stacks", format!("CloudFormation does not tell: {why}")),
+        Ok(stacks) if stacks.is_empty() => Finding::not_checked(
+            "stacks",
+            format!("CloudFormation knows none of {stack}: was it deployed by something else?"),
+        ),
+        Ok(stacks) => {
+            let failed = stacks.iter().find(|(_, status, _)| status.contains("FAILED") || status.contains("ROLLBACK"));
+            match failed {
+                Some((name, status, reason)) => {
+                    let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                    let text = format!("{name} is {status}{reason}");
+                    Finding::warn("stacks", text, format!("`make deploy STACK={stack}` again, once the reason is gone"))
+                }
+                None => Finding::ok("stacks", format!("{} of CloudFormation, none has failed", stacks.len())),
+            }
+        }
+    }
+}
+
+fn of_world(world: &World) -> Vec<Finding> {
+    let state = &world.state;
+    let mut found = vec![match &world.runs {
+        Some(Ok(true)) => Finding::ok("processes", format!("a muster up runs on {state}")),
+        Some(Ok(false)) => {
+            let text = format!("no muster up runs on {state}: nobody sweeps or decides");
+            Finding::bad("processes", text, format!("`muster up --state {state}` goes on with it"))
+        }
+        Some(Err(why)) => Finding::not_checked("processes", why),
+        None => Finding::not_checked("processes", format!("there is nothing at {state}")),
+    }];
+    found.push(match &world.writable {
+        Ok(()) => Finding::ok("permissions", format!("{state} can be written")),
+        Err(why) => {
+            Finding::bad("permissions", format!("{state} cannot be written: {why}"), format!("see `ls -ld {state}`"))
+        }
+    });
+    found.extend(world.free_bytes.as_ref().map(|free| match free {
+        Err(why) => Finding::not_checked("disk", why),
+        Ok(free) => {
+            let text = format!("{} MB are free at {state}", free >> 20);
+            if *free < LITTLE_ROOM {
+                Finding::bad("disk", text, "make room: the store grows with each sweep")
+            } else {
+                Finding::ok("disk", text)
+            }
+        }
+    }));
+    found.extend(world.store.as_ref().map(|store| match store {
+        Ok(()) => Finding::ok("store", "it can be read"),
+        Err(why) => {
+            Finding::bad("store", why, "another version of Muster may have made it: begin with another --state")
+        }
+    }));
+    found.extend(world.page.as_ref().map(|page| match page {
+        Ok(at) => Finding::ok("page", format!("it answers at {at}")),
+        Err(why) => Finding::warn("page", format!("it does not answer: {why}"), "the commands work without it"),
+    }));
+    found
+}
+
+fn of_group(facts: &Facts, group: &GroupFacts) -> Vec<Finding> {
+    let local = matches!(facts.home, Home::World(_));
+    let slack = if local { SLACK_OF_WORLD } else { SLACK_OF_STACK };
+    let policy = match &group.policy {
+        Some(Ok(Some(text))) => Policy::parse(text).ok(),
+        _ => None,
+    };
+    let head = match &group.head {
+        Some(Ok(head)) => head.as_ref(),
+        _ => None,
+    };
+    let mut found = vec![of_policy(group, head, facts.now)];
+    match &group.head {
+        Some(Err(why)) => {
+            found.push(Finding::bad("state", format!("it cannot be read: {why}"), "see the table's console"))
+        }
+        Some(Ok(None)) => found.push(Finding::warn(
+            "state",
+            "nothing has been decided yet",
+            "a sweep and a valid policy make it begin",
+        )),
+        Some(Ok(Some(_))) | None => {}
+    }
+    let sweeps = match &group.sweeps {
+        Some(Ok(sweeps)) => sweeps.as_slice(),
+        Some(Err(why)) => {
+            found.push(Finding::bad("sweeps", format!("the latest cannot be read: {why}"), "the next one begins anew"));
+            &[]
+        }
+        None => &[],
+    };
+    let newest = sweeps.iter().max_by_key(|sweep| sweep.slot);
+    found.extend(group.sweeps.as_ref().filter(|sweeps| sweeps.is_ok()).map(|_| of_sweeps(facts, group, newest, slack)));
+    if let Some(newest) = newest {
+        found.push(of_clock(newest, facts.now));
+        found.extend(head.map(|head| of_doorbell(newest, head, local, slack)));
+        let least_unhealthy = policy.as_ref().map_or(34, |policy| policy.max_unhealthy_percent);
+        found.push(of_agents(sweeps, least_unhealthy, local));
+    }
+    found.extend(head.map(|head| of_launches(head, facts.now)));
+    found.push(of_intents(group, facts.now));
+    found.extend(of_ec2(&group.instances));
+    found
+}
+
+fn of_policy(group: &GroupFacts, head: Option<&Head>, now: Timestamp) -> Finding {
+    const CHECK: &str = "policy";
+    let at = &group.policy_at;
+    let stays = head.and_then(|head| head.policy).map_or_else(
+        || "and none has ever been valid: nothing is decided".to_owned(),
+        |version| format!("version {version} stays in force"),
+    );
+    match &group.policy {
+        None => Finding::not_checked(CHECK, "not asked for"),
+        Some(Err(why)) => {
+            Finding::bad(CHECK, format!("{at} cannot be read: {why}; {stays}"), "see the right to read it")
+        }
+        Some(Ok(None)) => {
+            Finding::bad(CHECK, format!("there is no {at}; {stays}"), "`muster policy set FILE` writes it")
+        }
+        Some(Ok(Some(text))) => match Policy::parse(text) {
+            Err(error) => Finding::bad(
+                CHECK,
+                format!("{at} is refused: {error}; {stays}"),
+                "`muster policy edit` shows where, and saves it once it is valid",
+            ),
+            Ok(policy) => {
+                let policy = policy.at(now);
+                let size = format!("valid: {} to {} instances", policy.min, policy.max);
+                match policy.mode {
+                    Mode::Active => Finding::ok(CHECK, size),
+                    Mode::OutOnly => Finding::warn(
+                        CHECK,
+                        format!("{size}; the mode is out-only: nobody is let go"),
+                        "`muster resume` when that is over",
+                    ),
+                    Mode::Observe => Finding::warn(
+                        CHECK,
+                        format!("{size}; the mode is observe: nothing is changed"),
+                        "`muster resume` when that is over",
+                    ),
+                    Mode::Paused => Finding::warn(
+                        CHECK,
+                        format!("{size}; the group is paused: nothing is decided"),
+                        "`muster resume` when that is over",
+                    ),
+                }
+            }
+        },
+    }
+}
+
+/// Whether somebody sweeps: on AWS the schedule wakes MonitorS.
+fn of_sweeps(facts: &Facts, group: &GroupFacts, newest: Option<&SweepSeen>, slack: Duration) -> Finding {
+    let (check, remedy) = match &facts.home {
+        Home::Account(account) => (
+            "schedule",
+            format!(
+                "see in EventBridge's console whether the schedule sweep-{} of the group {} is on, and `make logs STACK={} GROUP={}` whether \
+                 MonitorS fails",
+                group.group, account.stack, account.stack, group.group
+            ),
+        ),
+        Home::World(_) => ("sweeps", "see what `muster up` says of its monitor".to_owned()),
+    };
+    let Some(newest) = newest else {
+        return Finding::bad(check, "nobody has ever swept the group", remedy);
+    };
+    let age = facts.now.since(newest.finished_at);
+    let most = Duration::from_millis(newest.period_ms) * PERIODS + slack;
+    let text = format!(
+        "the last sweep is {} old, at a period of {}",
+        spoken(age),
+        spoken(Duration::from_millis(newest.period_ms))
+    );
+    if age > most { Finding::bad(check, format!("{text}: nobody sweeps"), remedy) } else { Finding::ok(check, text) }
+}
+
+/// The monitor's clock against this machine's: a sweep cannot end in the future.
+fn of_clock(newest: &SweepSeen, now: Timestamp) -> Finding {
+    let ahead = newest.finished_at.max(newest.slot).since(now);
+    if ahead > CLOCKS_APART {
+        let text =
+            format!("the last sweep ends in {}: this machine's clock is behind, or the monitor's ahead", spoken(ahead));
+        return Finding::bad("clock", text, "`timedatectl` tells whether this one is synchronised");
+    }
+    Finding::ok("clock", "no sweep is in the future")
+}
+
+/// Whether sweeps lead to decisions.
+fn of_doorbell(newest: &SweepSeen, head: &Head, local: bool, slack: Duration) -> Finding {
+    const CHECK: &str = "doorbell";
+    if head.mode == Mode::Paused {
+        return Finding::not_checked(CHECK, "the group is paused: its sweeps are not decided on");
+    }
+    let remedy = if local {
+        "see what `muster up` says of its controller"
+    } else {
+        "see in Lambda's console whether the trigger of ControllerASG (the stream of the sweeps' table) is enabled, how far behind it is, and \
+         whether the function fails"
+    };
+    let most = Duration::from_millis(newest.period_ms) * PERIODS + slack;
+    match head.last_slot {
+        None if newest.slot.since(head.born) > most => Finding::bad(CHECK, "no sweep has ever been decided on", remedy),
+        None => Finding::ok(CHECK, "the group has just begun"),
+        Some(last) if newest.slot.since(last) > most => {
+            let behind = spoken(newest.slot.since(last));
+            Finding::bad(CHECK, format!("the last decision is on a sweep {behind} before the latest"), remedy)
+        }
+        Some(last) => {
+            let behind = newest.slot.since(last);
+            let text = if behind.is_zero() {
+                "the latest sweep has been decided on".into()
+            } else {
+                format!("decisions are {} behind", spoken(behind))
+            };
+            Finding::ok(CHECK, text)
+        }
+    }
+}
+
+fn of_agents(sweeps: &[SweepSeen], least_unhealthy: u32, local: bool) -> Finding {
+    const CHECK: &str = "agents";
+    if let Some(why) = sweeps.iter().find_map(|sweep| sweep.blind.as_ref()) {
+        return Finding::bad(
+            CHECK,
+            format!("the monitor did not trust its own eyes: {why}"),
+            "see its network and its load",
+        );
+    }
+    let sum = |count: fn(&SweepSeen) -> u32| sweeps.iter().map(count).fold(0, u32::saturating_add);
+    let (members, answered) = (sum(|sweep| sweep.counts.members), sum(|sweep| sweep.counts.answered));
+    let silent = sum(|sweep| sweep.counts.silent);
+    let remedy = if local {
+        "see whether the monitor-c processes run"
+    } else {
+        "see whether monitor-c runs there, and the security groups between MonitorS and the instances; `muster members` names the silent"
+    };
+    let text = format!("{answered} of {members} answer");
+    match silent {
+        0 if answered == 0 && members > 0 => Finding::bad(CHECK, text, remedy),
+        0 => Finding::ok(CHECK, text),
+        _ if answered == 0
+            || (silent >= 2 && u64::from(silent) * 100 >= u64::from(members) * u64::from(least_unhealthy)) =>
+        {
+            Finding::bad(
+                CHECK,
+                format!("{text}, {silent} are silent: so many that it is taken for our own fault"),
+                remedy,
+            )
+        }
+        _ => Finding::warn(CHECK, format!("{text}, {silent} silent"), remedy),
+    }
+}
+
+fn of_launches(head: &Head, now: Timestamp) -> Finding {
+    const CHECK: &str = "launches";
+    if let Some(refusal) = &head.launch_refusal {
+        let text = format!("EC2 refuses them, {} in a row: {}", refusal.failures, refusal.reason);
+        return Finding::bad(
+            CHECK,
+            text,
+            "see the launch template, the image and the role's rights; any accepted edit of the policy tries again",
+        );
+    }
+    if let Some(record) = head.templates.iter().find(|record| record.failures >= LAUNCHES_IN_VAIN) {
+        let whence = if record.template.is_empty() {
+            "the image".to_owned()
+        } else {
+            format!("{} version {}", record.template, record.version)
+        };
+        let text =
+            format!("{} in a row from {whence} never answered: nothing more is launched from it", record.failures);
+        return Finding::bad(
+            CHECK,
+            text,
+            "put a better version, or edit the policy when it was not the version's fault",
+        );
+    }
+    if let Some(breaker) = &head.breaker {
+        let text = format!("many members have been silent together since {}: few are replaced", breaker.since);
+        return Finding::warn(CHECK, text, "see the finding on agents");
+    }
+    let scarce: Vec<String> = head
+        .capacity
+        .iter()
+        .filter(|scarce| scarce.until > now)
+        .map(|scarce| [scarce.place.zone.as_str(), &scarce.place.instance_type].join(" ").trim().to_owned())
+        .collect();
+    if !scarce.is_empty() {
+        let text = format!("EC2 has no capacity in {}", scarce.join(", "));
+        return Finding::warn(CHECK, text, "name further zones or instance types in the policy's `launch`");
+    }
+    Finding::ok(CHECK, "EC2 refuses none")
+}
+
+fn of_intents(group: &GroupFacts, now: Timestamp) -> Finding {
+    const CHECK: &str = "intents";
+    let old: Vec<&str> =
+        group.intents.iter().filter(|(_, at)| now.since(*at) > INTENT_LASTS).map(|(id, _)| id.as_str()).collect();
+    match old.first() {
+        None => Finding::ok(CHECK, format!("{} open, none for long", group.intents.len())),
+        Some(first) => {
+            let text = format!("{} open for more than {}, such as {first}", old.len(), spoken(INTENT_LASTS));
+            Finding::bad(
+                CHECK,
+                text,
+                "the controller carries them out at every doorbell: its log says what EC2 answers",
+            )
+        }
+    }
+}
+
+fn of_ec2(instances: &Asked<u32>) -> Option<Finding> {
+    Some(match instances.as_ref()? {
+        Ok(instances) => Finding::ok("ec2", format!("it lists {instances}")),
+        Err(why) => {
+            Finding::bad("ec2", why, "nothing is concluded from EC2's silence, and nothing launched or ended meanwhile")
+        }
+    })
+}

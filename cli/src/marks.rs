@@ -1,0 +1,119 @@
+//! `muster protect` and `muster drain`: marks on a member, which the controller reads at its next decision.
+
+use clap::Args;
+use muster_control::ports::{Clock, Mark, Marks, PolicyDesk};
+use muster_core::member::InstanceId;
+use muster_web::stand::{Stand, Store};
+use muster_web::steer::marks::mark;
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unsteered};
+use crate::policy::{print, say};
+
+/// Keep a member from being scaled in; it is still replaced when it is unhealthy. The same as its EC2 tag muster:protected=true.
+///
+///   muster protect i-0123456789abcdef0
+///   muster protect i-0123456789abcdef0 --off
+#[derive(Clone, Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ProtectArgs {
+    #[command(flatten)]
+    one: OneArgs,
+}
+
+/// Let a member finish its work and go; another takes its place if the group needs it. The same as its EC2 tag muster:drain=true.
+///
+///   muster drain i-0123456789abcdef0
+///   muster drain i-0123456789abcdef0 --off    while it has not gone
+#[derive(Clone, Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct DrainArgs {
+    #[command(flatten)]
+    one: OneArgs,
+}
+
+/// Which member, and whether.
+#[derive(Clone, Debug, Args)]
+struct OneArgs {
+    /// The member's instance id, as `muster members` shows it.
+    member: String,
+    /// Take the mark away.
+    #[arg(long)]
+    off: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print one JSON object: {"instance", "protected"} or {"instance", "drain"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Protects, or no longer.
+pub fn protect(stack: &StackArgs, args: &ProtectArgs) -> Result<(), Failure> {
+    place::at(stack, &args.one.place, &Marked { mark: Mark::Protected, one: &args.one })
+}
+
+/// Drains, or no longer.
+pub fn drain(stack: &StackArgs, args: &DrainArgs) -> Result<(), Failure> {
+    place::at(stack, &args.one.place, &Marked { mark: Mark::Drain, one: &args.one })
+}
+
+struct Marked<'a> {
+    mark: Mark,
+    one: &'a OneArgs,
+}
+
+impl Command for Marked<'_> {
+    type Output = ();
+
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+        let OneArgs { member, off, place, json } = self.one;
+        let group = group_of(stand, place.group.as_ref()).await?;
+        let failed = unsteered(format!("{member:?} cannot be marked"));
+        mark(stand, &group, &InstanceId(member.clone()), self.mark, !off).await.map_err(failed)?;
+        if *json {
+            let key = match self.mark {
+                Mark::Protected => "protected",
+                Mark::Drain => "drain",
+            };
+            return print(&json!({"instance": member, key: !off}));
+        }
+        say(&format!("{member} {}: the next decision follows", told(self.mark, !off)))
+    }
+}
+
+const fn told(mark: Mark, on: bool) -> &'static str {
+    match (mark, on) {
+        (Mark::Protected, true) => "is protected from scale-in",
+        (Mark::Protected, false) => "is no longer protected",
+        (Mark::Drain, true) => "is to finish its work and go",
+        (Mark::Drain, false) => "is no longer to go",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_web::read::members::members;
+
+    use super::*;
+    use crate::lived::{group, story};
+
+    fn args(member: &str, off: bool) -> OneArgs {
+        OneArgs { member: member.into(), off, place: PlaceArgs::default(), json: false }
+    }
+
+    #[tokio::test]
+    async fn a_member_is_protected_and_a_stranger_is_refused() {
+        let mut lived = story().await;
+        Marked { mark: Mark::Protected, one: &args("i-0004", false) }.run(&lived.stand).await.expect("a member");
+        lived.step(40.0).await;
+        let found = members(&lived.stand, &group()).await.expect("the members");
+        let protected: Vec<&str> =
+            found.members.iter().filter(|member| member.protected).map(|member| member.id.as_str()).collect();
+        assert_eq!(protected, ["i-0004"]);
+        let stranger = Marked { mark: Mark::Drain, one: &args("i-0999", false) }.run(&lived.stand).await;
+        let failure = stranger.expect_err("nobody knows it");
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.to_string().contains("there is no member \"i-0999\" of group web"), "{failure}");
+    }
+}

@@ -1,0 +1,127 @@
+//! `muster pause` and `muster resume`: nothing is decided for a group, until somebody or a time says so. Both are edits of its policy.
+
+use clap::Args;
+use muster_control::ports::{Clock, Marks, PolicyDesk};
+use muster_core::group::GroupName;
+use muster_core::time::Timestamp;
+use muster_web::stand::{Stand, Store};
+use muster_web::steer::policy::{Written, pause, resume};
+
+use crate::failure::Failure;
+use crate::moments::coming;
+use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unsteered};
+use crate::policy::{print, say};
+use crate::words::{moment, or_dash};
+
+/// Pause a group: nothing is launched, drained or terminated, whatever its load. Sweeps go on.
+///
+/// It is an edit of the policy, whose field "pause" says why and until when; everybody sees it there.
+///
+///   muster pause "deploying 4.2" --until 2h
+///   muster --stack prod pause "the database is being moved" --group web
+#[derive(Clone, Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct PauseArgs {
+    /// Why, in 1 to 200 characters: for whoever finds it.
+    reason: String,
+    /// When it ends by itself: a time, or a span from now such as 2h. Default: at `muster resume`.
+    #[arg(long, value_name = "TIME|SPAN", value_parser = coming)]
+    until: Option<Timestamp>,
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print one JSON object: {"version", "revision"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// End a group's pause, and turn the mode `paused` into `active`. A group that is not paused stays as it is.
+///
+///   muster resume --group web
+#[derive(Clone, Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub struct ResumeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Print one JSON object: {"version", "revision"}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Pauses.
+pub fn run(stack: &StackArgs, args: &PauseArgs) -> Result<(), Failure> {
+    place::at(stack, &args.place, args)
+}
+
+/// Resumes.
+pub fn run_resume(stack: &StackArgs, args: &ResumeArgs) -> Result<(), Failure> {
+    place::at(stack, &args.place, args)
+}
+
+impl Command for PauseArgs {
+    type Output = ();
+
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+        let group = group_of(stand, self.place.group.as_ref()).await?;
+        let failed = unsteered(format!("{group} of {} cannot be paused", stand.place));
+        let written = pause(stand, &group, &self.reason, self.until).await.map_err(failed)?;
+        if self.json {
+            return print(&written);
+        }
+        let until = self
+            .until
+            .map_or_else(|| "until `muster resume`".into(), |until| format!("until {}", moment(until.as_millis())));
+        say(&told(&group, &written, &format!("is paused {until}")))
+    }
+}
+
+impl Command for ResumeArgs {
+    type Output = ();
+
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+        let group = group_of(stand, self.place.group.as_ref()).await?;
+        let failed = unsteered(format!("{group} of {} cannot be resumed", stand.place));
+        let written = resume(stand, &group).await.map_err(failed)?;
+        if self.json { print(&written) } else { say(&told(&group, &written, "is not paused")) }
+    }
+}
+
+/// What has been written, and what it means.
+pub(crate) fn told(group: &GroupName, written: &Written, means: &str) -> String {
+    let version = written.version.map_or_else(String::new, |version| format!(" (policy version {version})"));
+    let overwrote = written.overwrote.map(|theirs| {
+        let theirs = or_dash(Some(theirs));
+        format!("\nSomebody's edit came in between and is overwritten now: version {theirs}; `muster policy history` shows what it was if it was ever in force")
+    });
+    format!("{group} {means}{version}: the next decision follows{}", overwrote.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_core::policy::Mode;
+    use muster_web::read::now::now;
+
+    use super::*;
+    use crate::lived::{Lived, policy};
+
+    #[tokio::test]
+    async fn a_pause_holds_until_it_is_ended() {
+        if muster_core::policy::Policy::parse(r#"{"pause": {"reason": "x"}}"#).is_err() {
+            // The policy knows no pause yet.
+            return;
+        }
+        let mut lived = Lived::new(&policy(serde_json::json!({})));
+        lived.steps(4, 45.0).await;
+        let group = crate::lived::group();
+        let paused = pause(&lived.stand, &group, "deploying 4.2", None).await.expect("it is paused");
+        assert_eq!(told(&group, &paused, "is paused"), "web is paused: the next decision follows");
+        lived.step(95.0).await;
+        let seen = now(&lived.stand, &group).await.expect("the group");
+        assert_eq!((seen.mode, seen.desired), (Mode::Paused, 2));
+        resume(&lived.stand, &group).await.expect("it is resumed");
+        lived.step(95.0).await;
+        assert_eq!(now(&lived.stand, &group).await.expect("the group").mode, Mode::Active);
+        let written =
+            Written { version: None, revision: String::new(), overwrote: Some(muster_core::group::PolicyVersion(8)) };
+        assert!(told(&group, &written, "is paused").contains("overwritten now: version 8"));
+    }
+}
