@@ -43,7 +43,7 @@ impl MemoryStore {
 
     /// Forgets a group's sweeps before `before`, as the tables let theirs expire; each shard's latest stays.
     pub fn forget_sweeps(&self, group: &GroupName, before: Timestamp) {
-        let mut groups = self.groups();
+        let mut groups = self.locked();
         let Some(group) = groups.get_mut(group) else { return };
         let latest: BTreeMap<Shard, Timestamp> = group.sweeps.keys().copied().collect();
         group.sweeps.retain(|(shard, slot), _| *slot >= before || latest.get(shard) == Some(slot));
