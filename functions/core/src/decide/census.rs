@@ -232,8 +232,9 @@ impl<'a> Census<'a> {
         self.disowned.sort_by(|a, b| a.id.cmp(&b.id));
         // Also of those whose launch is not settled yet: EC2 may be out of reach when they become members.
         self.tagged = snapshot.fleet.as_ref().map(|fleet| {
-            let listed =
-                fleet.iter().filter(|instance| instance.ours && instance.protected).map(|instance| &instance.id);
+            // Who has lost our tag just now is a member still, and may have it back before EC2 can be asked again.
+            let known = |instance: &&FleetInstance| instance.ours || self.seats.contains_key(&instance.id);
+            let listed = fleet.iter().filter(known).filter(|instance| instance.protected).map(|instance| &instance.id);
             // Nobody knows which instance an open launch has made; it may be one that has lost its tag meanwhile.
             let launching = snapshot.intents.iter().any(|intent| matches!(intent.call, Call::Launch(_)));
             let known: BTreeSet<_> = fleet.iter().map(|instance| &instance.id).collect();

@@ -342,6 +342,13 @@ fn d4_what_has_no_room_in_one_claim_is_taken_back_in_the_next_before_anything_is
 }
 
 #[test]
+fn d2_who_has_just_lost_the_groups_tag_is_remembered_as_protected() {
+    let retagged = Group::example().whose("i-1", |m| m.launched_at = ago(10)).but(tagged("i-1"));
+    let decision = retagged.but(|s| s.fleet.as_mut().expect("EC2 answers")[0].ours = false).decide();
+    assert_eq!(decision.plan.head.protected, [id("i-1")].into(), "it is a member still, and may have its tag again");
+}
+
+#[test]
 fn d2_who_is_listed_as_protected_before_it_is_a_member_is_remembered_and_so_is_who_is_not_listed_now() {
     let early = Group::example().ec2_says("i-9", InstanceState::Running).but(tagged("i-9")).decide();
     assert_eq!(early.plan.head.protected, [id("i-9")].into(), "its launch may settle while EC2 is out of reach");
