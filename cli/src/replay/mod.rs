@@ -163,6 +163,11 @@ async fn replay<S: Store>(
     while slice <= now {
         let end = slice.plus(SLICE);
         let activities = store.between(group, slice, Some(end), MOST_OF_SLICE).await.map_err(failed)?;
+        if activities.len() == MOST_OF_SLICE {
+            return Err(Failure::Run(format!(
+                "{group} has more than {MOST_OF_SLICE} activities in the hour after {slice}"
+            )));
+        }
         for recorded in activities.into_iter().filter_map(Recorded::of) {
             let player = player.get_or_insert_with(|| Player::new(recorded.at));
             let outcome = match policies.of(&recorded).await.map_err(failed)? {
