@@ -31,7 +31,7 @@ function GroupLine({ row }: { row: GroupRow }): JSX.Element {
       <span class="g-name"><b>{row.group}</b> {row.mode !== "active" && <Badge kind={row.mode === "paused" ? "look" : ""}>{words(row.mode)}</Badge>}</span>
       <span class="g-why">{row.why ?? row.headline ?? "nothing has been decided yet"}</span>
       <span class="g-size"><b>{count(row.serving)}</b> of {count(row.desired)} serve</span>
-      <span class="g-bounds">{count(row.min)}–{count(row.max)}</span>
+      <span class="g-bounds">{row.min === null || row.max === null ? "" : `${count(row.min)}–${count(row.max)}`}</span>
       <span class="g-mean">{percent(row.mean)}</span>
       <span class="g-age">{row.last_slot === null ? "never swept" : <>swept <Age at={row.last_slot} /></>}</span>
     </a>

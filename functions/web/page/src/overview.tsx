@@ -45,6 +45,7 @@ export function Overview({ route, now, period }: ViewProps): JSX.Element {
               </>
             )}
           </div>
+          {shown.load?.whole_from && <p class="muted">Sizes and marks are whole from <Time at={shown.load.whole_from} /> on; before that there were more than are shown.</p>}
           {shown.load && <LoadTable load={shown.load} />}
         </section>
         <aside class="aside">
@@ -83,7 +84,7 @@ function Hero({ now }: { now: Now }): JSX.Element {
       </p>
       <p class="why">{now.why ?? " "}</p>
       <dl class="figures">
-        <Figure name="Desired" value={count(now.desired)} note={`min ${count(now.bounds.min)}, max ${count(now.bounds.max)}`} strong />
+        <Figure name="Desired" value={count(now.desired)} note={now.bounds ? `min ${count(now.bounds.min)}, max ${count(now.bounds.max)}` : "no policy yet"} strong />
         <Figure name="Actual" value={counts ? count(counts.actual) : "–"} note={counts ? onTheWay(counts) : ""} />
         <Figure name="Serving" value={counts ? count(counts.serving) : "–"} note={counts && counts.missing > 0 ? `${count(counts.missing)} missing` : ""} />
         <Figure name="Mean load" value={percent(sweep?.mean)} note={boundsOfLoad(now)} />
@@ -115,7 +116,7 @@ const boundsOfLoad = ({ thresholds: { low, high } }: Now): string =>
 
 /** Where desired and serving stand between min and max. */
 function Scale({ now }: { now: Now }): JSX.Element {
-  const { min, max } = now.bounds;
+  const { min, max } = now.bounds ?? { min: 0, max: 0 };
   const most = Math.max(max, now.desired, now.counts?.actual ?? 0, 1);
   const at = (size: number): string => `${Math.min(100, (100 * size) / most).toFixed(2)}%`;
   const serving = now.counts?.serving ?? 0;

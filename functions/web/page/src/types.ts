@@ -14,8 +14,8 @@ export interface GroupRow {
   desired: number;
   actual: number;
   serving: number;
-  min: number;
-  max: number;
+  min: number | null;
+  max: number | null;
   mean: number | null;
   headline: string | null;
   last_slot: number | null;
@@ -74,6 +74,7 @@ export interface ScheduleWindow {
   name: string;
   since: Instant;
   until?: Instant | null;
+  closes?: string;
 }
 
 export interface Decision {
@@ -131,7 +132,8 @@ export interface Now {
   why: string | null;
   mode: string;
   pause: { reason: string; until: number | null } | null;
-  bounds: { min: number; max: number };
+  /** None while no policy is in force. */
+  bounds: { min: number; max: number } | null;
   window: ScheduleWindow | null;
   desired: number;
   counts: Counts | null;
@@ -207,6 +209,8 @@ export interface Load {
   points: LoadPoint[];
   sizes: SizeStep[];
   marks: Mark[];
+  /** From when on sizes and marks are whole; before it there were more than are told. */
+  whole_from?: number | null;
 }
 
 export interface MembersLoad {
@@ -247,7 +251,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 export type JsonObject = { [key: string]: Json };
 
 export interface PolicyNow {
-  text: string;
+  text: string | null;
   revision: string | null;
   version: number | null;
   valid: boolean;
@@ -266,6 +270,8 @@ export interface Checked {
 export interface Put {
   version: number | null;
   revision: string | null;
+  /** Another's edit that came between and was overwritten. */
+  overwrote?: number | null;
 }
 
 export interface PolicyVersion {

@@ -43,7 +43,7 @@ function merged(old: Load, more: Load, span: Span): Load {
   const before = sizes.filter((step) => step.at < span.from).slice(-1);
   const ids = new Set(more.marks.map((mark) => mark.id));
   const marks = [...old.marks.filter((mark) => mark.at >= span.from && !ids.has(mark.id)), ...more.marks].sort((a, b) => a.at - b.at);
-  return { ...more, from: span.from, until: span.until, points, sizes: [...before, ...sizes.filter((step) => step.at >= span.from)], marks };
+  return { ...more, step_ms: old.step_ms, whole_from: old.whole_from ?? null, from: span.from, until: span.until, points, sizes: [...before, ...sizes.filter((step) => step.at >= span.from)], marks };
 }
 
 export interface Shown {
@@ -65,13 +65,15 @@ export function useLoad(group: string, range: Range, period: number): Shown {
     const work = async (): Promise<void> => {
       if (past && known !== null) return;
       const span = spanOf(range);
+      // The last part is read once more, for what was decided in it meanwhile: the server answers from the next part after `since`.
       const last = known?.points.at(-1)?.at;
+      const since = known === null || last === undefined ? undefined : Math.floor(last / known.step_ms) * known.step_ms - 1;
       try {
-        if (known === null || last === undefined || range.live === null || Date.now() - wholeAt > WHOLE_MS) {
-          known = await readLoad(group, span);
+        if (known === null || since === undefined || range.live === null || Date.now() - wholeAt > WHOLE_MS) {
+          known = { ...(await readLoad(group, span)), from: span.from, until: span.until };
           wholeAt = Date.now();
         } else {
-          known = merged(known, await readLoad(group, span, last), span);
+          known = merged(known, await readLoad(group, span, since), span);
         }
         if (!gone) setState({ key, load: known, error: null });
       } catch (error) {

@@ -10,7 +10,7 @@ import type { PolicyHistory, PolicyNow, PolicyVersion } from "../types";
 import { Absent, Badge, Notice, Time } from "../ui";
 import { KeyChanges, TextDiff } from "./diff";
 import { changes, parsed } from "./document";
-import { SaveDialog } from "./save";
+import { SaveDialog, textOf } from "./save";
 
 const EVERY_MS = 15_000;
 
@@ -43,8 +43,8 @@ export function HistoryPanel({ group, policy, refresh }: { group: string; policy
         {data.versions.length === 0 && <Notice kind="info">No version is recorded yet.</Notice>}
       </section>
       {back && (
-        <SaveDialog group={group} title={`Return to version ${back.version}`} base={{ text: policy.text, revision: policy.revision }} text={back.text}
-          changes={changes(parsed(policy.text) ?? {}, parsed(back.text) ?? {})} close={() => setBack(null)} saved={() => {
+        <SaveDialog group={group} title={`Return to version ${back.version}`} base={{ text: textOf(policy), revision: policy.revision }} text={back.text}
+          changes={changes(parsed(textOf(policy)) ?? {}, parsed(back.text) ?? {})} close={() => setBack(null)} saved={() => {
             refresh();
             again();
           }} />

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 
 import { ApiError, put } from "../api";
 import { Act, Dialog } from "../dialog";
-import type { Put } from "../types";
+import type { PolicyNow, Put } from "../types";
 import { Notice } from "../ui";
 import type { Change } from "./document";
 import { changes as differences, parsed } from "./document";
@@ -15,6 +15,9 @@ export interface Base {
   text: string;
   revision: string | null;
 }
+
+/** What is edited where there is no policy yet. */
+export const textOf = (policy: PolicyNow): string => policy.text ?? "{}\n";
 
 interface Props {
   group: string;

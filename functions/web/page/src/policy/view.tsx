@@ -15,7 +15,7 @@ import type { Path } from "./document";
 import { PolicyForm } from "./form";
 import { HistoryPanel } from "./history";
 import { PreviewPanel } from "./preview";
-import { SaveDialog } from "./save";
+import { SaveDialog, textOf } from "./save";
 import type { Base } from "./save";
 
 const EVERY_MS = 10_000;
@@ -94,7 +94,8 @@ interface Draft {
 const drafts = new Map<string, Draft>();
 
 function useDraft(group: string, policy: PolicyNow): [Draft, (draft: Draft) => void] {
-  const fresh = { base: { text: policy.text, revision: policy.revision }, text: policy.text };
+  const stored = textOf(policy);
+  const fresh = { base: { text: stored, revision: policy.revision }, text: stored };
   const [draft, setState] = useState<Draft>(() => drafts.get(group) ?? fresh);
   const set = (next: Draft): void => {
     if (next.text === next.base.text) drafts.delete(group);
@@ -102,10 +103,10 @@ function useDraft(group: string, policy: PolicyNow): [Draft, (draft: Draft) => v
     setState(next);
   };
   // Who has changed nothing sees what is saved by others.
-  const moved = policy.revision !== draft.base.revision || policy.text !== draft.base.text;
+  const moved = policy.revision !== draft.base.revision || stored !== draft.base.text;
   useEffect(() => {
     if (moved && draft.text === draft.base.text) set(fresh);
-  }, [policy.revision, policy.text]);
+  }, [policy.revision, stored]);
   const dirty = draft.text !== draft.base.text;
   useEffect(() => {
     if (!dirty) return;
@@ -118,7 +119,7 @@ function useDraft(group: string, policy: PolicyNow): [Draft, (draft: Draft) => v
 
 /** What is wrong with `text`, as the server says; null while it has not said. */
 function useCheck(text: string, policy: PolicyNow): { problems: Problem[]; valid: boolean | null; failed: string | null } {
-  const [state, setState] = useState<{ of: string; problems: Problem[]; valid: boolean | null; failed: string | null }>({ of: policy.text, problems: policy.problems, valid: policy.valid, failed: null });
+  const [state, setState] = useState<{ of: string; problems: Problem[]; valid: boolean | null; failed: string | null }>({ of: textOf(policy), problems: policy.problems, valid: policy.valid, failed: null });
   const latest = useRef(text);
   latest.current = text;
   useEffect(() => {
@@ -191,7 +192,7 @@ function Editor({ group, policy, schema, tab, refresh }: EditorProps): JSX.Eleme
           }}
           saved={(put, saved_) => {
             setDraft({ base: { text: saved_, revision: put.revision }, text: saved_ });
-            setSaid(`Saved${put.version === null ? "" : ` as version ${put.version}`}. The next decision follows it.`);
+            setSaid(`Saved${put.version === null ? "" : ` as version ${put.version}`}. The next decision follows it.${put.overwrote ? ` It has overwritten version ${put.overwrote}, which somebody saved at the same moment: the versions have it.` : ""}`);
             refresh();
           }} />
       )}
