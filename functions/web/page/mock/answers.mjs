@@ -23,7 +23,8 @@ const ORDER = ["mode", "min_instances", "max_instances", "scaling", "schedule", 
 
 export function defaults(kind = "threshold") {
   const all = Object.fromEntries(Object.entries(schema.properties).map(([key, node]) => [key, presetOf(node)]));
-  all.scaling = { ...all.scaling, kind };
+  const { kind: _, cpu_up_threshold, cpu_down_threshold, scale_up_factor, scale_down_factor, target, tolerance, steps, price } = all.scaling;
+  all.scaling = { kind, cpu_up_threshold, cpu_down_threshold, scale_up_factor, scale_down_factor, target, tolerance, steps, price };
   if (kind === "auto") Object.assign(all, { warm_up: "0s", cooldown_in: "0s", stabilization_in: "30s", in_window: "60s", max_in_per_window: { percent: 75, at_least: 1 } });
   return Object.fromEntries(ORDER.filter((key) => key in all).map((key) => [key, all[key]]));
 }

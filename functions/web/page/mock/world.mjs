@@ -79,7 +79,7 @@ export class Group {
   launch(at) {
     const id = this.options.names?.[this.serial] ?? `i-${(0x0a10000 + this.serial).toString(16).padStart(8, "0")}${Math.floor(chance(this.name, this.serial) * 16 ** 9).toString(16).padStart(9, "0")}`;
     this.serial += 1;
-    this.members.push({ id, zone: `eu-central-1${"abc"[this.serial % 3]}`, launched_at: at, drain: null, protected: this.serial % 9 === 4 });
+    this.members.push({ id, zone: `eu-central-1${"abc"[this.serial % 3]}`, launched_at: at, drain: null, protected: this.serial % 40 === 4 });
     return id;
   }
 

@@ -18,11 +18,14 @@ interface DialogProps {
 export function Dialog({ title, close, children, side = false, wide = false }: DialogProps): JSX.Element {
   const ref = useRef<HTMLDialogElement>(null);
   const heading = useId();
+  const gone = useRef(false);
   useEffect(() => {
     const dialog = ref.current;
+    gone.current = false;
     const before = document.activeElement;
     dialog?.showModal();
     return () => {
+      gone.current = true;
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
@@ -34,8 +37,12 @@ export function Dialog({ title, close, children, side = false, wide = false }: D
     event.preventDefault();
     close();
   };
+  // A browser may close it without asking, when Escape is pressed twice.
+  const closed = (event: Event): void => {
+    if (!gone.current && event.target === ref.current) close();
+  };
   return (
-    <dialog ref={ref} class={`${side ? "side" : "middle"}${wide ? " wide" : ""}`} aria-labelledby={heading} onCancel={cancelled} onMouseDown={outside}>
+    <dialog ref={ref} class={`${side ? "side" : "middle"}${wide ? " wide" : ""}`} aria-labelledby={heading} onCancel={cancelled} onClose={closed} onMouseDown={outside}>
       <div class="dialog">
         <header>
           <h2 id={heading}>{title}</h2>

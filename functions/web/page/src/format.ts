@@ -4,15 +4,22 @@ import type { Instant, Json } from "./types";
 
 const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
+const cents = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2, minimumFractionDigits: 2 });
+const upTo4 = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 4 });
 const upTo2 = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
 
 /** Milliseconds since 1970 of either form of a time. */
 export const ms = (at: Instant): number => (typeof at === "number" ? at : Date.parse(at));
 
 export const count = (value: number): string => whole.format(value);
-export const decimal = (value: number): string => (Math.abs(value) >= 1000 ? whole : Math.abs(value) >= 10 ? tenth : upTo2).format(value);
+export const decimal = (value: number): string => (Math.abs(value) >= 1000 ? whole : Math.abs(value) >= 10 && !Number.isInteger(value) ? tenth : upTo2).format(value);
 export const percent = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : `${tenth.format(value)} %`);
-export const money = (value: number): string => `${value < 0 ? "−" : ""}$${upTo2.format(Math.abs(value))}`;
+/** US dollars: cents up to a hundred, a price of an instance as exact as it is. */
+export const money = (value: number): string => {
+  const sum = Math.abs(value);
+  const text = sum >= 100 ? whole.format(sum) : sum >= 1 || sum === 0 ? cents.format(sum) : upTo4.format(sum);
+  return `${value < 0 ? "−" : ""}$${text}`;
+};
 export const signed = (value: number, text: (value: number) => string = decimal): string =>
   value > 0 ? `+${text(value)}` : value < 0 ? `−${text(-value)}` : "±0";
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`;

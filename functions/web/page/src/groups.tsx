@@ -28,7 +28,7 @@ function GroupLine({ row }: { row: GroupRow }): JSX.Element {
   return (
     <a class="groupline" href={href({ view: "overview", group: row.group })}>
       <span class="g-state"><State attention={row.attention} paused={row.mode === "paused"} /></span>
-      <span class="g-name"><b>{row.group}</b> {row.mode !== "active" && <Badge kind={row.mode === "paused" ? "look" : ""}>{words(row.mode)}</Badge>}</span>
+      <span class="g-name"><b>{row.group}</b> {row.mode !== "active" && (row.mode !== "paused" || row.attention !== "fine") && <Badge kind="look">{words(row.mode)}</Badge>}</span>
       <span class="g-why">{row.why ?? row.headline ?? "nothing has been decided yet"}</span>
       <span class="g-size"><b>{count(row.serving)}</b> of {count(row.desired)} serve</span>
       <span class="g-bounds">{row.min === null || row.max === null ? "" : `${count(row.min)}–${count(row.max)}`}</span>

@@ -14,7 +14,7 @@ import type { Counts, Now } from "./types";
 import { Absent, Age, Badge, Choice, Left, Notice, Rule, State, Time } from "./ui";
 
 /** Marks that are listed beside the charts. */
-const RECENT = 8;
+const RECENT = 6;
 
 export function Overview({ route, now, period }: ViewProps): JSX.Element {
   const range = rangeOf(route);
@@ -82,7 +82,7 @@ function Hero({ now }: { now: Now }): JSX.Element {
       <p class="headline">
         {decision ? <a href={href({ view: "overview", group: now.group, decision: decision.id })}>{decision.report.headline}</a> : "Nothing has been decided yet."}
       </p>
-      <p class="why">{now.why ?? " "}</p>
+      {now.why && <p class="why">{now.why}</p>}
       <dl class="figures">
         <Figure name="Desired" value={count(now.desired)} note={now.bounds ? `min ${count(now.bounds.min)}, max ${count(now.bounds.max)}` : "no policy yet"} strong />
         <Figure name="Actual" value={counts ? count(counts.actual) : "–"} note={counts ? onTheWay(counts) : ""} />

@@ -4,6 +4,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { ApiError, read } from "./api";
+import { serverNow } from "./clock";
 
 /** No view asks more often than the first, and none less often than the second. */
 const SOONEST_MS = 2_000;
@@ -16,13 +17,13 @@ let lostSince: number | null = null;
 const connection = new Set<(since: number | null) => void>();
 
 function connected(yes: boolean): void {
-  const since = yes ? null : (lostSince ?? Date.now());
+  const since = yes ? null : (lostSince ?? serverNow());
   if (since === lostSince) return;
   lostSince = since;
   connection.forEach((tell) => tell(since));
 }
 
-/** Since when the server has not answered, by our own clock. */
+/** Since when the server has not answered, by the server's clock. */
 export function useLost(): number | null {
   const [since, setSince] = useState(lostSince);
   useEffect(() => {
@@ -35,7 +36,7 @@ export function useLost(): number | null {
 
 /** Whether an error says that nobody is there, rather than that something was refused. */
 const isAbsence = (error: unknown): boolean =>
-  error instanceof ApiError && (error.status === 0 || error.status === 502 || error.status === 503 || error.status === 504);
+  error instanceof ApiError && (error.status === 0 || error.status === 502 || error.status === 504);
 
 /** Runs `work`, then again `every` milliseconds after it has ended, as long as the page is seen; slower while it fails. */
 export function repeat(work: () => Promise<void>, every: () => number): { stop: () => void; now: () => void } {

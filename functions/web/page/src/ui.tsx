@@ -44,7 +44,8 @@ const SAID: Record<Attention, string> = { fine: "Fine", look: "Needs a look", ba
 
 export function State({ attention, paused = false }: { attention: Attention; paused?: boolean }): JSX.Element {
   const shape = paused && attention !== "bad" ? "paused" : attention;
-  return <span class={`state state-${attention}`}><Icon name={shape} /> {paused && attention === "fine" ? "Paused" : SAID[attention] ?? label(attention)}</span>;
+  const calm = paused && attention === "fine";
+  return <span class={`state state-${calm ? "paused" : attention}`}><Icon name={shape} /> {calm ? "Paused" : SAID[attention] ?? label(attention)}</span>;
 }
 
 export function Badge({ kind, children }: { kind?: string; children: ComponentChildren }): JSX.Element {

@@ -119,7 +119,7 @@ test("the table of members is sorted, filtered, and tells what is hot and why so
   assert.deepEqual(ids, [...ids].sort());
   await page.getByLabel("Find members").fill(ids[0]);
   await page.waitForFunction(() => document.querySelectorAll("table.members tbody tr").length === 1);
-  assert.ok(await page.locator("svg.spark path").first().getAttribute("d"));
+  assert.ok(await page.locator("svg.spark path[d*=L]").first().getAttribute("d"));
   web().options.hot = 1;
   await visit(page, url, "#/g/web/members");
   await page.locator(".hotmark").first().waitFor();
@@ -238,7 +238,7 @@ test("the text is an alternative to the form, and every kind of field has an inp
 test("versions with their differences, and the way back", async () => {
   web().put(JSON.stringify({ ...web().policy, max_instances: 33 }, null, 2));
   await visit(page, url, "#/g/web/policy?tab=versions");
-  await page.locator(".versions li").first().getByText("max_instances").waitFor();
+  await page.locator(".versions .keychanges code", { hasText: "max_instances" }).first().waitFor();
   await button("Return to it…").click();
   await dialog().getByText("max_instances").first().waitFor();
   await dialog().getByRole("button", { name: "Save", exact: true }).click();

@@ -25,7 +25,7 @@ const VIEWS = {
   preview: ["#/g/web/policy", async (page) => {
     await page.getByLabel("Minimum instances").fill("4");
     await page.getByLabel("Scale out above").fill("60");
-    await page.getByText("valid", { exact: true }).waitFor();
+    await page.locator(".savestate", { hasText: /\bvalid/ }).waitFor();
     await page.getByRole("button", { name: "Play the recorded load" }).click();
     await page.locator(".numbers").waitFor();
     await page.locator("#preview").scrollIntoViewIfNeeded();

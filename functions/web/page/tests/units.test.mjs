@@ -42,6 +42,6 @@ test("links say where one is, whatever a group is called", async () => {
 test("spans and numbers are said as people say them", async () => {
   const { money, percent, signed, span, utc } = await source("format.ts");
   assert.deepEqual([0, 59_400, 72_000, 3_600_000, 11_100_000, 180_000_000].map(span), ["0 s", "59 s", "1 m 12 s", "1 h", "3 h 5 m", "2 d 2 h"]);
-  assert.deepEqual([percent(null), percent(53.456), money(-1234.5), signed(-2), signed(0)], ["–", "53.5 %", "−$1,234.5", "−2", "±0"]);
+  assert.deepEqual([percent(null), percent(53.456), money(-1234.5), money(0.0416), money(9.5), signed(-2), signed(0)], ["–", "53.5 %", "−$1,235", "$0.0416", "$9.50", "−2", "±0"]);
   assert.equal(utc(Date.UTC(2026, 10, 22, 20, 5, 33)), "2026-11-22 20:05:33 UTC");
 });

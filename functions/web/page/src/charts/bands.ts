@@ -3,6 +3,7 @@
 import type uPlot from "uplot";
 
 interface Colours {
+  panel: string;
   over: string;
   under: string;
   bound: string;
@@ -46,7 +47,16 @@ export function thresholdBands(low: number | null, high: number | null, color: C
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
-      ctx.fillText(`${text} ${value} %`, bbox.left + bbox.width - 6 * scale, above ? y - 5 * scale : y + 13 * scale);
+      const [right, base] = [bbox.left + bbox.width - 6 * scale, above ? y - 5 * scale : y + 13 * scale];
+      const said = `${text} ${value} %`;
+      // Legible over whatever lines pass there.
+      const width = ctx.measureText(said).width + 6 * scale;
+      ctx.globalAlpha = 0.8;
+      ctx.fillStyle = color.panel;
+      ctx.fillRect(right - width + 3 * scale, base - 10 * scale, width, 13 * scale);
+      ctx.globalAlpha = 1;
+      ctx.fillStyle = color.muted;
+      ctx.fillText(said, right, base);
     }
     ctx.restore();
   };

@@ -45,7 +45,7 @@ export function LoadCharts({ load, thresholds, onZoom, children }: Props & { chi
 }
 
 function loadChart(low: number | null, high: number | null): PlotOptions {
-  const color = colours("muted", "grid", "line", "line-soft", "over", "under", "bound", "blind", "fill");
+  const color = colours("muted", "grid", "line", "line-soft", "over", "under", "bound", "blind", "fill", "panel");
   const base = common(color, SYNC);
   return {
     ...base,
@@ -68,7 +68,7 @@ function sizeChart(): PlotOptions {
   const steps = step ? { paths: step } : {};
   return {
     ...base,
-    scales: { x: { time: true }, y: { range: (_, __, most) => [0, Math.max(2, Math.ceil((most ?? 1) * 1.12))] } },
+    scales: { x: { time: true }, y: { range: (u) => [0, top(u.data)] } },
     axes: [base.time, { ...base.values, space: 26, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] }],
     series: [
       {},
@@ -78,6 +78,13 @@ function sizeChart(): PlotOptions {
       { label: "max", stroke: color.bound, width: 1, dash: [2, 4], points: { show: false }, ...steps },
     ],
   };
+}
+
+/** As high as the size was; as high as `max`, too, when that is not far above. */
+function top([, actual = [], desired = [], , most = []]: uPlot.AlignedData): number {
+  const largest = (values: ArrayLike<number | null | undefined>): number => Array.from(values).reduce<number>((a, b) => Math.max(a, b ?? 0), 0);
+  const [size, max] = [Math.max(largest(actual), largest(desired), 1), largest(most)];
+  return Math.max(2, Math.ceil((max <= 2 * size ? Math.max(max, size) : size) * 1.12));
 }
 
 const withAlpha = (color: string, alpha: number): string => color.replace(/^rgb\((.*)\)$/, `rgba($1, ${alpha})`);

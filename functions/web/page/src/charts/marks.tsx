@@ -92,7 +92,7 @@ export function MarkList({ marks, route, onOpen }: { marks: Mark[]; route: Route
       {marks.map((mark) => (
         <li key={mark.id}>
           <a href={href({ ...route, decision: mark.id })} onClick={onOpen}>
-            <MarkShape kind={mark.kind} /><span class="when"><Time at={mark.at} /></span><span>{mark.headline}</span> <Rule id={mark.rule} />
+            <MarkShape kind={mark.kind} /><span>{mark.headline}</span> <Rule id={mark.rule} /><span class="when"><Time at={mark.at} /></span>
           </a>
         </li>
       ))}

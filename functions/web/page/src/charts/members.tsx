@@ -114,7 +114,7 @@ function nearest(load: MembersLoad, index: number, value: number): Near | null {
 }
 
 function membersChart(latest: { current: { load: MembersLoad; hot: Set<string> } }, low: number | null, high: number | null): PlotOptions {
-  const color = colours("muted", "grid", "line", "hot", "over", "under", "bound");
+  const color = colours("muted", "grid", "line", "hot", "over", "under", "bound", "panel");
   const base = common(color, null);
   const draw = (u: uPlot): void => {
     const { load, hot } = latest.current;
@@ -134,7 +134,7 @@ function membersChart(latest: { current: { load: MembersLoad; hot: Set<string> }
       const isHot = hot.has(id);
       ctx.strokeStyle = isHot ? color.hot : color.line;
       ctx.globalAlpha = isHot ? 1 : 0.45;
-      ctx.lineWidth = (isHot ? 1.75 : 1) * devicePixelRatio;
+      ctx.lineWidth = (isHot ? (many ? 1.25 : 1.75) : 1) * devicePixelRatio;
       trace(ctx, values, x, y);
     }
     ctx.restore();

@@ -57,13 +57,13 @@ function Leaf({ path, field, editing }: { path: Path; field: LeafField; editing:
         <label for={id}>{LABELS[String(path.at(-1))] ?? label(String(path.at(-1)))}</label>
         {isChanged && <span class="badge badge-accent">changed</span>}
         {own !== undefined && preset !== undefined && !same(own, preset) && (
-          <button type="button" class="quiet reset" onClick={() => change(undefined)} aria-label={`Use the default of ${key}: ${shown(preset)}`}>default: {brief(preset)}</button>
+          <button type="button" class="quiet reset" onClick={() => change(undefined)} aria-label={`default: ${brief(preset)}, for ${key}`} title="Use the default">default: {brief(preset)}</button>
         )}
       </div>
       <Control field={field} value={whole} change={change} input={input} />
       {problems.map((problem) => <p key={problem.message} id={`${id}-problem`} class="error" role="alert">{problem.message}</p>)}
       <p id={`${id}-text`} class="help">
-        <Prose text={field.text} />{field.limits && <span class="limits"> {field.limits}</span>} <code class="keyname">{key}</code>
+        <Prose text={field.text} />{field.limits && <span class="limits"> Range: {field.limits}.</span>} <code class="keyname">{key}</code>
       </p>
     </div>
   );
@@ -134,7 +134,6 @@ function Typed({ value, read, write, change, render }: TypedProps): JSX.Element 
   useEffect(() => {
     const meant = read(typed);
     if (meant !== undefined && !same(meant, value)) setTyped(write(value));
-    else if (meant === undefined && document.activeElement?.id !== undefined && typed.trim() !== "") setTyped(write(value));
   }, [JSON.stringify(value)]);
   const props = {
     value: typed,
@@ -174,7 +173,7 @@ function List({ path, field, editing }: { path: Path; field: Extract<Field, { ki
   return (
     <fieldset class="inner" id={`f-${key}`} tabIndex={-1}>
       <legend>{name}</legend>
-      <p class="help"><Prose text={field.text} /> {field.limits && <span class="limits">{field.limits}</span>} <code class="keyname">{key}</code></p>
+      <p class="help"><Prose text={field.text} /> {field.limits && <span class="limits">{label(field.limits)}.</span>} <code class="keyname">{key}</code></p>
       {problems.map((problem) => <p key={problem.message} class="error" role="alert">{problem.message}</p>)}
       {items.map((_, i) => (
         <div class="entry" key={i}>

@@ -1,6 +1,5 @@
 // The JSON Schema of a policy, as far as a form needs it.
 
-import { decimal } from "../format";
 import type { Json, JsonObject } from "../types";
 import { isObject } from "./document";
 
@@ -21,6 +20,8 @@ export type Field =
 const DEEPEST = 6;
 
 const string = (value: Json | undefined): string => (typeof value === "string" ? value : "");
+/** As a policy has it: without separators, so that it may be typed like that. */
+const plainly = (value: number): string => String(value);
 const number = (value: Json | undefined): number | null => (typeof value === "number" ? value : null);
 
 /** The fields of a schema's root, in the order of `like`, a document with all keys. */
@@ -96,12 +97,12 @@ function limitsOf(node: JsonObject): string {
   const [above, below] = [number(node["exclusiveMinimum"]), number(node["exclusiveMaximum"])];
   const [shortest, longest] = [string(node["x-minimum"]), string(node["x-maximum"])];
   const [fewest, many] = [number(node["minItems"]), number(node["maxItems"])];
-  const from = above !== null ? `above ${decimal(above)}` : least !== null ? decimal(least) : shortest;
-  const until = below !== null ? `below ${decimal(below)}` : most !== null ? decimal(most) : longest;
+  const from = above !== null ? `above ${plainly(above)}` : least !== null ? plainly(least) : shortest;
+  const until = below !== null ? `below ${plainly(below)}` : most !== null ? plainly(most) : longest;
   if (from && until) return above !== null || below !== null ? `${from}, ${below !== null ? until : `at most ${until}`}` : `${from} to ${until}`;
   if (from) return above === null ? `at least ${from}` : from;
   if (until) return below === null ? `at most ${until}` : until;
   if (many !== null) return fewest ? `${fewest} to ${many} entries` : `at most ${many} entries`;
   const length = number(node["maxLength"]);
-  return length === null ? "" : `at most ${decimal(length)} characters`;
+  return length === null ? "" : `at most ${plainly(length)} characters`;
 }
