@@ -5,7 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { activity, paths } from "./api";
 import type { ViewProps } from "./app";
-import { label, plural, words } from "./format";
+import { among, label, plural, words } from "./format";
 import { usePoll } from "./poll";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
@@ -76,10 +76,10 @@ function Line({ item, route }: { item: Happening; route: Route }): JSX.Element {
   return (
     <li class="happening">
       <span class="when"><Time at={item.at} /></span>
-      <span class="kind"><Badge kind={TONE[item.kind] ?? ""}>{words(item.kind)}</Badge></span>
+      <span class="kind"><Badge kind={among(TONE, item.kind) ?? ""}>{words(item.kind)}</Badge></span>
       <span class="text">
         {item.text}{item.rule && <> <Rule id={item.rule} /></>}
-        {item.cause && <span class="muted"> ({words(item.cause)})</span>}
+        {item.cause && !item.text.includes(item.cause) && <span class="muted"> ({words(item.cause)})</span>}
         {item.count > 1 && <span class="muted"> – {plural(item.count, "time")} since <Time at={item.since} /></span>}
       </span>
       <span class="links">

@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 
 import { paths } from "./api";
 import { Dialog } from "./dialog";
-import { count, label, percent, plural, signed, words } from "./format";
+import { among, count, label, percent, plural, signed, words } from "./format";
 import { usePoll } from "./poll";
 import type { Explained, Report, Stage } from "./types";
 import { Absent, Badge, Rule, Time } from "./ui";
@@ -80,8 +80,8 @@ function Stages({ stages, report }: { stages: Stage[]; report: Report }): JSX.El
               <span class="name">{words(stage.stage)}</span> <Rule id={stage.rule} />
               {stage.desired !== from && <span class="change">{signed(stage.desired - from, count)}</span>}
               {i === binding && <span class="bound">this bound it</span>}
-              <p>{stage.text || MEANING[stage.stage]}</p>
-              {stage.text && MEANING[stage.stage] && <p class="muted">{label(MEANING[stage.stage] ?? "")}</p>}
+              <p>{stage.text || among(MEANING, stage.stage)}</p>
+              {stage.text && <p class="muted">{label(among(MEANING, stage.stage) ?? "")}</p>}
             </div>
           </li>
         );

@@ -70,13 +70,16 @@ export const inputTime = (at: number): string => {
 export const shown = (value: Json | undefined): string =>
   value === undefined || value === null ? "not set" : typeof value === "string" ? value : JSON.stringify(value);
 
+/** What stands under a name that came from outside: never what every object inherits, such as `constructor`. */
+export const among = <T>(known: Record<string, T>, name: string): T | undefined => (Object.hasOwn(known, name) ? known[name] : undefined);
+
 const WORDS: Record<string, string> = {
   active: "active", "out-only": "out only", observe: "observing", paused: "paused",
   "in-service": "in service", "taken-back": "drain taken back", "policy-accepted": "policy accepted", "policy-refused": "policy refused",
 };
 
 /** A name of the API's, as words. */
-export const words = (name: string): string => WORDS[name] ?? name.replaceAll("-", " ").replaceAll("_", " ");
+export const words = (name: string): string => among(WORDS, name) ?? name.replaceAll("-", " ").replaceAll("_", " ");
 
 /** The same as the beginning of a sentence or a label. */
 export const label = (name: string): string => {

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 
-import { count, percent, words } from "./format";
+import { among, count, percent, words } from "./format";
 import type { Resource } from "./poll";
 import { href } from "./route";
 import type { Attention, GroupList, GroupRow } from "./types";
@@ -12,7 +12,7 @@ const ORDER: Record<Attention, number> = { bad: 0, look: 1, fine: 2 };
 
 export function GroupsView({ resource }: { resource: Resource<GroupList> }): JSX.Element {
   if (resource.data === null) return <Absent error={resource.error} what="list of groups" tall />;
-  const groups = [...resource.data.groups].sort((a, b) => ORDER[a.attention] - ORDER[b.attention] || a.group.localeCompare(b.group));
+  const groups = [...resource.data.groups].sort((a, b) => (among(ORDER, a.attention) ?? 0) - (among(ORDER, b.attention) ?? 0) || a.group.localeCompare(b.group));
   const needy = groups.filter((row) => row.attention !== "fine").length;
   return (
     <section class="panel" aria-labelledby="groups">

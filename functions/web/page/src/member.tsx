@@ -7,7 +7,7 @@ import { mark, paths } from "./api";
 import { Plot, common } from "./charts/plot";
 import { spanOf } from "./charts/range";
 import { Act, Dialog } from "./dialog";
-import { decimal, percent, span, words } from "./format";
+import { among, decimal, percent, span, words } from "./format";
 import { Phase, doing } from "./memberstable";
 import { usePoll } from "./poll";
 import { href } from "./route";
@@ -88,7 +88,7 @@ function MemberChart({ group, member }: { group: string; member: Member }): JSX.
       series: [{}, { label: "load", stroke: color.line, width: 1.5, fill: color.fill, points: { show: false } }],
     };
   }, [dark]);
-  const plotted = useMemo(() => (data ? ([data.at, data.members[member.id] ?? data.at.map(() => null)] as [number[], (number | null)[]]) : null), [data, member.id]);
+  const plotted = useMemo(() => (data ? ([data.at, among(data.members, member.id) ?? data.at.map(() => null)] as [number[], (number | null)[]]) : null), [data, member.id]);
   return (
     <div class="chartbox small">
       {plotted === null ? <Absent error={error} what="load" /> : <Plot options={options} data={plotted} range={[asked.from, asked.until]} height={CHART_HEIGHT} label={`Load of ${member.id} in the last hour`} />}

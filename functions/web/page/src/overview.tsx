@@ -66,7 +66,7 @@ function Hero({ now }: { now: Now }): JSX.Element {
   const { counts, sweep, decision } = now;
   const version = now.policy.version;
   return (
-    <section class={`panel hero hero-${now.attention}`} aria-labelledby="now">
+    <section class={`panel hero hero-${now.mode === "paused" && now.attention === "fine" ? "paused" : now.attention}`} aria-labelledby="now">
       <div class="hero-head">
         <h1 id="now" class="unseen">{now.group}</h1>
         <State attention={now.attention} paused={now.mode === "paused"} />

@@ -65,8 +65,7 @@ export function PauseBanner({ now, refresh }: { now: Now; refresh: () => void })
     <div class="paused" role="status">
       <Icon name="paused" />
       <span>
-        <b>Paused.</b> {now.pause ? now.pause.reason : "The policy's mode is paused."}
-        {until === null ? " Until somebody resumes it." : <> Until <Time at={until} />, <Left until={until} />.</>}
+        <b>Paused</b> {until === null ? "until somebody resumes it" : <>until <Time at={until} />, <Left until={until} /></>}: {now.pause?.reason || "the policy's mode says so"}
       </span>
       <button type="button" onClick={() => setOpen(true)}>Resume…</button>
     </div>

@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 
 import type { ApiError } from "./api";
 import { useNow } from "./clock";
-import { iso, label, local, ms, span, utc } from "./format";
+import { among, iso, label, local, ms, span, utc } from "./format";
 import type { Attention, Instant } from "./types";
 
 /** A time in the viewer's zone, with UTC for whoever points at it. */
@@ -37,7 +37,7 @@ const SHAPES: Record<string, JSX.Element> = {
 
 /** A shape with a meaning: state is never told by colour alone. */
 export function Icon({ name }: { name: string }): JSX.Element {
-  return <svg class={`icon icon-${name}`} viewBox="0 0 16 16" aria-hidden="true">{SHAPES[name] ?? SHAPES["fine"]}</svg>;
+  return <svg class={`icon icon-${name}`} viewBox="0 0 16 16" aria-hidden="true">{among(SHAPES, name) ?? SHAPES["fine"]}</svg>;
 }
 
 const SAID: Record<Attention, string> = { fine: "Fine", look: "Needs a look", bad: "Needs somebody" };
@@ -45,7 +45,7 @@ const SAID: Record<Attention, string> = { fine: "Fine", look: "Needs a look", ba
 export function State({ attention, paused = false }: { attention: Attention; paused?: boolean }): JSX.Element {
   const shape = paused && attention !== "bad" ? "paused" : attention;
   const calm = paused && attention === "fine";
-  return <span class={`state state-${calm ? "paused" : attention}`}><Icon name={shape} /> {calm ? "Paused" : SAID[attention] ?? label(attention)}</span>;
+  return <span class={`state state-${calm ? "paused" : attention}`}><Icon name={shape} /> {calm ? "Paused" : among(SAID, attention) ?? label(attention)}</span>;
 }
 
 export function Badge({ kind, children }: { kind?: string; children: ComponentChildren }): JSX.Element {

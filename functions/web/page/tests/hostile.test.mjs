@@ -29,12 +29,16 @@ function hostileGroups() {
   return [full, ...named];
 }
 
-test("two hundred hostile strings are text", async () => {
+test("two hundred hostile strings are text", async (t) => {
   assert.ok(corpus.length >= 200, `${corpus.length}`);
   const groups = hostileGroups();
   const mock = new Mock(groups, `<img src=x onerror=window.pwned=1>`);
   const url = await mock.listen();
-  const { page, wrong } = await open(browser, url);
+  const { page, context, wrong } = await open(browser, url);
+  t.after(async () => {
+    await context.close();
+    await mock.close();
+  });
   const clean = async (where) => {
     const found = await page.evaluate(() => ({ pwned: window.pwned, made: document.querySelectorAll("main script, main img, main iframe, main base, main object, dialog img, dialog script, [onerror], [onload], [onfocus], a[href^='javascript' i], a[href^='data' i]").length }));
     assert.deepEqual(found, { pwned: undefined, made: 0 }, where);
@@ -68,14 +72,16 @@ test("two hundred hostile strings are text", async () => {
     await page.locator("main").waitFor();
     await clean(`the address ${text}`);
   }
-  await page.context().close();
-  await mock.close();
 });
 
-test("an edit, its errors and its preview are text, too", async () => {
+test("an edit, its errors and its preview are text, too", async (t) => {
   const mock = new Mock([new Group("web", { size: 4, frozen: true })]);
   const url = await mock.listen();
-  const { page, wrong } = await open(browser, url);
+  const { page, context, wrong } = await open(browser, url);
+  t.after(async () => {
+    await context.close();
+    await mock.close();
+  });
   await visit(page, url, "#/g/web/policy?tab=json");
   for (const text of usable.filter((_, i) => i % 20 === 0)) {
     await page.locator("#policy-text").fill(JSON.stringify({ [text]: text, launch: { template: text } }));
@@ -83,6 +89,4 @@ test("an edit, its errors and its preview are text, too", async () => {
     assert.equal(await page.evaluate(() => window.pwned), undefined);
   }
   assert.deepEqual(wrong, []);
-  await page.context().close();
-  await mock.close();
 });

@@ -36,8 +36,9 @@ async function work(page, wait) {
 }
 
 for (const [name, hash] of [["overview", "#/g/large?range=24h"], ["members", "#/g/large/members?range=24h"]]) {
-  test(`${name} of ${MEMBERS} members over a day`, async () => {
-    const { page, wrong } = await open(browser, url);
+  test(`${name} of ${MEMBERS} members over a day`, async (t) => {
+    const { page, context, wrong } = await open(browser, url);
+    t.after(() => context.close());
     const from = mock.log.length;
     const began = performance.now();
     await page.goto(`${url}${hash}`);
@@ -52,6 +53,5 @@ for (const [name, hash] of [["overview", "#/g/large?range=24h"], ["members", "#/
     assert.ok(await overflow(page) <= 0);
     if (name === "members") assert.equal(await page.locator("table.members tbody tr").count(), 50);
     assert.deepEqual(wrong, []);
-    await page.context().close();
   });
 }

@@ -119,6 +119,7 @@ test("the table of members is sorted, filtered, and tells what is hot and why so
   assert.deepEqual(ids, [...ids].sort());
   await page.getByLabel("Find members").fill(ids[0]);
   await page.waitForFunction(() => document.querySelectorAll("table.members tbody tr").length === 1);
+  await page.getByLabel("Find members").fill("");
   assert.ok(await page.locator("svg.spark path[d*=L]").first().getAttribute("d"));
   web().options.hot = 1;
   await visit(page, url, "#/g/web/members");

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { Dialog } from "../dialog";
-import { count, local } from "../format";
+import { among, count, local } from "../format";
 import { href } from "../route";
 import type { Route } from "../route";
 import type { Load, Mark } from "../types";
@@ -18,10 +18,9 @@ const SHAPES: Record<string, string> = {
   out: "M6 1.500 11 10H1Z", in: "M6 10.500 1 2h10Z", replace: "M6 .8 11.200 6 6 11.200.8 6Z",
   bounds: "M1.500 1.500h9v9h-9Z", held: "M6 2.500a3.500 3.500 0 1 1 0 7 3.500 3.500 0 0 1 0-7Z", other: "M6 4a2 2 0 1 1 0 4 2 2 0 0 1 0-4Z",
 };
-export const KINDS: Record<string, string> = { out: "scale out", in: "scale in", replace: "replacement", bounds: "bounds", held: "held", other: "other" };
 
 export function MarkShape({ kind }: { kind: string }): JSX.Element {
-  return <svg class={`mark-shape mark-${SHAPES[kind] ? kind : "other"}`} viewBox="0 0 12 12" aria-hidden="true"><path d={SHAPES[kind] ?? SHAPES["other"] ?? ""} /></svg>;
+  return <svg class={`mark-shape mark-${among(SHAPES, kind) ? kind : "other"}`} viewBox="0 0 12 12" aria-hidden="true"><path d={among(SHAPES, kind) ?? SHAPES["other"] ?? ""} /></svg>;
 }
 
 interface Cluster {

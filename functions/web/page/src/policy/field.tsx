@@ -3,7 +3,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { label, shown } from "../format";
+import { among, label, shown } from "../format";
 import type { Json, Problem } from "../types";
 import { at, keyOf, same } from "./document";
 import type { Path } from "./document";
@@ -24,7 +24,7 @@ export interface Editing {
 
 /** Names that would be hard to read as they are. */
 const LABELS: Record<string, string> = {
-  min_instances: "Minimum instances", max_instances: "Maximum instances", cpu_up_threshold: "Scale out above (mean CPU %)", cpu_down_threshold: "Scale in below (mean CPU %)",
+  min_instances: "Minimum instances", max_instances: "Maximum instances", cpu_up_threshold: "Scale out above (CPU %)", cpu_down_threshold: "Scale in below (CPU %)",
   scale_up_factor: "Scale-out factor", scale_down_factor: "Scale-in share", kind: "Rule",
 };
 
@@ -54,7 +54,7 @@ function Leaf({ path, field, editing }: { path: Path; field: LeafField; editing:
   return (
     <div class={`field${isChanged ? " changed" : ""}${problems.length > 0 ? " wrong" : ""}`}>
       <div class="field-head">
-        <label for={id}>{LABELS[String(path.at(-1))] ?? label(String(path.at(-1)))}</label>
+        <label for={id}>{among(LABELS, String(path.at(-1))) ?? label(String(path.at(-1)))}</label>
         {isChanged && <span class="badge badge-accent">changed</span>}
         {own !== undefined && preset !== undefined && !same(own, preset) && (
           <button type="button" class="quiet reset" onClick={() => change(undefined)} aria-label={`default: ${brief(preset)}, for ${key}`} title="Use the default">default: {brief(preset)}</button>

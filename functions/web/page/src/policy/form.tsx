@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
-import { label, plural } from "../format";
+import { among, label, plural } from "../format";
 import type { Json, JsonObject } from "../types";
 import { at, changes, isObject } from "./document";
 import { FieldInput, Prose } from "./field";
@@ -66,7 +66,7 @@ export function PolicyForm({ schema, editing }: Props): JSX.Element {
 
 function Scaling({ field, editing }: { field: Extract<Field, { kind: "object" }>; editing: Editing }): JSX.Element {
   const kind = at(editing.whole, ["scaling", "kind"]);
-  const mine = typeof kind === "string" ? (OF_KIND[kind] ?? []) : [];
+  const mine = typeof kind === "string" ? (among(OF_KIND, kind) ?? []) : [];
   const others = Object.values(OF_KIND).flat().filter((key) => !mine.includes(key));
   const shown = field.fields.filter(([key]) => !others.includes(key));
   const folded = field.fields.filter(([key]) => others.includes(key));

@@ -164,23 +164,25 @@ function Editor({ group, policy, schema, tab, refresh }: EditorProps): JSX.Eleme
     const next = changed(own ?? {}, path, value);
     if (isObject(next)) edit(written(next));
   };
+  const [first] = checked.problems;
   const elsewhere = policy.revision !== base.revision && dirty;
   return (
     <>
       {elsewhere && <Notice kind="look" live>Somebody else has saved the policy since you began to edit. Saving shows both texts.</Notice>}
       {said !== null && <div class="notice notice-good" role="status">{said}</div>}
       {checked.failed && <Notice kind="look">The text cannot be checked at the moment: {checked.failed}</Notice>}
-      <Problems problems={checked.problems} tab={tab} />
       {tab === "json" ? <JsonEditor text={text} edit={edit} problems={checked.problems} />
         : own === null ? <Notice kind="look">The text is not JSON, so there is no form of it. The tab JSON has it.</Notice>
           : preset === null ? <Absent error={null} what="defaults" tall />
             : <PolicyForm schema={schema} editing={{ own, whole, saved, defaults: preset, problems: checked.problems, change }} />}
+      <Problems problems={checked.problems} tab={tab} />
       <PreviewPanel group={group} text={text} valid={checked.valid === true} />
       <div class="savebar" role="group" aria-label="Your edit">
         <span class="savestate" role="status">
           {!dirty ? "Nothing is changed." : <><Badge kind="accent">{differs.length === 0 ? "text changed" : `${plural(differs.length, "change")}`}</Badge>{" "}
-            {checked.valid === null ? "checking …" : checked.valid ? "valid" : plural(checked.problems.length, "problem")}</>}
+            {checked.valid === null ? "checking …" : checked.valid ? "valid" : ""}</>}
         </span>
+        {first && checked.valid === false && <button type="button" class="danger" onClick={() => show(first, tab)}>{plural(checked.problems.length, "problem")}: show</button>}
         <button type="button" disabled={!dirty} onClick={() => edit(base.text)}>Discard</button>
         <button type="button" class="primary" disabled={!dirty || checked.valid !== true} onClick={() => setSaving(true)}>Save…</button>
       </div>
@@ -212,21 +214,23 @@ function useDefaults(document: JsonObject | null): JsonObject | null {
   return last.current;
 }
 
+/** Goes to where a problem stands. */
+function show(problem: Problem, tab: "form" | "json"): void {
+  const input = document.getElementById(tab === "form" ? `f-${problem.key}` : "policy-text") ?? document.querySelector(".problems");
+  if (input instanceof HTMLElement) input.focus();
+  input?.scrollIntoView({ block: "center" });
+}
+
 /** Everything that is wrong, with the way to where it stands. */
 function Problems({ problems, tab }: { problems: Problem[]; tab: "form" | "json" }): JSX.Element | null {
   if (problems.length === 0) return null;
-  const show = (problem: Problem): void => {
-    const input = document.getElementById(tab === "form" ? `f-${problem.key}` : "policy-text");
-    input?.focus();
-    input?.scrollIntoView({ block: "center" });
-  };
   return (
     <div class="notice notice-bad problems">
       <div>
         <b>{plural(problems.length, "problem")}: the policy cannot be saved like this.</b>
         <ul>
           {problems.map((problem, i) => (
-            <li key={i}><button type="button" class="link" onClick={() => show(problem)}>{problem.key || `line ${problem.line}`}</button> {problem.value && <>is <code>{problem.value}</code>: </>}{problem.message}</li>
+            <li key={i}><button type="button" class="link" onClick={() => show(problem, tab)}>{problem.key || `line ${problem.line}`}</button> {problem.value && <>is <code>{problem.value}</code>: </>}{problem.message}</li>
           ))}
         </ul>
       </div>
