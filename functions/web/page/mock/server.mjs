@@ -111,7 +111,7 @@ export class Mock {
     if (!valid) throw answers.refuse(422, "invalid-policy", "the policy is not valid", { problems });
     if (over !== group.revision) {
       const found = { text: group.text, revision: group.revision, version: group.versions[0].version };
-      throw Object.assign(answers.refuse(409, "lost-update", "the policy was saved by somebody else meanwhile"), { body: { error: { code: "lost-update", message: "the policy was saved by somebody else meanwhile" }, found } });
+      throw answers.refuse(409, "lost-update", "the policy was saved by somebody else meanwhile", { found });
     }
     return group.put(text);
   }

@@ -2,7 +2,7 @@
 
 import { noteDate } from "./clock";
 import type {
-  Activity, Checked, Explained, GroupList, JsonObject, Load, Members, MembersLoad, Now, PolicyHistory, PolicyNow, Preview, Problem, Put,
+  Activity, Checked, Explained, Found, GroupList, JsonObject, Load, Members, MembersLoad, Now, PolicyHistory, PolicyNow, Preview, Problem, Put,
 } from "./types";
 
 /** A request waits no longer than this for its answer. The server's own deadline is 10 s, a preview's 20 s. */
@@ -23,15 +23,15 @@ export class ApiError extends Error {
   /** What is wrong with a policy that was refused. */
   get problems(): Problem[] {
     const nested = this.body["error"];
-    const found = this.body["problems"] ?? (isObject(nested) ? nested["problems"] : undefined);
+    const found = isObject(nested) ? nested["problems"] : undefined;
     return Array.isArray(found) ? (found as unknown as Problem[]) : [];
   }
 
   /** The policy that somebody else has saved meanwhile. */
-  get found(): { text: string; revision: string | null; version: number | null } | null {
+  get found(): Found | null {
     const nested = this.body["error"];
-    const found = this.body["found"] ?? (isObject(nested) ? nested["found"] : undefined);
-    return isObject(found) ? (found as unknown as { text: string; revision: string | null; version: number | null }) : null;
+    const found = isObject(nested) ? nested["found"] : undefined;
+    return isObject(found) ? (found as unknown as Found) : null;
   }
 }
 

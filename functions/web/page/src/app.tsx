@@ -1,7 +1,7 @@
 // The frame: which group, which view, whether anybody answers. Each view reads what it needs itself.
 
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 
 import { ActivityView } from "./activity";
 import { paths } from "./api";
@@ -13,7 +13,7 @@ import { MembersView } from "./members";
 import { Overview } from "./overview";
 import { PauseBanner, PauseButton } from "./pause";
 import { PolicyView } from "./policy/view";
-import { paced, useLost, usePoll } from "./poll";
+import { paced, prefetch, useLost, usePoll } from "./poll";
 import type { Route, View } from "./route";
 import { go, href, useRoute } from "./route";
 import { setTheme, useTheme } from "./theme";
@@ -55,6 +55,7 @@ function skip(event: Event): void {
 }
 
 function Group({ route, groups }: { route: Route; groups: GroupList | null }): JSX.Element {
+  useMemo(() => begin(route), [route.view]);
   const period = paced(groups?.groups.find((row) => row.group === route.group)?.period_ms ?? 2_000);
   const now = usePoll<Now>(paths.now(route.group), period);
   useEffect(() => {
@@ -78,6 +79,12 @@ function Group({ route, groups }: { route: Route; groups: GroupList | null }): J
       {route.member && <MemberDialog route={route} id={route.member} period={period} close={close} />}
     </>
   );
+}
+
+/** What a view reads beside the group itself is asked for at the same time. */
+function begin({ view, group }: Route): void {
+  if (view === "members") prefetch(paths.members(group));
+  if (view === "policy") prefetch(paths.policy(group));
 }
 
 export interface ViewProps {

@@ -22,7 +22,9 @@ export function MembersView({ route, now, period }: ViewProps): JSX.Element {
   const { data, error } = usePoll<Members>(paths.members(now.group), period);
   const range = rangeOf(route);
   const members = data?.members;
-  const hot = useMemo(() => new Set(members?.filter((member) => member.hot).map((member) => member.id)), [members]);
+  // The chart is drawn anew when others are hot, and not at every answer.
+  const hotIds = members?.filter((member) => member.hot).map((member) => member.id).sort() ?? [];
+  const hot = useMemo(() => new Set(hotIds), [JSON.stringify(hotIds)]);
   if (!members) return <Absent error={error} what="members" tall />;
   return (
     <>

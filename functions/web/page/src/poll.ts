@@ -3,6 +3,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+import type { Answer } from "./api";
 import { ApiError, read } from "./api";
 import { serverNow } from "./clock";
 
@@ -107,6 +108,24 @@ function keep(path: string, entry: Kept): void {
   if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
 }
 
+/** Reads that were begun before anybody shows what comes of them. */
+const early = new Map<string, Promise<Answer<unknown>>>();
+
+/** Begins to read what a view is going to ask for as soon as it is there. */
+export function prefetch(path: string): void {
+  if (kept.has(path) || early.has(path)) return;
+  const begun = read(path);
+  early.set(path, begun);
+  // Who takes it hears of its failure.
+  begun.catch(() => undefined);
+}
+
+function begun<T>(path: string): Promise<Answer<T>> | undefined {
+  const found = early.get(path);
+  early.delete(path);
+  return found as Promise<Answer<T>> | undefined;
+}
+
 /** Reads `path` now and every `period` milliseconds; null reads nothing. */
 export function usePoll<T>(path: string | null, period: number): Resource<T> {
   const [state, setState] = useState<{ path: string | null; data: T | null; error: ApiError | null }>({ path: null, data: null, error: null });
@@ -119,7 +138,7 @@ export function usePoll<T>(path: string | null, period: number): Resource<T> {
     const loop = repeat(async () => {
       try {
         const before = kept.get(path);
-        const answer = await read<T>(path, before?.etag ?? null);
+        const answer = await (begun<T>(path) ?? read<T>(path, before?.etag ?? null));
         if (answer.data !== null) keep(path, { data: answer.data, etag: answer.etag });
         if (gone) return;
         const data = answer.data ?? (before?.data as T | undefined) ?? null;

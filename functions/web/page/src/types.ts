@@ -274,6 +274,13 @@ export interface Put {
   overwrote?: number | null;
 }
 
+/** The policy that is there instead of the one that was to be replaced. */
+export interface Found {
+  text: string | null;
+  revision: string | null;
+  version: number | null;
+}
+
 export interface PolicyVersion {
   version: number;
   since: number;

@@ -128,7 +128,7 @@ test("the table of members is sorted, filtered, and tells what is hot and why so
 });
 
 test("a member is protected and drained, after a question", async () => {
-  const member = web().members.find((other) => !other.protected);
+  const member = web().members.findLast((other) => !other.protected && other.drain === null);
   await visit(page, url, "#/g/web/members");
   await page.getByRole("link", { name: member.id }).first().click();
   await page.locator("dialog.side canvas").waitFor();
@@ -154,7 +154,7 @@ test("a pause asks for a reason and an end, shows both, and is ended", async () 
   await dialog().getByLabel("For 1 hour").check();
   await dialog().getByRole("button", { name: "Pause the group" }).click();
   await page.locator(".paused").getByText("load test, Ann").waitFor();
-  assert.match(await page.locator(".paused").textContent(), /Until .*(59 m|1 h).* left/);
+  assert.match(await page.locator(".paused").textContent(), /until .*(59 m|1 h).* left/);
   await button("Resume…").click();
   await dialog().getByRole("button", { name: "Resume the group" }).click();
   await page.locator(".paused").waitFor({ state: "detached" });
@@ -243,7 +243,7 @@ test("versions with their differences, and the way back", async () => {
   await button("Return to it…").click();
   await dialog().getByText("max_instances").first().waitFor();
   await dialog().getByRole("button", { name: "Save", exact: true }).click();
-  await page.getByText("Version 3").waitFor();
+  await page.getByText("Version 3", { exact: true }).waitFor();
   assert.equal(web().policy.max_instances, 20);
 });
 

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 
 import { ApiError, put } from "../api";
 import { Act, Dialog } from "../dialog";
-import type { PolicyNow, Put } from "../types";
+import type { Found, PolicyNow, Put } from "../types";
 import { Notice } from "../ui";
 import type { Change } from "./document";
 import { changes as differences, parsed } from "./document";
@@ -17,7 +17,7 @@ export interface Base {
 }
 
 /** What is edited where there is no policy yet. */
-export const textOf = (policy: PolicyNow): string => policy.text ?? "{}\n";
+export const textOf = (policy: { text: PolicyNow["text"] }): string => policy.text ?? "{}\n";
 
 interface Props {
   group: string;
@@ -30,12 +30,6 @@ interface Props {
   saved: (put: Put, text: string) => void;
   /** Goes on from what somebody else has saved; `text` is what is edited then. */
   rebase?: (base: Base, text: string) => void;
-}
-
-interface Found {
-  text: string;
-  revision: string | null;
-  version: number | null;
 }
 
 export function SaveDialog(props: Props): JSX.Element {
@@ -66,9 +60,10 @@ export function SaveDialog(props: Props): JSX.Element {
 
 /** Both texts, and what differs: nothing is overwritten that nobody has looked at. */
 function Conflict({ text, close, found, save, rebase }: Props & { found: Found; save: (over: string | null) => Promise<void> }): JSX.Element {
-  const [theirs, mine] = [parsed(found.text), parsed(text)];
+  const there = textOf(found);
+  const [theirs, mine] = [parsed(there), parsed(text)];
   const go = (with_: string): void => {
-    rebase?.({ text: found.text, revision: found.revision }, with_);
+    rebase?.({ text: there, revision: found.revision }, with_);
     close();
   };
   return (
@@ -78,13 +73,13 @@ function Conflict({ text, close, found, save, rebase }: Props & { found: Found; 
       </Notice>
       <h3>From theirs to yours</h3>
       {theirs && mine && <KeyChanges changes={differences(theirs, mine)} />}
-      <TextDiff before={found.text} after={text} label="From their text to yours" />
+      <TextDiff before={there} after={text} label="From their text to yours" />
       <div class="both">
-        <section><h3>Theirs</h3><pre tabIndex={0} role="region" aria-label="Their text">{found.text}</pre></section>
+        <section><h3>Theirs</h3><pre tabIndex={0} role="region" aria-label="Their text">{there}</pre></section>
         <section><h3>Yours</h3><pre tabIndex={0} role="region" aria-label="Your text">{text}</pre></section>
       </div>
       <Act text="Save mine over theirs" danger act={() => save(found.revision)} done={close}>
-        <button type="button" onClick={() => go(found.text)}>Take theirs, drop mine</button>
+        <button type="button" onClick={() => go(there)}>Take theirs, drop mine</button>
         <button type="button" onClick={() => go(text)}>Keep editing mine</button>
       </Act>
     </Dialog>
