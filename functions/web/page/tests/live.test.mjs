@@ -88,6 +88,11 @@ test("the group is there, with its size, its load and its reasons", async () => 
 });
 
 test("an edit is played, saved, and the group follows it; the decision says so", async () => {
+  // A load of some steps of the backtest, ten seconds each.
+  await until("half a minute of record", async () => {
+    const { points } = await api("/load");
+    return points.length > 1 && points.at(-1).at - points[0].at >= 30_000;
+  });
   const { bounds } = await api("");
   const min = bounds.min + 1;
   await visit(page, url, at("/policy"));

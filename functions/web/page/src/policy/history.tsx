@@ -35,8 +35,8 @@ export function HistoryPanel({ group, policy, refresh }: { group: string; policy
                 <span class="grow" />
                 {version.version !== current && version.text !== policy.text && <button type="button" onClick={() => setBack(version)}>Return to it…</button>}
               </div>
-              <KeyChanges changes={version.changes} />
-              <details><summary>Its text, beside the one before</summary><TextDiff before={data.versions[i + 1]?.text ?? ""} after={version.text} label={`Version ${version.version} beside the one before`} /></details>
+              {i === data.versions.length - 1 && version.changes.length === 0 ? <p class="muted">The oldest that is recorded.</p> : <KeyChanges changes={version.changes} />}
+              <details><summary>{i === data.versions.length - 1 ? "Its text" : "Its text, beside the one before"}</summary><TextDiff before={data.versions[i + 1]?.text ?? ""} after={version.text} label={`Version ${version.version} beside the one before`} /></details>
             </li>
           ))}
         </ol>
