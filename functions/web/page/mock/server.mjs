@@ -11,7 +11,7 @@ import { Group } from "./world.mjs";
 
 const DIST = fileURLToPath(new URL("../dist", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+export const CSP = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** The groups that one sees without saying anything else. */
 export const usual = () => [
@@ -133,7 +133,7 @@ async function json(request) {
   return JSON.parse(text);
 }
 
-function file(pathname) {
+export function file(pathname) {
   const path = normalize(pathname === "/" ? "/index.html" : pathname);
   const found = join(DIST, path);
   if (!existsSync(found) || !TYPES[extname(found)]) throw answers.refuse(404, "not-found", `there is no ${path}`);

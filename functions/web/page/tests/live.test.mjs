@@ -1,17 +1,18 @@
 // The page against a live `muster up`: MUSTER_BIN starts one, MUSTER_DASHBOARD names one that runs. What is edited here is
-// followed by real processes.
+// followed by real processes. MUSTER_DIST=1 takes the page from dist instead of the one that is built into the binary.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import test, { after, afterEach, before, beforeEach } from "node:test";
 
+import { proxy } from "../mock/proxy.mjs";
 import { launch, open, visit } from "./browser.mjs";
 
 /** The world needs its first sweeps and boots; a busy machine needs longer. */
 const PATIENCE_MS = 90_000;
 
-let [browser, child, url, group, page, wrong, context] = [];
+let [browser, child, front, url, group, page, wrong, context] = [];
 
 /** Starts `muster up`, and learns from its first line where the page is. */
 async function up() {
@@ -43,6 +44,10 @@ before(async () => {
   if (!process.env.MUSTER_DASHBOARD && !process.env.MUSTER_BIN) throw new Error("set MUSTER_BIN or MUSTER_DASHBOARD");
   const address = new URL(process.env.MUSTER_DASHBOARD ?? await up());
   url = address.origin + (address.pathname.endsWith("/") ? address.pathname : `${address.pathname}/`);
+  if (process.env.MUSTER_DIST) {
+    front = await proxy(url);
+    url = front.url;
+  }
   browser = await launch();
   const { groups } = await until("a group", async () => {
     const list = await (await fetch(new URL("api/groups", url))).json();
@@ -52,6 +57,8 @@ before(async () => {
 });
 after(async () => {
   await browser?.close();
+  front?.server.closeAllConnections();
+  front?.server.close();
   if (child && child.exitCode === null) {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGINT");
