@@ -24,12 +24,12 @@ BOOTSTRAPS ?=
 MUSTER_HERE = $(if $(MUSTER),,build-muster)
 said = $(if $($(2)),--$(1) '$($(2))')
 
-.PHONY: help up simulate quality test test-infra check deny fuzz bench build-functions build-muster deploy destroy rollback logs
+.PHONY: help up page test-page simulate quality test test-infra check deny fuzz bench build-functions build-muster deploy destroy rollback logs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
-up: ## Run the whole loop on this machine, with no AWS account: make up ARGS="--scenario calm --for 60s"
+up: page ## Run the whole loop on this machine, with no AWS account: make up ARGS="--scenario calm --for 60s"
 	@$(CARGO) build --locked --package muster --package monitor-c
 	@$${CARGO_TARGET_DIR:-target}/debug/muster up $(ARGS)
 
@@ -45,6 +45,12 @@ quality: ## Judge the shipped policies on recorded loads, beside other autoscale
 test: test-infra ## Pass all tests: rules, ports, the agent, the whole loop with real processes, the Lambdas, the templates
 	$(CARGO) build --locked $(EVERYTHING) --bins --tests
 	$(CARGO) test --locked $(EVERYTHING) --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
+
+page: ## Build the dashboard's page, when its sources have changed; without npm a plain one is served
+	@functions/web/page/build
+
+test-page: ## Pass the tests of the page in Debian's Chromium; MUSTER_BIN=target/debug/muster drives a live world, too
+	@functions/web/page/tests/run
 
 test-infra: ## Pass the tests of the templates and of what deploys them: rules, cfn-lint, what each role may and may not do
 	@infra/tests/run

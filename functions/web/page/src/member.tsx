@@ -1,0 +1,128 @@
+// One member: what it does, its load over time, and what can be done with it.
+
+import type { JSX } from "preact";
+import { useMemo, useState } from "preact/hooks";
+
+import { mark, paths } from "./api";
+import { Plot, common } from "./charts/plot";
+import { spanOf } from "./charts/range";
+import { Act, Dialog } from "./dialog";
+import { among, decimal, percent, span, words } from "./format";
+import { Phase, doing } from "./memberstable";
+import { usePoll } from "./poll";
+import { href } from "./route";
+import type { Route } from "./route";
+import { colours, useTheme } from "./theme";
+import type { Member, Members, MembersLoad } from "./types";
+import { Absent, Age, Icon, Left, Notice, Time } from "./ui";
+
+const POINTS = 120;
+const CHART_HEIGHT = 160;
+const LOAD_MS = 15_000;
+
+export function MemberDialog({ route, id, period, close }: { route: Route; id: string; period: number; close: () => void }): JSX.Element {
+  const { data, error, refresh } = usePoll<Members>(paths.members(route.group), period);
+  const member = data?.members.find((other) => other.id === id);
+  return (
+    <Dialog title={id} close={close} side>
+      {data === null ? <Absent error={error} what="member" tall />
+        : member ? <Card member={member} route={route} refresh={refresh} />
+          : <Notice kind="info">{id} is not a member of {route.group} any more. <a href={href({ view: "activity", group: route.group })}>Its activity</a> says why.</Notice>}
+    </Dialog>
+  );
+}
+
+type Doing = { what: "protect" | "drain"; on: boolean } | null;
+
+function Card({ member, route, refresh }: { member: Member; route: Route; refresh: () => void }): JSX.Element {
+  const [asking, setAsking] = useState<Doing>(null);
+  const leaving = member.leaving;
+  return (
+    <article class="member">
+      <p class="chips"><Phase member={member} />{member.hot && <span class="badge badge-bad"><Icon name="hot" /> hot spot</span>}{member.protected && <span class="badge"><Icon name="shield" /> protected</span>}</p>
+      {member.detail && <Notice kind={member.phase === "suspect" ? "look" : "info"}>{member.detail}</Notice>}
+      <MemberChart group={route.group} member={member} />
+      <Facts member={member} />
+      {leaving && <p>{doing(member)}. Since <Time at={leaving.since} />{leaving.timeout_ms !== null && <>, <Left until={leaving.since + leaving.timeout_ms} /></>}.</p>}
+      <div class="actions">
+        <button type="button" onClick={() => setAsking({ what: "protect", on: !member.protected })}>{member.protected ? "Take the protection away…" : "Protect…"}</button>
+        {leaving === null
+          ? <button type="button" class="danger" onClick={() => setAsking({ what: "drain", on: true })}>Drain…</button>
+          : leaving.cause !== "unhealthy" && <button type="button" onClick={() => setAsking({ what: "drain", on: false })}>Take the drain back…</button>}
+      </div>
+      {asking && <Confirm member={member} group={route.group} {...asking} close={() => setAsking(null)} refresh={refresh} />}
+    </article>
+  );
+}
+
+function Facts({ member }: { member: Member }): JSX.Element {
+  const signals = Object.entries(member.signals);
+  return (
+    <dl class="facts">
+      <div><dt>Load</dt><dd>{percent(member.load)}</dd></div>
+      <div><dt>Zone</dt><dd>{member.zone || "–"}</dd></div>
+      <div><dt>Launched</dt><dd>{member.launched_at === null ? "–" : <Age at={member.launched_at} />}</dd></div>
+      <div><dt>Booted in</dt><dd>{member.launched_at !== null && member.first_answer !== null ? span(member.first_answer - member.launched_at) : "–"}</dd></div>
+      <div><dt>Last answer</dt><dd>{member.last_answer === null ? "never" : <Age at={member.last_answer} />}</dd></div>
+      {member.silent_since !== null && <div><dt>Silent for</dt><dd><Age at={member.silent_since} ago={false} /></dd></div>}
+      <div><dt>Agent says</dt><dd>{member.agent ? words(member.agent) : "–"}</dd></div>
+      <div><dt>Template</dt><dd>{member.template ? `${member.template}${member.template_version === null ? "" : ` v${member.template_version}`}` : "–"}</dd></div>
+      <div><dt>Shard</dt><dd>{member.shard}</dd></div>
+      {signals.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{decimal(value)}</dd></div>)}
+    </dl>
+  );
+}
+
+function MemberChart({ group, member }: { group: string; member: Member }): JSX.Element {
+  const { dark } = useTheme();
+  // One span for as long as the card is open; what is newer comes from the spark line.
+  const asked = useMemo(() => spanOf({ live: "1h" }, POINTS), []);
+  const { data, error } = usePoll<MembersLoad>(paths.membersLoad(group, asked), LOAD_MS);
+  const options = useMemo(() => {
+    const color = colours("muted", "grid", "line", "fill");
+    const base = common(color, null);
+    return {
+      ...base,
+      scales: { x: { time: true }, y: { range: [0, 100] as [number, number] } },
+      axes: [base.time, { ...base.values, values: (_: unknown, splits: number[]) => splits.map((value) => `${value} %`) }],
+      series: [{}, { label: "load", stroke: color.line, width: 1.5, fill: color.fill, points: { show: false } }],
+    };
+  }, [dark]);
+  const plotted = useMemo(() => (data ? ([data.at, among(data.members, member.id) ?? data.at.map(() => null)] as [number[], (number | null)[]]) : null), [data, member.id]);
+  return (
+    <div class="chartbox small">
+      {plotted === null ? <Absent error={error} what="load" /> : <Plot options={options} data={plotted} range={[asked.from, asked.until]} height={CHART_HEIGHT} label={`Load of ${member.id} in the last hour`} />}
+    </div>
+  );
+}
+
+interface ConfirmProps {
+  member: Member;
+  group: string;
+  what: "protect" | "drain";
+  on: boolean;
+  close: () => void;
+  refresh: () => void;
+}
+
+const TITLES = { protect: ["Take the protection away", "Protect"], drain: ["Take the drain back", "Drain"] } as const;
+const TEXTS = {
+  protect: ["It may be scaled in again like any other.", "It is not scaled in any more, whatever the load, until the protection is taken away. Bounds and health still hold."],
+  drain: ["It serves on, if it has not been terminated yet.", "It finishes its work and is terminated then. If the size is still wanted, another one is launched for it."],
+} as const;
+
+function Confirm({ member, group, what, on, close, refresh }: ConfirmProps): JSX.Element {
+  const title = TITLES[what][on ? 1 : 0];
+  return (
+    <Dialog title={`${title}: ${member.id}`} close={close}>
+      <p>{TEXTS[what][on ? 1 : 0]}</p>
+      {what === "drain" && on && member.protected && <Notice kind="look">It is protected. A drain by hand takes it all the same.</Notice>}
+      <Act text={title} danger={what === "drain" && on} done={close} act={async () => {
+        await mark(group, member.id, what, on);
+        refresh();
+      }}>
+        <button type="button" onClick={close}>Cancel</button>
+      </Act>
+    </Dialog>
+  );
+}

@@ -1,0 +1,97 @@
+// Pause and resume: the button that stops everything, and the banner that says that somebody has.
+
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+
+import { pause, resume } from "./api";
+import { serverNow, useNow } from "./clock";
+import { Act, Dialog } from "./dialog";
+import { inputTime, local, span } from "./format";
+import type { Now } from "./types";
+import { Icon, Left, Time } from "./ui";
+
+export function PauseButton({ now, refresh }: { now: Now; refresh: () => void }): JSX.Element | null {
+  const [open, setOpen] = useState(false);
+  if (now.mode === "paused") return null;
+  return (
+    <>
+      <button type="button" class="pause" onClick={() => setOpen(true)}>Pause…</button>
+      {open && <PauseDialog now={now} close={() => setOpen(false)} refresh={refresh} />}
+    </>
+  );
+}
+
+type End = "open" | "15" | "60" | "240" | "at";
+const ENDS: [End, string][] = [["open", "Until somebody resumes it"], ["15", "For 15 minutes"], ["60", "For 1 hour"], ["240", "For 4 hours"], ["at", "Until a time"]];
+
+function PauseDialog({ now, close, refresh }: { now: Now; close: () => void; refresh: () => void }): JSX.Element {
+  const [reason, setReason] = useState("");
+  const [end, setEnd] = useState<End>("open");
+  const [at, setAt] = useState(() => inputTime(serverNow() + 3_600_000));
+  const given = Date.parse(at);
+  const until = end === "open" ? null : end === "at" ? given : serverNow() + Number(end) * 60_000;
+  const past = end === "at" && !(given > serverNow());
+  return (
+    <Dialog title={`Pause ${now.group}`} close={close}>
+      <p>While a group is paused it is swept and decided on, but nothing is launched, drained or terminated, whatever its load.</p>
+      <label class="stacked">Reason
+        <input type="text" value={reason} maxLength={200} required placeholder="who, and why" onInput={(event) => setReason(event.currentTarget.value)} />
+      </label>
+      <fieldset class="options">
+        <legend>How long</legend>
+        {ENDS.map(([value, text]) => (
+          <label key={value}><input type="radio" name="end" checked={end === value} onChange={() => setEnd(value)} /> {text}</label>
+        ))}
+        <input type="datetime-local" aria-label="Time at which it ends" value={at} disabled={end !== "at"} onInput={(event) => setAt(event.currentTarget.value)} />
+        {past && <p class="error">That time has passed.</p>}
+      </fieldset>
+      <Act text="Pause the group" danger disabled={reason.trim() === "" || past} done={close} act={async () => {
+        await pause(now.group, reason.trim(), until);
+        refresh();
+      }}>
+        <button type="button" onClick={close}>Cancel</button>
+      </Act>
+    </Dialog>
+  );
+}
+
+/** Says that the group is paused, why, and until when. */
+export function PauseBanner({ now, refresh }: { now: Now; refresh: () => void }): JSX.Element | null {
+  const [open, setOpen] = useState(false);
+  if (now.mode !== "paused" && now.pause === null) return null;
+  const until = now.pause?.until ?? null;
+  return (
+    <>
+    <div class="paused" role="status">
+      <Icon name="paused" />
+      <span>
+        <b>Paused</b> {until === null ? "until somebody resumes it" : <>until <Time at={until} />, <Left until={until} /></>}: {now.pause?.reason || "the policy's mode says so"}
+      </span>
+      <button type="button" onClick={() => setOpen(true)}>Resume…</button>
+    </div>
+    {open && <ResumeDialog now={now} close={() => setOpen(false)} refresh={refresh} />}
+    </>
+  );
+}
+
+function ResumeDialog({ now, close, refresh }: { now: Now; close: () => void; refresh: () => void }): JSX.Element {
+  const at = useNow();
+  const until = now.pause?.until ?? null;
+  return (
+    <Dialog title={`Resume ${now.group}`} close={close}>
+      <p>
+        The next sweep decides again, and what it decides is done.
+        {until !== null && until > at && ` Without this the pause ends by itself at ${local(until, Date.now())}, in ${span(until - at)}.`}
+      </p>
+      {now.decision && now.decision.report.withheld.length > 0 && (
+        <><p>What the pause has kept from being done:</p><ul>{now.decision.report.withheld.map((text) => <li key={text}>{text}</li>)}</ul></>
+      )}
+      <Act text="Resume the group" done={close} act={async () => {
+        await resume(now.group);
+        refresh();
+      }}>
+        <button type="button" onClick={close}>Cancel</button>
+      </Act>
+    </Dialog>
+  );
+}

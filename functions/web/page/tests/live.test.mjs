@@ -1,0 +1,197 @@
+// The page against a live `muster up`: MUSTER_BIN starts one, MUSTER_DASHBOARD names one that runs. What is edited here is
+// followed by real processes. MUSTER_DIST=1 takes the page from dist instead of the one that is built into the binary.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import test, { after, afterEach, before, beforeEach } from "node:test";
+
+import { proxy } from "../mock/proxy.mjs";
+import { launch, open, visit } from "./browser.mjs";
+
+/** The world needs its first sweeps and boots; a busy machine needs longer. */
+const PATIENCE_MS = 90_000;
+
+let [browser, child, front, url, group, page, wrong, context] = [];
+
+/** Starts `muster up`, and learns from its first line where the page is. */
+async function up() {
+  child = spawn(process.env.MUSTER_BIN, ["up", "--json", "--scenario", "calm"], { stdio: ["ignore", "pipe", "inherit"] });
+  return new Promise((resolve, reject) => {
+    const lines = createInterface({ input: child.stdout });
+    lines.on("line", (line) => {
+      const { world } = JSON.parse(line);
+      if (world?.dashboard) resolve(world.dashboard);
+      else if (world) reject(new Error(`\`muster up --json\` names no dashboard: ${line}`));
+    });
+    child.once("exit", (code) => reject(new Error(`muster up has ended with ${code}`)));
+  });
+}
+
+const api = async (path) => (await fetch(new URL(`api/groups/${encodeURIComponent(group)}${path}`, url))).json();
+
+async function until(what, holds) {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await holds();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not within ${PATIENCE_MS / 1000} s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+before(async () => {
+  if (!process.env.MUSTER_DASHBOARD && !process.env.MUSTER_BIN) throw new Error("set MUSTER_BIN or MUSTER_DASHBOARD");
+  const address = new URL(process.env.MUSTER_DASHBOARD ?? await up());
+  url = address.origin + (address.pathname.endsWith("/") ? address.pathname : `${address.pathname}/`);
+  if (process.env.MUSTER_DIST) {
+    front = await proxy(url);
+    url = front.url;
+  }
+  browser = await launch();
+  const { groups } = await until("a group", async () => {
+    const list = await (await fetch(new URL("api/groups", url))).json();
+    return list.groups.length > 0 && list.groups[0].serving > 0 ? list : null;
+  });
+  group = groups[0].group;
+});
+after(async () => {
+  await browser?.close();
+  front?.server.closeAllConnections();
+  front?.server.close();
+  if (child && child.exitCode === null) {
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGINT");
+    await ended;
+  }
+});
+beforeEach(async () => {
+  ({ page, wrong, context } = await open(browser, url));
+  page.setDefaultTimeout(PATIENCE_MS);
+});
+afterEach(async () => {
+  await context.close();
+  assert.deepEqual(wrong, []);
+});
+
+const at = (view = "") => `#/g/${encodeURIComponent(group)}${view}`;
+const button = (name, options = {}) => page.getByRole("button", { name, ...options });
+const dialog = () => page.locator("dialog[open]").last();
+const valid = () => page.locator(".savestate", { hasText: /\bvalid/ }).waitFor();
+const save = async () => {
+  await valid();
+  await button("Save…").click();
+  await dialog().getByRole("button", { name: "Save", exact: true }).click();
+};
+
+test("the group is there, with its size, its load and its reasons", async () => {
+  await visit(page, url, at("?range=15m"));
+  await page.locator(".figure-strong b").waitFor();
+  await page.locator("canvas").first().waitFor();
+  assert.match(await page.locator(".headline").textContent(), /\S/);
+  await page.locator(".headline a").click();
+  await dialog().getByText("What it saw").waitFor();
+  assert.match(await dialog().textContent(), /Bound by rule [A-Z]\d/);
+});
+
+test("an edit is played, saved, and the group follows it; the decision says so", async () => {
+  // A load of some steps of the backtest, ten seconds each.
+  await until("half a minute of record", async () => {
+    const { points } = await api("/load");
+    return points.length > 1 && points.at(-1).at - points[0].at >= 30_000;
+  });
+  const { bounds } = await api("");
+  const min = bounds.min + 1;
+  await visit(page, url, at("/policy"));
+  await page.getByLabel("Minimum instances").fill(String(min));
+  await page.getByLabel("Maximum instances").fill(String(Math.max(bounds.max, min + 2)));
+  await valid();
+  await button("Play the recorded load").click();
+  await page.locator(".numbers, #preview .notice").first().waitFor();
+  const hours = page.locator(".numbers tbody tr", { hasText: "Instance-hours" });
+  assert.match(await hours.textContent(), /\d/, await page.locator("#preview").textContent());
+  await save();
+  await page.locator(".notice-good", { hasText: "Saved" }).waitFor();
+  await visit(page, url, at("?range=15m"));
+  await page.waitForFunction((size) => Number(document.querySelector(".figure-strong b")?.textContent) >= size, min);
+  await page.waitForFunction((size) => Number(document.querySelectorAll(".figure b")[2]?.textContent) >= size, min);
+  const mark = page.locator(".marklist a").first();
+  await mark.click();
+  await dialog().getByText("Stage by stage").waitFor();
+});
+
+test("an invalid edit is told at its field and cannot be saved", async () => {
+  await visit(page, url, at("/policy"));
+  await page.getByLabel("Rule", { exact: true }).selectOption("threshold");
+  await page.getByLabel("Scale out above").fill("0.7");
+  await page.locator(".field.wrong", { hasText: "0.7 means 70" }).waitFor();
+  assert.equal(await button("Save…").isDisabled(), true);
+  await button("Discard").click();
+});
+
+test("a lost update shows both texts, and is saved over what was found", async () => {
+  await visit(page, url, at("/policy"));
+  const other = await open(browser, url);
+  await visit(other.page, url, at("/policy"));
+  const { bounds } = await api("");
+  await page.getByLabel("Maximum instances").fill(String(bounds.max + 2));
+  await valid();
+  await other.page.getByLabel("Maximum instances").fill(String(bounds.max + 1));
+  await other.page.locator(".savestate", { hasText: /\bvalid/ }).waitFor();
+  await other.page.getByRole("button", { name: "Save…" }).click();
+  await other.page.locator("dialog[open]").getByRole("button", { name: "Save", exact: true }).click();
+  await other.page.locator(".notice-good", { hasText: "Saved" }).waitFor();
+  await other.context.close();
+  await save();
+  await page.getByRole("heading", { name: "Somebody else has saved meanwhile" }).waitFor();
+  assert.match((await dialog().locator(".both pre").allTextContents()).join("\n"), new RegExp(`"max_instances": ${bounds.max + 1}[^]*"max_instances": ${bounds.max + 2}`));
+  await dialog().getByRole("button", { name: "Save mine over theirs" }).click();
+  await page.locator(".notice-good", { hasText: "Saved" }).waitFor();
+  await until("the group's bounds", async () => (await api("")).bounds.max === bounds.max + 2);
+});
+
+test("a pause stops the group, says why, and is ended", async () => {
+  await visit(page, url, at());
+  await button("Pause…").click();
+  await dialog().getByLabel("Reason").fill("a test of the page");
+  await dialog().getByLabel("For 15 minutes").check();
+  await dialog().getByRole("button", { name: "Pause the group" }).click();
+  await page.locator(".paused", { hasText: "a test of the page" }).waitFor();
+  await until("the mode", async () => (await api("")).mode === "paused");
+  await button("Resume…").click();
+  await dialog().getByRole("button", { name: "Resume the group" }).click();
+  await page.locator(".paused").waitFor({ state: "detached" });
+  await until("the mode", async () => (await api("")).mode === "active");
+});
+
+test("a member is drained, and another one comes for it", async () => {
+  const serving = (list) => list.members.filter((member) => member.phase === "in-service");
+  const first = await until("somebody to drain", async () => serving(await api("/members"))[0]);
+  await visit(page, url, at("/members"));
+  await page.getByRole("link", { name: first.id }).first().click();
+  await button("Drain…").click();
+  await dialog().getByRole("button", { name: "Drain", exact: true }).click();
+  await until("the drain", async () => {
+    const member = (await api("/members")).members.find((other) => other.id === first.id);
+    return !member || member.leaving !== null;
+  });
+  await until("its end", async () => !(await api("/members")).members.some((other) => other.id === first.id));
+  await until("the size", async () => {
+    const now = await api("");
+    return now.counts.serving >= now.bounds.min;
+  });
+  await visit(page, url, at("/activity"));
+  await page.locator(".happening", { hasText: first.id }).first().waitFor();
+});
+
+test("versions tell what changed, and one returns to an earlier one", async () => {
+  await visit(page, url, at("/policy?tab=versions"));
+  await button("Return to it…").last().click();
+  await dialog().getByRole("button", { name: "Save", exact: true }).click();
+  await page.waitForFunction(() => document.querySelector("dialog[open]") === null);
+  const versions = await until("another version", async () => {
+    const { versions: found } = await api("/policy/history");
+    return found.length >= 3 ? found : null;
+  });
+  assert.ok(versions.every((version) => typeof version.text === "string"));
+});

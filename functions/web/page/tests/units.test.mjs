@@ -1,0 +1,47 @@
+// The parts that are pure: texts of policies, links, spans. Node reads the sources as they are once their types are taken away.
+
+import assert from "node:assert/strict";
+import test from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { build } from "vite";
+
+/** A module of the sources, bundled for Node. */
+async function source(path) {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  const out = await build({ root, configFile: false, logLevel: "silent", build: { write: false, minify: false, lib: { entry: `${root}/src/${path}`, formats: ["es"] } } });
+  const [{ output }] = [out].flat();
+  return import(`data:text/javascript;base64,${Buffer.from(output[0].code).toString("base64")}`);
+}
+
+test("a policy's text is changed at one key, and keeps the others", async () => {
+  const { at, changed, changes, filled, keyOf, written } = await source("policy/document.ts");
+  const own = { min_instances: 2, scaling: { steps: [{ above: 70, change: 1 }] } };
+  assert.equal(keyOf(["scaling", "steps", 0, "above"]), "scaling.steps[0].above");
+  assert.equal(at(own, ["scaling", "steps", 0, "above"]), 70);
+  assert.deepEqual(changed(own, ["scaling", "steps", 0, "above"], 80), { min_instances: 2, scaling: { steps: [{ above: 80, change: 1 }] } });
+  assert.deepEqual(changed(own, ["health", "grace_period"], "5s").health, { grace_period: "5s" });
+  assert.deepEqual(changed({ health: { grace_period: "5s" } }, ["health", "grace_period"], undefined), {});
+  assert.deepEqual(filled({ a: 1, b: { c: 2, d: 3 } }, { b: { c: 9 } }), { a: 1, b: { c: 9, d: 3 } });
+  assert.deepEqual(changes({ a: 1, b: { c: [1] } }, { a: 1, b: { c: [2] }, d: null }), [{ key: "b.c", before: [1], after: [2] }, { key: "d", before: undefined, after: null }]);
+  assert.equal(Object.hasOwn(changed({}, ["__proto__"], 1), "__proto__"), true);
+  assert.equal(written({ a: 1 }), "{\n  \"a\": 1\n}\n");
+});
+
+test("links say where one is, whatever a group is called", async () => {
+  const { href, parse } = await source("route.ts");
+  for (const group of ["web", "a/b", "ä ö?#%", "<b>", "%E0%A4%A"]) {
+    const link = href({ view: "members", group, member: "i-1&x=2", query: new URLSearchParams({ sort: "load" }) });
+    const route = parse(link);
+    assert.deepEqual([route.view, route.group, route.member, route.query.get("sort")], ["members", group, "i-1&x=2", "load"]);
+  }
+  assert.equal(parse("#/g/%E0%A4%A").group, "%E0%A4%A");
+  assert.equal(parse("#/nowhere").view, "groups");
+});
+
+test("spans and numbers are said as people say them", async () => {
+  const { money, percent, signed, span, utc } = await source("format.ts");
+  assert.deepEqual([0, 59_400, 72_000, 3_600_000, 11_100_000, 180_000_000].map(span), ["0 s", "59 s", "1 m 12 s", "1 h", "3 h 5 m", "2 d 2 h"]);
+  assert.deepEqual([percent(null), percent(53.456), money(-1234.5), money(0.0416), money(9.5), signed(-2), signed(0)], ["–", "53.5 %", "−$1,235", "$0.0416", "$9.50", "−2", "±0"]);
+  assert.equal(utc(Date.UTC(2026, 10, 22, 20, 5, 33)), "2026-11-22 20:05:33 UTC");
+});
