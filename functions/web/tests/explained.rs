@@ -26,6 +26,7 @@ fn snapshot(loads: &[Option<f64>], changes: &Value) -> Snapshot {
     let mut document = json!({
         "now": NOW, "head": {"desired": loads.len(), "version": 7, "policy": 3}, "sweep": {"slot": NOW - 2_000, "period_ms": 10_000},
         "members": members,
+        "fleet": (1..=loads.len()).map(|nth| json!({"id": format!("i-{nth:04}"), "state": "running"})).collect::<Vec<_>>(),
     });
     merge(&mut document, changes);
     serde_json::from_value(document).expect("a snapshot")

@@ -157,7 +157,8 @@ async fn load_and_size_are_told_with_what_was_decided() {
     world.steps(3, 95.0).await;
     world.steps(2, 50.0).await;
     let stand = world.stand().await;
-    let told = load(&stand, &group(), Asked::default()).await.expect("a load");
+    let every = Asked { points: Some(720), ..Asked::default() };
+    let told = load(&stand, &group(), every).await.expect("a load");
     assert_eq!(told.step_ms % 10_000, 0, "a part begins with a slot");
     assert!(told.points.len() >= 8 && told.points.iter().map(|point| point.at).is_sorted());
     assert!(told.points.iter().any(|point| point.mean == Some(95.0) && point.answered >= 2));
@@ -168,7 +169,7 @@ async fn load_and_size_are_told_with_what_was_decided() {
         decisions::decision(&stand, &group(), &out.id).await.expect("found again").decision.report.desired.after == 4
     );
     let last = told.points.last().expect("a point").at;
-    let since = Asked { since: Some(Timestamp::from_millis(last)), ..Asked::default() };
+    let since = Asked { since: Some(Timestamp::from_millis(last)), ..every };
     assert_eq!(load(&stand, &group(), since).await.expect("a load").points, [], "nothing is told twice");
     world.steps(3, 40.0).await;
     let more = load(&stand, &group(), since).await.expect("a load").points;

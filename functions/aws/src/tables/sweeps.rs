@@ -106,7 +106,7 @@ impl SweepLog for Tables {
     }
 
     /// One Query a part, some at a time. Where a part begins with a slot the first item that is read is the shard's own; see
-    /// [`Tables::first_in`].
+    /// `first_in`.
     async fn sampled(
         &self,
         group: &GroupName,

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use muster_aws::clients::Deadlines;
 use muster_aws::parameters::{Parameters, PutError};
-use muster_control::ports::{PolicySource, PolicyText};
+use muster_control::ports::{self, PolicyDesk, PolicySource, PolicyText, Revision};
 use muster_core::group::PolicyVersion;
 
 use super::stub::{Answer, Stub, group};
@@ -117,4 +117,42 @@ async fn a_policy_that_is_not_there_is_deleted() {
     assert!(policies.delete(&group()).await.expect("an answer"));
     assert!(!policies.delete(&group()).await.expect("an answer"));
     assert!(matches!(policies.delete(&group()).await, Err(PutError::Refused(_))));
+}
+
+/// The parameter as it stands, with its number.
+fn standing(text: &str, version: u64) -> Answer {
+    let parameter = serde_json::json!({"Parameter": {"Name": "/muster/web/policy", "Value": text, "Version": version}});
+    Answer::Whole(200, parameter.to_string())
+}
+
+fn became(version: u64) -> Answer {
+    Answer::Whole(200, format!(r#"{{"Version":{version}}}"#))
+}
+
+#[tokio::test]
+async fn an_edit_is_written_over_the_text_that_it_names_and_says_whom_it_has_overwritten() {
+    let over = Revision::of("old");
+    let put = async |answers: Vec<Answer>, over: Option<&Revision>| {
+        let stub = Stub::giving(answers).await;
+        let put = PolicyDesk::put(&parameters(&stub).await, &group(), POLICY, over).await;
+        (put, stub.asked().len())
+    };
+    let (written, calls) = put(vec![standing("old", 7), became(8)], Some(&over)).await;
+    let written = written.expect("nobody was in the way");
+    assert_eq!((written.version, written.overwrote, calls), (Some(PolicyVersion(8)), None, 2));
+    assert_eq!(written.revision, Revision::of(POLICY));
+    let (written, _) = put(vec![standing("old", 7), became(9)], Some(&over)).await;
+    assert_eq!(written.expect("written").overwrote, Some(PolicyVersion(8)), "somebody wrote between look and write");
+    let (lost, calls) = put(vec![standing("new", 8)], Some(&over)).await;
+    assert!(matches!(lost, Err(ports::PutError::LostUpdate { found: Some(found) }) if found.text == "new"));
+    assert_eq!(calls, 1, "nothing was written");
+    let (lost, _) = put(vec![refusal("ParameterNotFound")], Some(&over)).await;
+    assert!(matches!(lost, Err(ports::PutError::LostUpdate { found: None })));
+    let (first, _) = put(vec![refusal("ParameterNotFound"), became(1)], None).await;
+    assert_eq!(first.expect("the first").version, Some(PolicyVersion(1)));
+    let (lost, _) =
+        put(vec![refusal("ParameterNotFound"), refusal("ParameterAlreadyExists"), standing("theirs", 1)], None).await;
+    assert!(matches!(lost, Err(ports::PutError::LostUpdate { found: Some(found) }) if found.text == "theirs"));
+    let (refused, _) = put(vec![standing("old", 7), refusal("AccessDeniedException")], Some(&over)).await;
+    assert!(matches!(refused, Err(ports::PutError::Refused(_))));
 }

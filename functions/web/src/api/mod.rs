@@ -1,6 +1,6 @@
 //! The read model and the steering over HTTP: JSON, for the page and for whoever else asks.
 //!
-//! [`routes`] is the one table of what can be asked: the router, and the description at `/api/openapi.json`, are made of it. [`guards`] says who may
+//! `routes` is the one table of what can be asked: the router, and the description at `/api/openapi.json`, are made of it. [`guards`] says who may
 //! ask and how, [`problem`] what is answered when it goes wrong: always JSON, never a panic. Nothing is written but by [`crate::steer`].
 //!
 //! **Bounds.** A request has a deadline, a body of 64 KiB at most, and is one of sixteen at a time; a preview, which takes a processor for seconds, is the

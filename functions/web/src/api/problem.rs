@@ -36,7 +36,7 @@ pub struct Why {
     pub message: String,
     /// The policy that is there instead of the one that was to be replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub found: Option<Found>,
+    pub found: Option<Box<Found>>,
     /// What is wrong with a policy, place by place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problems: Option<Vec<ProblemLine>>,
@@ -180,11 +180,11 @@ impl From<SteerError> for Problem {
             SteerError::Invalid(error) => Self::invalid(&error),
             SteerError::Put(PutError::LostUpdate { found }) => {
                 let mut problem = Self::new(StatusCode::CONFLICT, Code::LostUpdate, message);
-                problem.error.found = Some(Found {
+                problem.error.found = Some(Box::new(Found {
                     revision: found.as_ref().map(|found| Revision::of(&found.text).0),
                     version: found.as_ref().and_then(|found| found.version),
                     text: found.map(|found| found.text),
-                });
+                }));
                 problem
             }
             SteerError::Put(PutError::TooLong { .. } | PutError::Refused(_)) => Self::refused(message),

@@ -36,6 +36,7 @@ use muster_core::group::GroupName;
 use muster_core::time::Timestamp;
 
 pub(crate) use looked::Looked;
+pub use looked::{Decided, Pause, SweepNow, Thresholds};
 
 /// Milliseconds since 1970.
 pub type Ms = u64;

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 /// A clock that two may look at.
 #[derive(Clone, Debug)]
-pub struct Ticking(Arc<ManualClock>);
+pub(crate) struct Ticking(Arc<ManualClock>);
 
 impl Clock for Ticking {
     fn now(&self) -> Timestamp {
@@ -35,7 +35,7 @@ impl Clock for Ticking {
 
 /// A policy that two may look at.
 #[derive(Clone, Debug)]
-pub struct Desk(Arc<MemoryPolicy>);
+pub(crate) struct Desk(Arc<MemoryPolicy>);
 
 impl PolicySource for Desk {
     async fn fetch(&self, group: &GroupName) -> Result<Option<PolicyText>, PolicySourceError> {
@@ -49,21 +49,21 @@ impl PolicyDesk for Desk {
     }
 }
 
-pub type TestStand = Stand<SqliteStore, Desk, MemoryFleet, Ticking>;
+pub(crate) type TestStand = Stand<SqliteStore, Desk, MemoryFleet, Ticking>;
 
-pub struct World {
-    pub controller: Controller<SqliteStore, MemoryFleet, Desk, Ticking>,
-    pub probe: MemoryProbe,
+pub(crate) struct World {
+    pub(crate) controller: Controller<SqliteStore, MemoryFleet, Desk, Ticking>,
+    pub(crate) probe: MemoryProbe,
     clock: Ticking,
     _folder: TempDir,
 }
 
-pub fn group() -> GroupName {
+pub(crate) fn group() -> GroupName {
     GroupName::default()
 }
 
 /// A policy without delays, changed by `changes`.
-pub fn policy(changes: Value) -> String {
+pub(crate) fn policy(changes: Value) -> String {
     let mut policy = json!({
         "min_instances": 2, "max_instances": 5, "sweep_interval": "10s", "warm_up": "0s", "cooldown_in": "0s",
         "stabilization_in": "0s", "health": { "grace_period": "0s", "unhealthy_after": "30s" },
@@ -75,7 +75,7 @@ pub fn policy(changes: Value) -> String {
 }
 
 impl World {
-    pub fn new(changes: Value) -> Self {
+    pub(crate) fn new(changes: Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(folder.path().join("store.sqlite")).expect("a store");
         let clock = Ticking(Arc::new(ManualClock::at(Timestamp::from_millis(1_795_348_800_000))));
@@ -91,14 +91,14 @@ impl World {
     }
 
     /// A world whose group has grown to its minimum, at a load of 50 %.
-    pub async fn grown(changes: Value) -> Self {
+    pub(crate) async fn grown(changes: Value) -> Self {
         let world = Self::new(changes);
         world.steps(4, 50.0).await;
         world
     }
 
     /// So many sweeps, each decided on, in which every agent tells `load`.
-    pub async fn steps(&self, count: u32, load: f64) {
+    pub(crate) async fn steps(&self, count: u32, load: f64) {
         for _ in 0..count {
             for id in self.members().await {
                 self.probe.script(&id, Scripted::Load(load));
@@ -108,13 +108,13 @@ impl World {
     }
 
     /// One sweep and what follows from it.
-    pub async fn step(&self) {
+    pub(crate) async fn step(&self) {
         self.clock.0.advance(Duration::from_secs(10));
         self.probe.receive_at(self.clock.now(), None);
         self.sweep_and_decide().await;
     }
 
-    pub async fn sweep_and_decide(&self) {
+    pub(crate) async fn sweep_and_decide(&self) {
         let Controller { store, .. } = &self.controller;
         let monitor =
             Monitor { store: store.clone(), probe: &self.probe, clock: self.clock.clone(), name: "monitor".into() };
@@ -122,29 +122,29 @@ impl World {
         reconcile(&self.controller, &group(), 0.5).await.expect("a decision");
     }
 
-    pub fn pass(&self, span: Duration) {
+    pub(crate) fn pass(&self, span: Duration) {
         self.clock.0.advance(span);
     }
 
-    pub fn now(&self) -> u64 {
+    pub(crate) fn now(&self) -> u64 {
         self.clock.now().as_millis()
     }
 
-    pub async fn members(&self) -> Vec<InstanceId> {
+    pub(crate) async fn members(&self) -> Vec<InstanceId> {
         let state = self.controller.store.read(&group()).await.expect("a read");
         state.map(|state| state.members).unwrap_or_default().into_iter().map(|member| member.id).collect()
     }
 
-    pub fn edit(&self, text: Option<&str>) {
+    pub(crate) fn edit(&self, text: Option<&str>) {
         self.controller.policies.0.set(text);
     }
 
-    pub async fn policy_text(&self) -> Option<String> {
+    pub(crate) async fn policy_text(&self) -> Option<String> {
         self.controller.policies.fetch(&group()).await.expect("a read").map(|found| found.text)
     }
 
     /// A stand over the same store, policy and clock; its instances are the group's as they are now.
-    pub async fn stand(&self) -> TestStand {
+    pub(crate) async fn stand(&self) -> TestStand {
         let fleet = MemoryFleet::default();
         for id in self.members().await {
             fleet.add(&group(), FleetInstance::plain(id, InstanceState::Running));

@@ -13,6 +13,9 @@ use serde::Serialize;
 
 use super::{counted, percent};
 
+/// Steps that a sentence names.
+const STEPS_TOLD: usize = 5;
+
 /// A decision in sentences.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Explained {
@@ -101,7 +104,13 @@ fn noticed(report: &Report) -> impl Iterator<Item = String> + '_ {
 fn sized(report: &Report) -> Vec<String> {
     let mut told = Vec::new();
     let mut before = report.desired.before;
+    let counts = report.counts;
+    let all_known = counts.missing + counts.pending + counts.warming == 0;
     for stage in &report.stages {
+        // Where everybody is known and serves there is nothing to assume.
+        if stage.stage == StageName::Filled && stage.desired == before && all_known {
+            continue;
+        }
         let to = stage.desired;
         let what = match stage.stage {
             StageName::Raw if to == before => format!("The load asks for no other size than {to}: {}", stage.text),
@@ -124,12 +133,21 @@ fn sized(report: &Report) -> Vec<String> {
 fn done(report: &Report) -> Vec<String> {
     let mut told = Vec::new();
     if !report.actions.is_empty() {
-        told.push(format!("Done: {}.", report.actions.join("; ")));
+        told.push(format!("Done: {}.", first(&report.actions)));
     }
     if !report.withheld.is_empty() {
-        told.push(format!("Not done, for the mode is {}: {}.", mode(report.mode), report.withheld.join("; ")));
+        told.push(format!("Not done, for the mode is {}: {}.", mode(report.mode), first(&report.withheld)));
     }
     told
+}
+
+/// The first steps, and how many more there are.
+fn first(steps: &[String]) -> String {
+    let told = steps.iter().take(STEPS_TOLD).cloned().collect::<Vec<_>>().join("; ");
+    match steps.len().saturating_sub(STEPS_TOLD) {
+        0 => told,
+        more => format!("{told}; and {more} more"),
+    }
 }
 
 const fn mode(mode: Mode) -> &'static str {
