@@ -46,9 +46,9 @@ pub fn run(stack: &StackArgs, args: &DoctorArgs) -> Result<(), Failure> {
     };
     let diagnosis = Diagnosis::of(place, judge(&facts));
     if args.json {
-        print(&diagnosis)?
+        print(&diagnosis)?;
     } else {
-        say(&diagnosis.told())?
+        say(&diagnosis.told())?;
     }
     if diagnosis.healthy { Ok(()) } else { Err(Failure::Unhealthy(diagnosis.complaint())) }
 }
