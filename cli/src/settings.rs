@@ -185,7 +185,8 @@ fn bounds(said: &Value) -> String {
 fn span(said: &Value) -> Option<String> {
     let span: Span = serde_json::from_value(said.clone()).ok()?;
     let seconds = span.0.as_secs();
-    let told = [(3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let told =
+        [(3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds >= *unit && seconds.is_multiple_of(*unit));
     Some(told.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit)))
 }
 

@@ -100,9 +100,9 @@ impl Command for StatusArgs {
             let seen = self.look(stand).await?;
             if !self.watch {
                 if self.json {
-                    seen.print()?
+                    seen.print()?;
                 } else {
-                    say(&seen.told(stand.clock.now()))?
+                    say(&seen.told(stand.clock.now()))?;
                 }
                 return seen.complaint().map_or(Ok(()), |complaint| Err(Failure::Unhealthy(complaint)));
             }

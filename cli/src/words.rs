@@ -18,9 +18,9 @@ pub fn plain(text: &str) -> String {
     };
     text.chars().fold(String::with_capacity(text.len()), |mut told, letter| {
         if obeyed(letter) {
-            told.extend(letter.escape_unicode())
+            told.extend(letter.escape_unicode());
         } else {
-            told.push(letter)
+            told.push(letter);
         }
         told
     })

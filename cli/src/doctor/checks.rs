@@ -7,7 +7,7 @@ use muster_core::policy::{Mode, Policy};
 use muster_core::time::{Timestamp, spoken};
 use serde::Serialize;
 
-use super::facts::{Account, Asked, Facts, GroupFacts, Home, SweepSeen, TableFacts, World};
+use super::facts::{Account, Asked, Facts, GroupFacts, Home, StackSaid, SweepSeen, TableFacts, World};
 
 /// How much longer than three periods a sweep may take before it counts as late: Lambda starts, a schedule drifts.
 const SLACK_OF_STACK: Duration = Duration::from_secs(30);
@@ -202,7 +202,7 @@ fn of_stream(table: &TableFacts) -> Option<Finding> {
     })
 }
 
-fn of_stacks(stack: &str, stacks: &Result<Vec<(String, String, Option<String>)>, String>) -> Finding {
+fn of_stacks(stack: &str, stacks: &Result<Vec<StackSaid>, String>) -> Finding {
     match stacks {
         Err(why) => Finding::not_checked("stacks", format!("CloudFormation does not tell: {why}")),
         Ok(stacks) if stacks.is_empty() => Finding::not_checked(
@@ -278,7 +278,7 @@ fn of_group(facts: &Facts, group: &GroupFacts) -> Vec<Finding> {
     let mut found = vec![of_policy(group, head, facts.now)];
     match &group.head {
         Some(Err(why)) => {
-            found.push(Finding::bad("state", format!("it cannot be read: {why}"), "see the table's console"))
+            found.push(Finding::bad("state", format!("it cannot be read: {why}"), "see the table's console"));
         }
         Some(Ok(None)) => found.push(Finding::warn(
             "state",

@@ -36,9 +36,12 @@ pub struct Account {
     pub region: Result<String, String>,
     /// The stack's tables. That they were told at all means that the credentials are good.
     pub tables: Asked<Vec<TableFacts>>,
-    /// What CloudFormation says of the stack's own stacks: name, status and reason.
-    pub stacks: Asked<Vec<(String, String, Option<String>)>>,
+    /// What CloudFormation says of the stack's own stacks.
+    pub stacks: Asked<Vec<StackSaid>>,
 }
+
+/// A stack of CloudFormation: its name, its status, and why it has that.
+pub type StackSaid = (String, String, Option<String>);
 
 /// A table, as DynamoDB describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

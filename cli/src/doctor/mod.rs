@@ -46,9 +46,9 @@ pub fn run(stack: &StackArgs, args: &DoctorArgs) -> Result<(), Failure> {
     };
     let diagnosis = Diagnosis::of(place, judge(&facts));
     if args.json {
-        print(&diagnosis)?
+        print(&diagnosis)?;
     } else {
-        say(&diagnosis.told())?
+        say(&diagnosis.told())?;
     }
     if diagnosis.healthy { Ok(()) } else { Err(Failure::Unhealthy(diagnosis.complaint())) }
 }
@@ -238,19 +238,19 @@ mod tests {
         let faults: [(&str, &str, Fault); 19] = [
             ("region", "no AWS region", |account, _| account.region = Err("no AWS region: set AWS_REGION".into())),
             ("credentials", "ExpiredToken", |account, _| {
-                account.tables = Some(Err("ExpiredTokenException: expired".into()))
+                account.tables = Some(Err("ExpiredTokenException: expired".into()));
             }),
             ("credentials", "no credentials", |account, _| {
-                account.tables = Some(Err("no credentials in the chain".into()))
+                account.tables = Some(Err("no credentials in the chain".into()));
             }),
             ("credentials", "may not", |account, _| {
-                account.tables = Some(Err("AccessDeniedException: is not authorized".into()))
+                account.tables = Some(Err("AccessDeniedException: is not authorized".into()));
             }),
             ("clock", "too old or too new", |account, _| {
-                account.tables = Some(Err("Signature expired: 20261122T1".into()))
+                account.tables = Some(Err("Signature expired: 20261122T1".into()));
             }),
             ("network", "dispatch failure", |account, _| {
-                account.tables = Some(Err("dispatch failure: io error".into()))
+                account.tables = Some(Err("dispatch failure: io error".into()));
             }),
             ("tables", "prod-activity is not there", |account, _| {
                 account.tables.as_mut().expect("asked").as_mut().expect("told")[2].status = None;
@@ -282,10 +282,10 @@ mod tests {
                 (sweep(group).counts.answered, sweep(group).counts.silent) = (1, 3);
             }),
             ("agents", "did not trust its own eyes", |_, group| {
-                sweep(group).blind = Some("its timers were late".into())
+                sweep(group).blind = Some("its timers were late".into());
             }),
             ("clock", "the last sweep ends in 1 m", |_, group| {
-                sweep(group).finished_at = now().plus(Duration::from_secs(60))
+                sweep(group).finished_at = now().plus(Duration::from_secs(60));
             }),
             ("launches", "UnauthorizedOperation", |_, group| {
                 let reason = "UnauthorizedOperation: you may not".to_owned();

@@ -114,9 +114,9 @@ pub fn run(stack: &StackArgs, args: &ReplayArgs) -> Result<(), Failure> {
     let usual = of_stack.then_some(OF_STACK);
     let replayed = place::at(stack, &args.place, &Replay { args, usual })?;
     if args.json {
-        print(&replayed)?
+        print(&replayed)?;
     } else {
-        say(&told(&replayed))?
+        say(&told(&replayed))?;
     }
     match replayed.differ {
         0 => Ok(()),
