@@ -121,8 +121,8 @@ function steer(group, id, what, on) {
   const member = group.members.find((other) => other.id === id);
   if (!member) throw answers.refuse(404, "not-found", `there is no member ${id}`);
   if (what === "protect") member.protected = on;
-  else member.drain = on ? { since: Date.now(), cause: "asked" } : null;
-  group.did(on ? "draining" : "taken-back", Date.now(), `${what} ${id}: ${on ? "on" : "off"}`, "asked", id);
+  else member.drain = on ? { since: Date.now(), cause: "operator" } : null;
+  group.did(on ? "draining" : "taken-back", Date.now(), `${what} ${id}: ${on ? "on" : "off"}`, "operator", id);
   return { instance: id, [what === "protect" ? "protected" : "drain"]: on };
 }
 

@@ -48,7 +48,7 @@ function Card({ member, route, refresh }: { member: Member; route: Route; refres
         <button type="button" onClick={() => setAsking({ what: "protect", on: !member.protected })}>{member.protected ? "Take the protection away…" : "Protect…"}</button>
         {leaving === null
           ? <button type="button" class="danger" onClick={() => setAsking({ what: "drain", on: true })}>Drain…</button>
-          : leaving.cause !== "unhealthy" && <button type="button" onClick={() => setAsking({ what: "drain", on: false })}>Take the drain back…</button>}
+          : leaving.cause === "operator" && <button type="button" onClick={() => setAsking({ what: "drain", on: false })}>Take the drain back…</button>}
       </div>
       {asking && <Confirm member={member} group={route.group} {...asking} close={() => setAsking(null)} refresh={refresh} />}
     </article>
@@ -108,7 +108,7 @@ interface ConfirmProps {
 const TITLES = { protect: ["Take the protection away", "Protect"], drain: ["Take the drain back", "Drain"] } as const;
 const TEXTS = {
   protect: ["It may be scaled in again like any other.", "It is not scaled in any more, whatever the load, until the protection is taken away. Bounds and health still hold."],
-  drain: ["It serves on, if it has not been terminated yet.", "It finishes its work and is terminated then. If the size is still wanted, another one is launched for it."],
+  drain: ["It serves on, if it has not been terminated yet.", "Another one is launched in its place first; then it finishes its work, and is terminated."],
 } as const;
 
 function Confirm({ member, group, what, on, close, refresh }: ConfirmProps): JSX.Element {

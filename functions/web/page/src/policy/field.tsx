@@ -61,7 +61,9 @@ function Leaf({ path, field, editing }: { path: Path; field: LeafField; editing:
         )}
       </div>
       <Control field={field} value={whole} change={change} input={input} />
-      {problems.map((problem) => <p key={problem.message} id={`${id}-problem`} class="error" role="alert">{problem.message}</p>)}
+      {problems.length > 0 && (
+        <div id={`${id}-problem`} class="error" role="alert">{problems.map((problem) => <p key={problem.message}>{problem.message}</p>)}</div>
+      )}
       <p id={`${id}-text`} class="help">
         <Prose text={field.text} />{field.limits && <span class="limits"> Range: {field.limits}.</span>} <code class="keyname">{key}</code>
       </p>

@@ -51,10 +51,9 @@ function Shown({ outcome }: { outcome: Preview }): JSX.Element {
   const now = outcome.rows.find((row) => row.kind === "policy");
   const before = outcome.rows.find((row) => row.kind === "against");
   if (!now) return <Notice kind="look">There is nothing to play: no load is recorded in that span.</Notice>;
-  const hours = Number(outcome.hours.toFixed(1));
   return (
     <>
-      <p class="muted" role="status">{hours} h of load, {plural(outcome.looks, "sweep")} read. Booting takes {span(outcome.boot.seconds * 1000)} ({outcome.boot.from}).{outcome.price_per_hour !== null && ` An instance costs ${money(outcome.price_per_hour)} an hour.`}</p>
+      <p class="muted" role="status">{span(outcome.hours * 3_600_000)} of load, {plural(outcome.looks, "sweep")} read. Booting takes {span(outcome.boot.seconds * 1000)} ({outcome.boot.from}).{outcome.price_per_hour !== null && ` An instance costs ${money(outcome.price_per_hour)} an hour.`}</p>
       <PreviewChart outcome={outcome} now={now} before={before} />
       <div class="scroll" tabIndex={0} role="region" aria-label="Old and new in numbers"><Numbers outcome={outcome} now={now} before={before} /></div>
       <details><summary>What this cannot know</summary><ul>{outcome.notes.map((note) => <li key={note}>{note}</li>)}</ul></details>
@@ -124,7 +123,7 @@ function Numbers({ outcome, now, before }: { outcome: Preview; now: PreviewRow; 
   ];
   return (
     <table class="plain numbers">
-      <thead><tr><th scope="col">Over {Number(outcome.hours.toFixed(1))} h</th><th scope="col">In force</th><th scope="col">Your edit</th><th scope="col">Difference</th><th scope="col" class="wide-only">Who knew the load</th></tr></thead>
+      <thead><tr><th scope="col">Over {span(outcome.hours * 3_600_000)}</th><th scope="col">In force</th><th scope="col">Your edit</th><th scope="col">Difference</th><th scope="col" class="wide-only">Who knew the load</th></tr></thead>
       <tbody>
         {figures.filter((figure) => figure.value(now) !== null).map((figure) => {
           const [old, new_, best] = [before ? figure.value(before) : null, figure.value(now), oracle ? figure.value(oracle) : null];
