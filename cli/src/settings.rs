@@ -25,7 +25,7 @@ pub fn table() -> String {
     let place = |setting: &Setting| order.iter().position(|key| *key == setting.key).unwrap_or(order.len());
     settings.sort_by_key(place);
     let usual = defaults(ScalingKind::default());
-    let own = [ScalingKind::Auto, ScalingKind::Target, ScalingKind::Step].map(|kind| (kind, defaults(kind)));
+    let own = [ScalingKind::Threshold, ScalingKind::Target, ScalingKind::Step].map(|kind| (kind, defaults(kind)));
     let mut lines = vec!["| setting | default | range | what for |".to_owned(), "|---|---|---|---|".to_owned()];
     for setting in &settings {
         let key = &setting.key;
