@@ -73,7 +73,7 @@ fuzz: ## Feed hostile input to everything that reads foreign input: make fuzz AR
 bench: ## Measure: the decision, a sweep beside Python's grpcio, the agent's size and memory
 	@bench/run $(ARGS)
 
-build-functions: ## Build the three Lambdas for release, with a cargo-lambda of the project's own
+build-functions: page ## Build the three Lambdas for release, with a cargo-lambda of the project's own
 	@infra/operate/run build
 
 build-muster: ## Build `muster` with what looks at AWS: the first time it takes minutes and 8 GB
