@@ -41,6 +41,7 @@ pub(crate) fn id(number: u32) -> InstanceId {
 pub(crate) fn policy(changes: Value) -> Value {
     let mut policy = json!({
         "min_instances": 2, "max_instances": 6, "sweep_interval": "10s", "warm_up": "0s", "cooldown_in": "60s", "stabilization_in": "0s",
+        "scaling": {"kind": "threshold"},
         "launch": {"zones": ["eu-a", "eu-b"]}, "health": {"grace_period": "0s", "unhealthy_after": "120s"}
     });
     if let (Value::Object(policy), Value::Object(changes)) = (&mut policy, changes) {

@@ -29,12 +29,17 @@ pub fn table() -> String {
     let mut lines = vec!["| setting | default | range | what for |".to_owned(), "|---|---|---|---|".to_owned()];
     for setting in &settings {
         let key = &setting.key;
-        let mut default = usual.get(key).cloned().unwrap_or_default();
+        // What a document leaves out as a whole has no default.
+        let mut default = usual.get(key).cloned().unwrap_or_else(|| "none".into());
+        let mut differing = BTreeMap::<&str, Vec<String>>::new();
         for (kind, of_kind) in &own {
             let differs = of_kind.get(key).filter(|value| usual.get(key) != Some(value) && key != "scaling.kind");
             if let Some(value) = differs {
-                default.push_str(&format!(" (`{}`: {value})", name(*kind)));
+                differing.entry(value).or_default().push(format!("`{}`", name(*kind)));
             }
+        }
+        for (value, kinds) in differing {
+            default.push_str(&format!(" ({}: {value})", kinds.join(", ")));
         }
         let range = range(&setting.said, &schema).replace('|', "\\|");
         let help = setting.said["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
@@ -163,6 +168,9 @@ fn bounds(said: &Value) -> String {
     if said["format"] == "span" {
         return between(span(&said["x-minimum"]), span(&said["x-maximum"]), "-");
     }
+    if said["format"] == "date-time" {
+        return "a time in UTC".into();
+    }
     if said["maxItems"].is_number() {
         let each = if said["uniqueItems"] == true { ", each once" } else { "" };
         return format!("{} entries{each}", between(number("minItems"), number("maxItems"), "-"));
@@ -230,7 +238,7 @@ mod tests {
         let keys: std::collections::BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
         assert_eq!(keys.len(), rows.len());
         assert!(rows[0][0].contains("`mode`"), "{:?}", rows[0]);
-        let of_auto = rows.iter().find(|row| row[0] == "| `in_window`").expect("its row");
-        assert_eq!(of_auto[1], "300s (`auto`: 60s)");
+        let of_kinds = rows.iter().find(|row| row[0] == "| `in_window`").expect("its row");
+        assert_eq!(of_kinds[1], "60s (`threshold`, `target`, `step`: 300s)");
     }
 }
