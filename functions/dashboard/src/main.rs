@@ -52,7 +52,8 @@ async fn invoke(dashboard: &Dashboard, event: LambdaEvent<Value>) -> Result<UrlA
     let method: String = request.method.chars().take(SHOWN).collect();
     let path: String = request.path.chars().take(SHOWN).collect();
     let answer = dashboard.answer(request).await;
-    let (status, ms) = (answer.status(), began.elapsed().as_millis());
+    // As a number: the log shows one of 128 bits as a text.
+    let (status, ms) = (answer.status(), u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
     tracing::info!(group = group(&path), method, path, status, ms, "Answered.");
     Ok(answer)
 }
