@@ -15,13 +15,18 @@ async fn an_operator_sees_a_stack_and_steers_it() {
 
     let status = json(&world, &["--stack", "e2e", "status", "--json"]).await;
     let group = &status["groups"][0];
-    assert_eq!((&status["stack"], &group["group"]), (&"e2e".into(), &"web".into()), "{status}");
-    assert_eq!((&group["desired"], &group["members"], &group["mode"]), (&2.into(), &2.into(), &"active".into()));
-    assert!(group["sweep"]["age_seconds"].as_u64().is_some_and(|age| age < 60), "{status}");
-    assert!(group["decision"]["headline"].as_str().is_some_and(|headline| !headline.is_empty()), "{status}");
-    let table = out(&muster(&world, &["status"]).await);
-    for word in ["web", "active", "2-5", "of 2 answer"] {
-        assert!(table.contains(word), "no {word:?} in\n{table}");
+    assert_eq!((&status["place"], &group["group"]), (&"stack e2e".into(), &"web".into()), "{status}");
+    assert_eq!((&group["desired"], &group["actual"], &group["mode"]), (&2.into(), &2.into(), &"active".into()));
+    assert!(group["last_slot"].is_u64(), "{status}");
+    assert!(group["headline"].as_str().is_some_and(|headline| !headline.is_empty()), "{status}");
+    for (arguments, words) in [
+        (&["status"][..], ["web", "active", "2-5"]),
+        (&["status", "--group", "web"], ["stack e2e", "active", "of 2 answer"]),
+    ] {
+        let told = out(&muster(&world, arguments).await);
+        for word in words {
+            assert!(told.contains(word), "no {word:?} in\n{told}");
+        }
     }
 
     a_dry_sweep_asks_everybody_and_writes_nothing(&world).await;
@@ -68,7 +73,7 @@ async fn what_is_not_there_is_said_by_name() {
     let cases: [(&[&str], i32, &str); 5] = [
         (&["status", "--group", "nobody"], 2, "nobody"),
         (&["--stack", "other", "status"], 1, "other"),
-        (&["policy", "get", "--group", "nobody"], 1, "/muster/nobody/policy"),
+        (&["policy", "get", "--group", "nobody"], 2, "nobody"),
         (&["status", "--group", "not a name"], 2, "group name"),
         (&["policy", "set", "/nowhere/policy.json"], 2, "/nowhere/policy.json"),
     ];

@@ -433,7 +433,7 @@ async fn d8_whom_an_operator_marks_is_replaced_and_then_drained() {
 #[tokio::test]
 async fn d8_whose_mark_is_taken_off_stays() {
     let world = World::grown(json!({})).await;
-    world.agent(&id(1), Scripted::Busy(50.0));
+    world.agent(&id(1), Scripted::Busy(60.0));
     mark(&world, &id(1), true).await;
     world.steps(2).await;
     assert_eq!(draining(&world).await, [id(1)]);
