@@ -42,7 +42,8 @@ fn merge(into: &mut Value, from: &Value) {
 }
 
 fn policy(changes: &Value) -> Policy {
-    let mut document = json!({"min_instances": 2, "max_instances": 8, "warm_up": "0s"});
+    let mut document =
+        json!({"min_instances": 2, "max_instances": 8, "warm_up": "0s", "scaling": {"kind": "threshold"}});
     merge(&mut document, changes);
     Policy::parse(&document.to_string()).expect("a policy")
 }

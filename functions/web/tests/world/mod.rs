@@ -65,7 +65,7 @@ pub(crate) fn group() -> GroupName {
 /// A policy without delays, changed by `changes`.
 pub(crate) fn policy(changes: Value) -> String {
     let mut policy = json!({
-        "min_instances": 2, "max_instances": 5, "sweep_interval": "10s", "warm_up": "0s", "cooldown_in": "0s",
+        "min_instances": 2, "max_instances": 5, "sweep_interval": "10s", "warm_up": "0s", "cooldown_in": "0s", "scaling": {"kind": "threshold"},
         "stabilization_in": "0s", "health": { "grace_period": "0s", "unhealthy_after": "30s" },
     });
     if let (Value::Object(policy), Value::Object(changes)) = (&mut policy, changes) {
