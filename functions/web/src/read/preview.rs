@@ -83,9 +83,9 @@ pub async fn prepare<S: GroupStore + SweepLog, P, F, C: Clock>(
         let name = format!("in force ({})", stored.version);
         Some(Named { name, policy: Policy::parse(&stored.text).ok().filter(can_be_played)? })
     });
-    let policies = std::iter::once(Named { name: "new".into(), policy: new }).chain(in_force);
+    let both = std::iter::once(Named { name: "new".into(), policy: new }).chain(in_force);
     // A pause says nothing about what a policy would do without it.
-    let policies = policies.map(|named| Named { policy: Policy { pause: None, ..named.policy }, ..named }).collect();
+    let policies = both.map(|named| Named { policy: Policy { pause: None, ..named.policy }, ..named }).collect();
     let (span, from) =
         if head.boot_times_ms.is_empty() { (BOOT, BootFrom::Assumed) } else { (head.boot_time(), BootFrom::Measured) };
     let boot = Boot { seconds: span.as_secs_f64(), from };
