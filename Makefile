@@ -34,8 +34,8 @@ up: page ## Run the whole loop on this machine, with no AWS account: make up ARG
 	@$${CARGO_TARGET_DIR:-target}/debug/muster up $(ARGS)
 
 simulate: ## Play faulty schedules in virtual time: make simulate ARGS="--schedules 10000"
-	@$(CARGO) build --locked --package muster
-	@$${CARGO_TARGET_DIR:-target}/debug/muster simulate $(ARGS)
+	@$(if $(MUSTER),true,$(CARGO) build --locked --package muster)
+	@$(or $(MUSTER),$${CARGO_TARGET_DIR:-target}/debug/muster) simulate $(ARGS)
 
 quality: ## Judge the shipped policies on recorded loads, beside other autoscalers and an oracle: make quality ARGS="--json"
 	@$(CARGO) build --locked --package muster-backtest --example quality
