@@ -43,13 +43,13 @@ quality: ## Judge the shipped policies on recorded loads, beside other autoscale
 
 # `--tests` beside `--bins`: binaries with the very features that the tests have, or the AWS SDK would be compiled twice.
 test: test-infra ## Pass all tests: rules, ports, the agent, the whole loop with real processes, the Lambdas, the templates
-	$(CARGO) build --locked $(EVERYTHING) --bins --tests
+	$(CARGO) build --locked $(EVERYTHING) --bins --tests --examples
 	$(CARGO) test --locked $(EVERYTHING) --lib --bins --tests --no-fail-fast -- --test-threads=$(TEST_THREADS)
 
 page: ## Build the dashboard's page, when its sources have changed; without npm a plain one is served
 	@functions/web/page/build
 
-test-page: ## Pass the tests of the page in Debian's Chromium; MUSTER_BIN=target/debug/muster drives a live world, too
+test-page: ## Pass the tests of the page in Debian's Chromium; MUSTER_BIN and MUSTER_LARGE name real servers to drive, too
 	@functions/web/page/tests/run
 
 test-infra: ## Pass the tests of the templates and of what deploys them: rules, cfn-lint, what each role may and may not do

@@ -17,6 +17,13 @@ pub(crate) fn check(name: &str, text: &str) {
     assert!(kept == text, "{name} is no longer\n{kept}\nbut\n{text}\nMUSTER_GOLDEN=write takes it over");
 }
 
+/// Compares both forms of an answer, with NAME.txt and NAME.json.
+#[track_caller]
+pub(crate) fn check_said(name: &str, said: &crate::said::Said) {
+    check(&format!("{name}.txt"), &said.text);
+    check_json(&format!("{name}.json"), &said.document);
+}
+
 /// The same for what is printed as JSON.
 #[track_caller]
 pub(crate) fn check_json(name: &str, document: &impl serde::Serialize) {

@@ -27,6 +27,7 @@ pub mod pause;
 pub mod place;
 pub mod policy;
 pub mod replay;
+pub mod said;
 pub mod settings;
 pub mod simulate;
 #[cfg(feature = "aws")]

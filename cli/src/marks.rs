@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::failure::Failure;
 use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unsteered};
-use crate::policy::{print, say};
+use crate::said::Said;
 
 /// Keep a member from being scaled in; it is still replaced when it is unhealthy. The same as its EC2 tag muster:protected=true.
 ///
@@ -50,12 +50,12 @@ struct OneArgs {
 
 /// Protects, or no longer.
 pub fn protect(stack: &StackArgs, args: &ProtectArgs) -> Result<(), Failure> {
-    place::at(stack, &args.one.place, &Marked { mark: Mark::Protected, one: &args.one })
+    place::at(stack, &args.one.place, &Marked { mark: Mark::Protected, one: &args.one })?.print(args.one.json)
 }
 
 /// Drains, or no longer.
 pub fn drain(stack: &StackArgs, args: &DrainArgs) -> Result<(), Failure> {
-    place::at(stack, &args.one.place, &Marked { mark: Mark::Drain, one: &args.one })
+    place::at(stack, &args.one.place, &Marked { mark: Mark::Drain, one: &args.one })?.print(args.one.json)
 }
 
 struct Marked<'a> {
@@ -64,21 +64,22 @@ struct Marked<'a> {
 }
 
 impl Command for Marked<'_> {
-    type Output = ();
+    type Output = Said;
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
-        let OneArgs { member, off, place, json } = self.one;
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<Said, Failure> {
+        let OneArgs { member, off, place, json: _ } = self.one;
         let group = group_of(stand, place.group.as_ref()).await?;
         let failed = unsteered(format!("{member:?} cannot be marked"));
         mark(stand, &group, &InstanceId(member.clone()), self.mark, !off).await.map_err(failed)?;
-        if *json {
-            let key = match self.mark {
-                Mark::Protected => "protected",
-                Mark::Drain => "drain",
-            };
-            return print(&json!({"instance": member, key: !off}));
-        }
-        say(&format!("{member} {}: the next decision follows", told(self.mark, !off)))
+        let key = match self.mark {
+            Mark::Protected => "protected",
+            Mark::Drain => "drain",
+        };
+        let text = format!("{member} {}: the next decision follows", told(self.mark, !off));
+        Said::new(text, &json!({"instance": member, key: !off}))
     }
 }
 
@@ -96,6 +97,7 @@ mod tests {
     use muster_web::read::members::members;
 
     use super::*;
+    use crate::golden;
     use crate::lived::{group, story};
 
     fn args(member: &str, off: bool) -> OneArgs {
@@ -105,7 +107,13 @@ mod tests {
     #[tokio::test]
     async fn a_member_is_protected_and_a_stranger_is_refused() {
         let mut lived = story().await;
-        Marked { mark: Mark::Protected, one: &args("i-0004", false) }.run(&lived.stand).await.expect("a member");
+        let marked =
+            async |mark, off| Marked { mark, one: &args("i-0004", off) }.run(&lived.stand).await.expect("a member");
+        golden::check_said("drain", &marked(Mark::Drain, false).await);
+        golden::check_said("drain-off", &marked(Mark::Drain, true).await);
+        golden::check_said("protect", &marked(Mark::Protected, false).await);
+        golden::check_said("protect-off", &marked(Mark::Protected, true).await);
+        marked(Mark::Protected, false).await;
         lived.step(40.0).await;
         let found = members(&lived.stand, &group()).await.expect("the members");
         let protected: Vec<&str> =

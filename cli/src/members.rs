@@ -53,11 +53,18 @@ fn told(found: &Members, now: Timestamp) -> String {
             percent(member.load),
             spark(&member.spark),
             member.last_answer.map_or_else(|| "never".into(), |at| away(now, at)),
-            or_dash(member.agent.map(|agent| name(&agent))),
+            agent(member),
             notes(member, now),
         ]
     });
     table(["member", "phase", "zone", "age", "load", "of late", "last answer", "agent", "notes"], rows)
+}
+
+/// What its agent said last, and its version.
+fn agent(member: &MemberLine) -> String {
+    let version = Some(member.agent_version.clone()).filter(|version| !version.is_empty());
+    let said: Vec<String> = member.agent.map(|agent| name(&agent)).into_iter().chain(version).collect();
+    or_dash(Some(said.join(" ")).filter(|said| !said.is_empty()))
 }
 
 /// What else there is to say of a member.
@@ -71,6 +78,9 @@ fn notes(member: &MemberLine, now: Timestamp) -> String {
     }
     if let Some(since) = member.silent_since {
         notes.push(format!("silent for {}", age(now, since)));
+    }
+    if let (Some(since), None) = (member.marked_since, &member.leaving) {
+        notes.push(format!("marked for draining for {}, its replacement comes first", age(now, since)));
     }
     if let Some(leaving) = &member.leaving {
         let told = if leaving.unregistered_at.is_some() { "" } else { ", not told yet" };

@@ -10,7 +10,7 @@ use muster_web::steer::policy::{Written, pause, resume};
 use crate::failure::Failure;
 use crate::moments::coming;
 use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unsteered};
-use crate::policy::{print, say};
+use crate::said::Said;
 use crate::words::{moment, or_dash};
 
 /// Pause a group: nothing is launched, drained or terminated, whatever its load. Sweeps go on.
@@ -49,39 +49,42 @@ pub struct ResumeArgs {
 
 /// Pauses.
 pub fn run(stack: &StackArgs, args: &PauseArgs) -> Result<(), Failure> {
-    place::at(stack, &args.place, args)
+    place::at(stack, &args.place, args)?.print(args.json)
 }
 
 /// Resumes.
 pub fn run_resume(stack: &StackArgs, args: &ResumeArgs) -> Result<(), Failure> {
-    place::at(stack, &args.place, args)
+    place::at(stack, &args.place, args)?.print(args.json)
 }
 
 impl Command for PauseArgs {
-    type Output = ();
+    type Output = Said;
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<Said, Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let failed = unsteered(format!("{group} of {} cannot be paused", stand.place));
         let written = pause(stand, &group, &self.reason, self.until).await.map_err(failed)?;
-        if self.json {
-            return print(&written);
-        }
         let until = self
             .until
             .map_or_else(|| "until `muster resume`".into(), |until| format!("until {}", moment(until.as_millis())));
-        say(&told(&group, &written, &format!("is paused {until}")))
+        Said::new(told(&group, &written, &format!("is paused {until}")), &written)
     }
 }
 
 impl Command for ResumeArgs {
-    type Output = ();
+    type Output = Said;
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<Said, Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let failed = unsteered(format!("{group} of {} cannot be resumed", stand.place));
         let written = resume(stand, &group).await.map_err(failed)?;
-        if self.json { print(&written) } else { say(&told(&group, &written, "is not paused")) }
+        Said::new(told(&group, &written, "is not paused"), &written)
     }
 }
 
@@ -101,6 +104,7 @@ mod tests {
     use muster_web::read::now::now;
 
     use super::*;
+    use crate::golden;
     use crate::lived::{Lived, policy};
 
     #[tokio::test]
@@ -108,12 +112,18 @@ mod tests {
         let mut lived = Lived::new(&policy(serde_json::json!({})));
         lived.steps(4, 45.0).await;
         let group = crate::lived::group();
-        let paused = pause(&lived.stand, &group, "deploying 4.2", None).await.expect("it is paused");
-        assert_eq!(told(&group, &paused, "is paused"), "web is paused: the next decision follows");
+        let args = |until| {
+            let (reason, place) = ("deploying 4.2".into(), PlaceArgs::default());
+            PauseArgs { reason, until, place, json: false }
+        };
+        let until = lived.stand.clock.now().plus(std::time::Duration::from_secs(7_200));
+        golden::check_said("pause-until", &args(Some(until)).run(&lived.stand).await.expect("it is paused"));
+        golden::check_said("pause", &args(None).run(&lived.stand).await.expect("it is paused"));
         lived.step(95.0).await;
         let seen = now(&lived.stand, &group).await.expect("the group");
         assert_eq!((seen.mode, seen.desired), (Mode::Paused, 2));
-        resume(&lived.stand, &group).await.expect("it is resumed");
+        let args = ResumeArgs { place: PlaceArgs::default(), json: false };
+        golden::check_said("resume", &args.run(&lived.stand).await.expect("it is resumed"));
         lived.step(95.0).await;
         assert_eq!(now(&lived.stand, &group).await.expect("the group").mode, Mode::Active);
         let written =

@@ -92,10 +92,22 @@ fn a_world_that_runs_is_looked_at_and_steered_and_what_it_leaves_is_looked_at() 
 #[test]
 fn what_a_shell_needs_is_printed_for_each_shell() {
     let nowhere = directory();
+    let help = String::from_utf8(muster(nowhere.path(), &["--help"]).stdout).expect("text");
+    let commands: Vec<&str> = help
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(commands.len() > 15 && commands.contains(&"replay"), "{commands:?}");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = muster(nowhere.path(), &["completions", shell]);
         let script = String::from_utf8(output.stdout).expect("text");
         assert!(output.status.success() && script.contains("rollback"), "{shell}");
+        let missing: Vec<_> = commands.iter().filter(|name| !script.contains(**name)).collect();
+        assert!(missing.is_empty(), "{shell}: {missing:?}");
     }
     let stack = muster(nowhere.path(), &["--stack", "prod", "status"]);
     assert_ne!(code(&stack), Some(0), "there is no AWS here");

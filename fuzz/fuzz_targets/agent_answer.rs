@@ -51,6 +51,7 @@ fn honest(now: Timestamp) -> Observation {
     Observation::Answered(Answer {
         received_at: now,
         boot_id: "b".into(),
+        version: "0.1.0".into(),
         state: AgentState::Serving,
         application: Application::NotProbed,
         load: Some(50.0),
@@ -64,8 +65,8 @@ fn honest(now: Timestamp) -> Observation {
 fn is_cut(seen: &Observation) {
     let texts = match seen {
         Observation::Answered(answer) => match &answer.application {
-            Application::Failing { detail } => vec![&answer.boot_id, detail],
-            Application::NotProbed | Application::Healthy => vec![&answer.boot_id],
+            Application::Failing { detail } => vec![&answer.boot_id, &answer.version, detail],
+            Application::NotProbed | Application::Healthy => vec![&answer.boot_id, &answer.version],
         },
         Observation::BadAnswer { detail } => vec![detail],
         Observation::Unreachable { .. } | Observation::Refused { .. } | Observation::Unknown => {

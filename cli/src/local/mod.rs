@@ -16,6 +16,7 @@ pub mod fleet_client;
 pub mod kills;
 pub mod ledger;
 pub mod line;
+pub mod live;
 pub mod mishaps;
 pub mod monitor;
 pub mod output;

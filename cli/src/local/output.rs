@@ -17,6 +17,8 @@ const ROOM: usize = 16;
 #[derive(Debug)]
 pub struct Output {
     json: bool,
+    /// Whether nothing is told for now.
+    hushed: bool,
     lines: mpsc::Sender<String>,
     written: oneshot::Receiver<()>,
 }
@@ -35,7 +37,12 @@ impl Output {
             // Nobody waits when the world ended on an error.
             let _unheard = done.send(());
         });
-        Self { json, lines, written }
+        Self { json, hushed: false, lines, written }
+    }
+
+    /// Whether nothing is to be told from now on: somebody else draws on the terminal.
+    pub const fn hush(&mut self, hushed: bool) {
+        self.hushed = hushed;
     }
 
     /// Whether one more event may be told; otherwise wait for [`Self::room`].
@@ -51,6 +58,9 @@ impl Output {
     /// Tells a line, `elapsed` after the start. Nobody left to read it is an error; a reader that only pauses loses lines at
     /// the very end of the world alone, when nothing waits for it any more.
     pub fn tell(&self, line: &Line, elapsed: Duration) -> Result<(), Failure> {
+        if self.hushed {
+            return Ok(());
+        }
         let text = if self.json {
             serde_json::to_string(line).map_err(|error| Failure::run("a line cannot be written", &error))?
         } else if matches!(line, Line::Decision { count, .. } if *count > 1) {

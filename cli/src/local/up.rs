@@ -25,6 +25,7 @@ use super::dashboard;
 use super::faults::{FaultArgs, Injected, Level, injected};
 use super::kills::{Due, Kills};
 use super::line::Line;
+use super::live::{Live, Stderr, is_on_terminal};
 use super::output::Output;
 use super::paths::Paths;
 use super::process::runtime;
@@ -48,7 +49,8 @@ const MOST_ACTIVITIES: usize = 100_000;
 /// Run the whole loop on this machine, without an AWS account: real agents, simulated load.
 ///
 /// The group grows under load, shrinks when it goes, and heals when an agent is killed: try `kill -9` or `kill -STOP` on a
-/// monitor-c process, or edit the policy's file. Ctrl-C ends everything.
+/// monitor-c process, or edit the policy's file. On a terminal it is shown live, as `muster top` does; elsewhere, and with --lines, what
+/// happens is told line by line. Ctrl-C ends everything.
 #[derive(Clone, Debug, Args)]
 pub struct UpArgs {
     /// The load: calm, surge, blackout, day, flash, or a TOML file (see the README).
@@ -63,6 +65,9 @@ pub struct UpArgs {
     /// End after this long, such as 120s or 5m. Default: at Ctrl-C.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     lasts: Option<Duration>,
+    /// Tell what happens line by line on a terminal, too, instead of showing it.
+    #[arg(long)]
+    lines: bool,
     /// One JSON object a line: sweeps, decisions with their reports, actions; the last one is the summary.
     #[arg(long)]
     json: bool,
@@ -109,6 +114,7 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
     let paths = Paths { state, run: temporary.path().to_owned() };
     let _lock = lock(&paths)?;
     let (policy_file, policy) = policy(args, &paths)?;
+    let stderr = if is_on_terminal() && !args.json && !args.lines { Some(Stderr::new()?) } else { None };
     let listener = if args.no_dashboard { None } else { Some(dashboard::listen(args.dashboard)?) };
     let world = World {
         args,
@@ -121,11 +127,24 @@ pub fn run(args: &UpArgs) -> Result<(), Failure> {
         title: scenario.title,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         crash_point: CrashPoint::from_environment()?,
+        stderr,
     };
     // Without an entry the world is as good, only nobody finds it.
     let _entered = world.entry().enter();
     let output = Output::start(args.json);
-    runtime()?.block_on(world.run(&policy, output))
+    let ended = runtime()?.block_on(world.run(&policy, output));
+    if let Some(tail) = world.stderr.map(Stderr::tail).filter(|tail| !tail.is_empty()) {
+        eprint!("{tail}");
+    }
+    ended
+}
+
+/// Waits until nobody looks any more; for ever where nothing is shown.
+async fn seen(live: &mut Option<Live>) -> Result<(), Failure> {
+    match live {
+        Some(live) => live.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Two worlds over one state would fight.
@@ -191,6 +210,8 @@ struct World<'a> {
     title: String,
     seed: u64,
     crash_point: Option<CrashPoint>,
+    /// Where the processes complain to, while the world is shown live.
+    stderr: Option<Stderr>,
 }
 
 /// The running world.
@@ -217,6 +238,8 @@ impl World<'_> {
         for role in Role::ALL.into_iter().filter(|role| *role != Role::Dashboard || self.listener.is_some()) {
             self.start(role, &mut running)?;
         }
+        let mut live = self.stderr.is_some().then(|| Live::start(self.paths.state.clone(), self.args.group.clone()));
+        running.output.hush(live.is_some());
         let over = async {
             match self.args.lasts {
                 Some(lasts) => tokio::time::sleep(lasts).await,
@@ -229,12 +252,15 @@ impl World<'_> {
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 () = &mut over => break,
+                ended = seen(&mut live) => break ended?,
                 () = running.kills.due() => self.strike(&mut running)?,
                 // A reader that pauses holds up what is told, never what is heard of signals.
                 () = running.output.room(), if !running.output.has_room() => {}
                 Some(heard) = running.heard.recv(), if running.output.has_room() => self.react(heard, &mut running)?,
             }
         }
+        drop(live);
+        running.output.hush(false);
         running.supervisor.begin_to_end();
         // A second signal ends the world at once: the kernel takes everybody with us.
         tokio::select! {
@@ -364,6 +390,9 @@ impl World<'_> {
             }
         }
         // Their own process group: Ctrl-C on the terminal is ours to hear, and ends them in order.
+        if let Some(stderr) = &self.stderr {
+            command.stderr(stderr.writer()?);
+        }
         command.stdin(stdin).stdout(Stdio::piped()).kill_on_drop(true).process_group(0);
         Ok(command)
     }

@@ -17,6 +17,7 @@ use super::{load, print, read, say};
 use crate::failure::{Failure, PolicyReport};
 use crate::pause::told as told_written;
 use crate::place::{Command, PlaceArgs, group_of, unread, unsteered};
+use crate::said::Said;
 use crate::words::{moment, plain, table};
 
 /// Digits of a revision that must be said at least.
@@ -48,7 +49,7 @@ pub struct SetArgs {
     pub(super) place: PlaceArgs,
     /// Print one JSON object: {"version", "revision"}.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Show how a policy differs from the one in force, setting by setting, defaults filled in.
@@ -93,7 +94,7 @@ pub struct RollbackArgs {
     pub(super) place: PlaceArgs,
     /// Print one JSON object: {"version", "revision"}.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Command for GetArgs {
@@ -114,9 +115,12 @@ impl Command for GetArgs {
 }
 
 impl Command for SetArgs {
-    type Output = ();
+    type Output = Said;
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<Said, Failure> {
         let (_, text) = load(&self.file)?;
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let found = stand.policies.fetch(&group).await;
@@ -126,7 +130,7 @@ impl Command for SetArgs {
             let version = found.as_ref().and_then(|found| found.version);
             unchanged(&group, over, version, revision.as_ref())?;
         }
-        write(stand, &group, &text, revision.as_ref(), self.json).await
+        write(stand, &group, &text, revision.as_ref()).await
     }
 }
 
@@ -156,11 +160,10 @@ pub(super) async fn write<S, P: PolicyDesk, F, C>(
     group: &GroupName,
     text: &str,
     over: Option<&Revision>,
-    json: bool,
-) -> Result<(), Failure> {
+) -> Result<Said, Failure> {
     let failed = unsteered(format!("the policy of {group} is not written"));
     let written = put(stand, group, text, over).await.map_err(failed)?;
-    if json { print(&written) } else { say(&told_written(group, &written, "has its policy")) }
+    Said::new(told_written(group, &written, "has its policy"), &written)
 }
 
 impl Command for DiffArgs {
@@ -254,15 +257,18 @@ fn told_history(found: &PolicyHistory) -> String {
 }
 
 impl Command for RollbackArgs {
-    type Output = ();
+    type Output = Said;
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<Said, Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let text = version_of(stand, &group, self.version).await?;
         let found = stand.policies.fetch(&group).await;
         let found = found.map_err(|error| Failure::run(&format!("the policy of {group} cannot be read"), &error))?;
         let revision = found.map(|found| Revision::of(&found.text));
-        write(stand, &group, &text, revision.as_ref(), self.json).await
+        write(stand, &group, &text, revision.as_ref()).await
     }
 }
 
@@ -290,6 +296,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_written_policy_reads_like() {
+        let (lived, folder) = (story().await, tempfile::tempdir().expect("a folder"));
+        let file = folder.path().join("web.json");
+        std::fs::write(&file, text(json!({"max_instances": 8})).to_string()).expect("a file");
+        let args = SetArgs { file, over: None, place: PlaceArgs::default(), json: false };
+        golden::check_said("policy-set", &args.run(&lived.stand).await.expect("it is written"));
+    }
+
+    #[tokio::test]
     async fn a_policy_is_written_over_what_was_meant_alone() {
         let revision = Revision::of("one");
         let (version, group) = (Some(PolicyVersion(7)), group());
@@ -308,7 +323,7 @@ mod tests {
     async fn a_rollback_writes_an_earlier_text_again() {
         let mut lived = story().await;
         let args = |version| RollbackArgs { version, place: PlaceArgs::default(), json: false };
-        args(1).run(&lived.stand).await.expect("version 1 was in force");
+        golden::check_said("policy-rollback", &args(1).run(&lived.stand).await.expect("version 1 was in force"));
         lived.step(40.0).await;
         let found = policy(&lived.stand, &group()).await.expect("the policy").in_force.expect("one is in force");
         assert_eq!((found.version, found.text), (PolicyVersion(3), text(json!({})).to_string()));

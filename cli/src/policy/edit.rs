@@ -14,14 +14,16 @@ use muster_web::read::policy::changes;
 use muster_web::stand::{Stand, Store};
 use muster_web::steer::SteerError;
 use muster_web::steer::policy::{Written, put};
+use serde_json::json;
 use tokio::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::desk::told_changes;
-use super::{print, read, say};
+use super::read;
 use crate::failure::{Failure, PolicyReport};
 use crate::pause::told as told_written;
 use crate::place::{Command, PlaceArgs, group_of, unsteered};
+use crate::said::Said;
 
 /// What is opened where neither VISUAL nor EDITOR says it.
 const USUAL_EDITOR: &str = "vi";
@@ -40,9 +42,9 @@ pub struct EditArgs {
     /// Go on with a draft that was left behind.
     #[arg(long, value_name = "FILE")]
     draft: Option<PathBuf>,
-    /// Print one JSON object: {"version", "revision"}.
+    /// Print one JSON object: {"version", "revision"}, or {"unchanged": true}.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Who edits: an editor, and somebody who answers.
@@ -65,15 +67,19 @@ enum Ended {
 }
 
 impl Command for EditArgs {
-    type Output = ();
+    type Output = Said;
 
-    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
+    async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
+        &self,
+        stand: &Stand<S, P, F, C>,
+    ) -> Result<Said, Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let mut person = Person::new()?;
         match edit(stand, &group, self.draft.as_deref(), &mut person).await? {
-            Ended::Unchanged => say(&format!("{group} keeps its policy: nothing was changed")),
-            Ended::Saved(written) if self.json => print(&written),
-            Ended::Saved(written) => say(&told_written(&group, &written, "has its policy")),
+            Ended::Unchanged => {
+                Said::new(format!("{group} keeps its policy: nothing was changed"), &json!({"unchanged": true}))
+            }
+            Ended::Saved(written) => Said::new(told_written(&group, &written, "has its policy"), &written),
         }
     }
 }

@@ -56,11 +56,11 @@ pub fn run(command: &PolicyCommand, stack: &StackArgs) -> Result<(), Failure> {
         PolicyCommand::Settings => say(&crate::settings::table()),
         PolicyCommand::ShowDefaults { kind } => print(&PolicyDocument::of(*kind)),
         PolicyCommand::Get(args) => place::at(stack, &args.place, args),
-        PolicyCommand::Set(args) => place::at(stack, &args.place, args),
-        PolicyCommand::Edit(args) => place::at(stack, &args.place, args),
+        PolicyCommand::Set(args) => place::at(stack, &args.place, args)?.print(args.json),
+        PolicyCommand::Edit(args) => place::at(stack, &args.place, args)?.print(args.json),
         PolicyCommand::Diff(args) => place::at(stack, &args.place, args),
         PolicyCommand::History(args) => place::at(stack, &args.place, args),
-        PolicyCommand::Rollback(args) => place::at(stack, &args.place, args),
+        PolicyCommand::Rollback(args) => place::at(stack, &args.place, args)?.print(args.json),
     }
 }
 

@@ -290,3 +290,35 @@ fn told(replayed: &Replayed) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_control::memory::MemoryStore;
+
+    use super::*;
+    use crate::golden;
+    use crate::lived::{group, story};
+
+    #[tokio::test]
+    async fn what_was_replayed_reads_like_this() {
+        let lived = story().await;
+        let agreed = replay(&lived.stand.store, &group(), None, lived.stand.clock.now()).await.expect("a replay");
+        let agreed = Replayed { place: lived.stand.place, ..agreed };
+        assert_eq!((agreed.differ, agreed.agree, agreed.cannot.len()), (0, agreed.records, 0), "{agreed:?}");
+        golden::check("replay.txt", &told(&agreed));
+        golden::check_json("replay.json", &agreed);
+        // As another version would have taken them: one decision differs, and some had a policy that is gone.
+        let difference =
+            Difference { key: "desired.after".into(), recorded: 4.into(), replayed: serde_json::Value::from(5) };
+        let (id, at, policy) = ("decision-0009".into(), agreed.last.expect("a last one"), Some(PolicyVersion(2)));
+        let why = "policy version 1 is no longer kept".into();
+        let (first, last) = (agreed.first.expect("a first one"), at);
+        let differing = vec![Differing { id, at, policy, differences: vec![difference] }];
+        let cannot = vec![Cannot { why, records: 2, first, last }];
+        let differs = Replayed { agree: agreed.agree - 3, differ: 1, differing, cannot, ..agreed };
+        golden::check("replay-differs.txt", &told(&differs));
+        golden::check_json("replay-differs.json", &differs);
+        let nobody = replay(&MemoryStore::default(), &group(), None, Timestamp::EPOCH).await;
+        assert!(nobody.expect_err("there is no group").to_string().contains("no group web that was ever decided on"));
+    }
+}

@@ -2,7 +2,8 @@
 
 pub mod view;
 
-use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -17,6 +18,8 @@ use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 
 use crate::failure::Failure;
+use crate::local::live::is_on_terminal;
+use crate::local::stand::open;
 use crate::place::{self, Command, PlaceArgs, StackArgs, group_of, unread};
 use view::View;
 
@@ -24,6 +27,8 @@ use view::View;
 const EVERY: Duration = Duration::from_secs(1);
 /// How often a stack is looked at: each look is some reads of DynamoDB, which cost.
 const EVERY_OF_STACK: Duration = Duration::from_secs(3);
+/// How soon it notices that it is over.
+const TICK: Duration = Duration::from_millis(200);
 /// Decisions that are asked for.
 const DECISIONS: u32 = 5;
 
@@ -40,16 +45,32 @@ pub struct TopArgs {
 
 /// Runs the command.
 pub fn run(stack: &StackArgs, args: &TopArgs) -> Result<(), Failure> {
-    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+    if !is_on_terminal() {
         return Err(Failure::Input("top draws on a terminal: `muster status --watch` does without one".into()));
     }
     let every = if stack.named().is_some() && args.place.state.is_none() { EVERY_OF_STACK } else { EVERY };
-    place::at(stack, &args.place, &Top { group: args.place.group.as_ref(), every })
+    place::at(stack, &args.place, &Top { group: args.place.group.as_ref(), every, over: &AtomicBool::new(false) })
+}
+
+/// Shows the group of the world in `state` from its first decision on, until q is pressed or `over` is set.
+pub(crate) fn live(state: &Path, group: &GroupName, over: &AtomicBool) -> Result<(), Failure> {
+    place::blocking(async {
+        let stand = open(Some(state))?;
+        while let Err(ReadError::NotFound(_)) = now(&stand, group).await {
+            if over.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            tokio::time::sleep(TICK).await;
+        }
+        Top { group: Some(group), every: EVERY, over }.run(&stand).await
+    })
 }
 
 struct Top<'a> {
     group: Option<&'a GroupName>,
     every: Duration,
+    /// Set when nobody is to look any more.
+    over: &'a AtomicBool,
 }
 
 impl Command for Top<'_> {
@@ -79,9 +100,15 @@ impl Top<'_> {
             let due = Instant::now() + self.every;
             loop {
                 terminal.draw(|frame| view.draw(frame.area(), frame.buffer_mut())).map_err(failed)?;
+                if self.over.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
                 let left = due.saturating_duration_since(Instant::now());
-                if !event::poll(left).map_err(failed)? {
+                if left.is_zero() {
                     break;
+                }
+                if !event::poll(left.min(TICK)).map_err(failed)? {
+                    continue;
                 }
                 let area = terminal.size().map_err(failed)?.into();
                 match heard(&event::read().map_err(failed)?) {

@@ -251,6 +251,7 @@ fn probe(sighting: &Sighting<'_>, now: Timestamp) -> Probe {
     Probe::Answered(Answer {
         received_at: now,
         boot_id: String::new(),
+        version: String::new(),
         state: AgentState::Serving,
         application: Application::NotProbed,
         load: sighting.cpu,

@@ -129,6 +129,16 @@ pub trait SweepLog: Send + Sync {
         until: Timestamp,
         points: u32,
     ) -> impl Future<Output = Result<Vec<Sweep>, StoreError>> + Send;
+
+    /// The figures of the same sweeps: what a chart of the group needs, whose members nobody has to unpack.
+    fn sampled_figures(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> impl Future<Output = Result<Vec<SweepFigures>, StoreError>> + Send;
 }
 
 /// Parts of a span that are looked at, at most.

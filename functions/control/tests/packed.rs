@@ -81,16 +81,16 @@ prop_compose! {
         sampled in prop_oneof![3 => Just(None), 1 => option::of(times()).prop_map(Some)],
         unregistered_at in option::weighted(0.1, times()),
         numbers in (counts(), counts(), loads(), cursors()),
-        texts in (texts(), texts()),
+        texts in (texts(), texts(), texts()),
         agent in agents(),
         (protected, signals) in (any::<bool>(), signals()),
     ) -> Health {
         let [first_answer, last_answer, silent_since, failing_since] = when;
         let (silent_sweeps, failing_sweeps, load, cursor) = numbers;
-        let (boot_id, detail) = texts;
+        let (boot_id, version, detail) = texts;
         let sampled_at = sampled.unwrap_or(last_answer);
         Health { seen, first_answer, last_answer, silent_since, silent_sweeps, failing_since, failing_sweeps, load,
-                 sampled_at, agent, boot_id, cursor, unregistered_at, protected, detail, signals }
+                 sampled_at, agent, boot_id, version, cursor, unregistered_at, protected, detail, signals }
     }
 }
 
@@ -125,6 +125,7 @@ fn observed(seen: Doing, finished_at: Timestamp) -> Observation {
     let answer = |age: u64, load: f64| Answer {
         received_at: finished_at.minus(Duration::from_millis(age)),
         boot_id: "boot".into(),
+        version: "0.1.0".into(),
         state: AgentState::Serving,
         application: Application::NotProbed,
         load: Some(load),
@@ -140,7 +141,10 @@ fn observed(seen: Doing, finished_at: Timestamp) -> Observation {
             let application = Application::Failing { detail: "503".into() };
             Observation::Answered(Answer { application, ..answer(0, 1.0) })
         }
-        Doing::Restarted => Observation::Answered(Answer { boot_id: "again".into(), cursor: 0, ..answer(0, 1.0) }),
+        Doing::Restarted => {
+            let (boot_id, version) = ("again".into(), "0.2.0".into());
+            Observation::Answered(Answer { boot_id, version, cursor: 0, ..answer(0, 1.0) })
+        }
         Doing::Unknown => Observation::Unknown,
     }
 }

@@ -91,6 +91,9 @@ pub struct Answer {
     pub received_at: Timestamp,
     /// Another value means that the agent was started again.
     pub boot_id: String,
+    /// The agent's version; empty when it says none.
+    #[serde(default)]
+    pub version: String,
     /// Where the agent is in its life.
     pub state: AgentState,
     /// What the agent says of the application.
@@ -174,6 +177,8 @@ pub struct Health {
     pub agent: Option<AgentState>,
     /// The agent's process in its last answer.
     pub boot_id: String,
+    /// The agent's version in its last answer; for people.
+    pub version: String,
     /// The cursor for the next `GetMetrics`.
     pub cursor: u64,
     /// When the first `Unregister` of the present drain was delivered (D3).
@@ -246,6 +251,7 @@ fn fold_answer(before: &Health, answer: &Answer) -> Health {
         signals: if load.is_some() { Signals::of(&answer.signals) } else { before.signals.clone() },
         agent: Some(answer.state),
         boot_id: shortened(&answer.boot_id),
+        version: shortened(&answer.version),
         cursor: answer.cursor,
         unregistered_at,
         protected: answer.protected,
@@ -399,6 +405,7 @@ mod tests {
         Answer {
             received_at: at(ms),
             boot_id: "b".into(),
+            version: "0.1.0".into(),
             state: AgentState::Serving,
             application: Application::NotProbed,
             load: Some(load),
@@ -524,8 +531,10 @@ mod tests {
 
     #[test]
     fn m7_a_flood_of_text_is_cut() {
-        let flood = Answer { boot_id: "x".repeat(1 << 20), ..answer(1, 1.0) };
-        assert_eq!(fold(None, &Observation::Answered(flood), at(1)).boot_id.len(), 120);
+        let text = "x".repeat(1 << 20);
+        let flood = Answer { boot_id: text.clone(), version: text, ..answer(1, 1.0) };
+        let kept = fold(None, &Observation::Answered(flood), at(1));
+        assert_eq!([kept.boot_id.len(), kept.version.len()], [120, 120]);
     }
 
     #[test]

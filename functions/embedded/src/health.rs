@@ -6,6 +6,7 @@ use muster_core::group::Shard;
 use muster_core::health::{Sweep, SweepFigures};
 use muster_core::time::Timestamp;
 use rusqlite::Transaction;
+use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, conflict};
 use crate::rows::{all, encode, number, one, run};
@@ -78,13 +79,13 @@ pub(crate) fn sweeps_after(
     all(work, page, (group, number(slot.as_millis())?, shard.0, limit))
 }
 
-/// The first sweep of each part, whole.
-pub(crate) fn sampled(
+/// The first sweep of each part: whole, or its figures, which stand in the same document.
+pub(crate) fn sampled<T: DeserializeOwned>(
     work: &Transaction<'_>,
     group: &str,
     shard: Shard,
     parts: impl Iterator<Item = (Timestamp, Timestamp)>,
-) -> Result<Vec<Sweep>, Failure> {
+) -> Result<Vec<T>, Failure> {
     let first =
         "SELECT doc FROM sweeps WHERE grp = ?1 AND shard = ?2 AND slot >= ?3 AND slot < ?4 ORDER BY slot LIMIT 1";
     let mut found = Vec::new();

@@ -172,6 +172,18 @@ impl SweepLog for SqliteStore {
         let group = group.to_string();
         self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
     }
+
+    async fn sampled_figures(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        let group = group.to_string();
+        self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
+    }
 }
 
 impl ActivityLog for SqliteStore {

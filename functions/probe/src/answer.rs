@@ -40,6 +40,7 @@ pub(crate) fn answer(mut metrics: GetMetricsResponse, received_at: Timestamp) ->
     let answer = Answer {
         received_at,
         boot_id: excerpt(&status.boot_id),
+        version: excerpt(&status.version),
         state: state(&status)?,
         application: application(&status)?,
         signals: signals(&mut metrics),
@@ -159,12 +160,13 @@ mod tests {
         let boot_id = "x".repeat(60_000);
         let status = Status {
             boot_id: boot_id.clone(),
+            version: boot_id.clone(),
             application: ApplicationHealth::Failing.into(),
             application_detail: boot_id,
             ..serving()
         };
         let answer = read(metrics(status)).expect("an answer");
-        assert_eq!(answer.boot_id.len(), 120);
+        assert_eq!([answer.boot_id.len(), answer.version.len()], [120, 120]);
         assert!(matches!(answer.application, Application::Failing { detail } if detail.len() == 120));
     }
 }

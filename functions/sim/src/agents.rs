@@ -115,6 +115,7 @@ impl Agent {
         Observation::Answered(Answer {
             received_at: now,
             boot_id: format!("boot-{}", self.boot),
+            version: "0.1.0".into(),
             state,
             application,
             load: Some(self.says(now, load)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use muster_control::activity::Event as Deed;
 use muster_control::ports::{Claim, GroupState, Order, Probed, Settlement, Target};
-use muster_core::health::{Observation, Seen, Sweep};
+use muster_core::health::{Health, Observation, Seen, Sweep};
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::policy::{Mode, Policy};
@@ -360,7 +360,8 @@ impl World {
             }
         }
         let long = |text: &String| text.len() > LONGEST_TEXT;
-        if let Some((id, _)) = sweep.members.iter().find(|(_, health)| long(&health.detail) || long(&health.boot_id)) {
+        let texts = |health: &Health| [&health.detail, &health.boot_id, &health.version].into_iter().any(long);
+        if let Some((id, _)) = sweep.members.iter().find(|(_, health)| texts(health)) {
             self.violate("S11", format!("the sweep keeps a flood of text from {id}"));
         }
     }

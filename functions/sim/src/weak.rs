@@ -50,6 +50,7 @@ pub(crate) fn observation(weakness: Option<Weakness>, seen: Observation, now: Ti
         Observation::Unreachable { .. } if weakness == Some(Weakness::SilenceIsZero) => Observation::Answered(Answer {
             received_at: now,
             boot_id: String::new(),
+            version: String::new(),
             state: AgentState::Serving,
             application: Application::NotProbed,
             load: Some(0.0),

@@ -585,3 +585,15 @@ async fn the_page_is_served_with_its_types_and_nothing_beside_it() {
     let wrong = send(&router, request(Method::POST, "/", Some(&json!({})))).await;
     assert_eq!((wrong.status.as_u16(), wrong.code()), (405, "bad-request".into()));
 }
+
+/// The page's tests build its form from a copy, because they run without a server of ours. `MUSTER_GOLDEN=write` takes the present one over.
+#[test]
+fn the_pages_tests_know_the_present_schema() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("page/mock/schema.json");
+    let present = muster_core::policy::schema().to_value();
+    if std::env::var_os("MUSTER_GOLDEN").is_some_and(|wish| wish == "write") {
+        std::fs::write(&file, format!("{present:#}\n")).expect("the copy is written");
+    }
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a copy")).expect("JSON");
+    assert_eq!(kept, present, "MUSTER_GOLDEN=write takes it over");
+}

@@ -50,6 +50,7 @@ impl World {
         Observation::Answered(Answer {
             received_at,
             boot_id,
+            version: "0.1.0".into(),
             state,
             application,
             load,

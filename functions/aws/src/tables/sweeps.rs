@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use muster_control::packed::{Base, Standing};
 use muster_control::ports::{HealthStore, StoreError, SweepLog, parts};
 use muster_core::group::{GroupName, Shard};
@@ -105,8 +105,7 @@ impl SweepLog for Tables {
         Err(unsent(Endless { table: table.clone(), pages: PAGES_MAX }))
     }
 
-    /// One Query a part, some at a time. Where a part begins with a slot the first item that is read is the shard's own; see
-    /// `first_in`.
+    /// Each part's first item, whole.
     async fn sampled(
         &self,
         group: &GroupName,
@@ -115,19 +114,43 @@ impl SweepLog for Tables {
         until: Timestamp,
         points: u32,
     ) -> Result<Vec<Sweep>, StoreError> {
-        let looks = parts(from, until, points).map(|part| self.first_in(group, shard, part));
-        let mut found = futures_util::stream::iter(looks).buffered(AT_ONCE);
-        let mut sweeps = Vec::new();
-        while let Some(item) = found.next().await {
-            if let Some(item) = item? {
-                sweeps.push(self.whole(group, shard, item).await?);
-            }
+        let items = self.firsts(group, shard, parts(from, until, points), |query| query).await?;
+        let mut sweeps = Vec::with_capacity(items.len());
+        for item in items {
+            sweeps.push(self.whole(group, shard, item).await?);
         }
         Ok(sweeps)
+    }
+
+    /// What is packed is neither fetched nor unpacked; DynamoDB counts it as read all the same.
+    async fn sampled_figures(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        let items = self.firsts(group, shard, parts(from, until, points), row::figures_only).await?;
+        items.into_iter().map(|item| row::figures(&self.names.sweeps, item)).collect()
     }
 }
 
 impl Tables {
+    /// The items of the shard's first sweep in each part, by one Query a part, some at a time. Where a part begins with a slot the first
+    /// item that is read is the shard's own; see `first_in`.
+    async fn firsts(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        parts: impl Iterator<Item = (Timestamp, Timestamp)>,
+        fetched: fn(QueryFluentBuilder) -> QueryFluentBuilder,
+    ) -> Result<Vec<Item>, StoreError> {
+        let looks = parts.map(|part| self.first_in(group, shard, part, fetched));
+        let found: Vec<Option<Item>> = futures_util::stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// The item of the shard's first sweep in a part of the record.
     ///
     /// The shards of a group lie beside each other, slot by slot: behind the shard's own place in a slot that the part begins with
@@ -138,9 +161,10 @@ impl Tables {
         group: &GroupName,
         shard: Shard,
         (start, end): (Timestamp, Timestamp),
+        fetched: fn(QueryFluentBuilder) -> QueryFluentBuilder,
     ) -> Result<Option<Item>, StoreError> {
         let table = &self.names.sweeps;
-        let query = self.query(table, &partition(group)).consistent_read(false);
+        let query = fetched(self.query(table, &partition(group)).consistent_read(false));
         let query = query.key_condition_expression("#pk = :pk AND #sk BETWEEN :start AND :end");
         let query = query.expression_attribute_names("#sk", SORT_KEY);
         let query = query.expression_attribute_values(":start", text(Key::sweep(group, shard, start).sk));

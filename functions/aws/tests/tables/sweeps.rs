@@ -28,6 +28,7 @@ fn sweep(shard: u16, slot: u64, members: u64) -> Sweep {
         sampled_at: Some(at(finished - n % 500)),
         load: Load::new(50.0 + n as f64 / 100.0),
         boot_id: format!("{:032x}", u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)),
+        version: "0.1.0".into(),
         cursor: 100 + slot,
         ..Health::default()
     };

@@ -429,7 +429,11 @@ pub async fn sweeps_are_sampled_part_by_part<S: Store>(store: &S) {
         store.append(&at_slot(slot)).await.expect("a sweep");
     }
     let sampled = async |shard, points| {
-        store.sampled(&group(), Shard(shard), at(1_000), at(4_000), points).await.expect("a read")
+        let span = (at(1_000), at(4_000));
+        let whole = store.sampled(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
+        let figures = store.sampled_figures(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
+        assert_eq!(figures, whole.iter().map(Sweep::figures).collect::<Vec<_>>(), "of the same sweeps");
+        whole
     };
     assert_eq!(sampled(0, 3).await, [1_000, 2_001, 3_999].map(at_slot), "whole sweeps, the first of each second");
     assert_eq!(sampled(0, 1).await, [at_slot(1_000)]);

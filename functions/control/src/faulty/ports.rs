@@ -89,6 +89,17 @@ impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
     ) -> Result<Vec<Sweep>, StoreError> {
         self.inner.sampled(group, shard, from, until, points).await
     }
+
+    async fn sampled_figures(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        self.inner.sampled_figures(group, shard, from, until, points).await
+    }
 }
 
 /// Passed on as it is, likewise.

@@ -59,6 +59,7 @@ impl AgentProbe for MemoryProbe {
                 Observation::Answered(Answer {
                     received_at,
                     boot_id: "boot".into(),
+                    version: "0.1.0".into(),
                     state,
                     application,
                     load: Some(load),

@@ -219,6 +219,18 @@ impl SweepLog for MemoryStore {
         let first = |(start, end)| group.sweeps.range((shard, start)..(shard, end)).next();
         Ok(parts(from, until, points).filter_map(first).map(|(_, sweep)| sweep.clone()).collect())
     }
+
+    async fn sampled_figures(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepFigures>, StoreError> {
+        let sweeps = self.sampled(group, shard, from, until, points).await?;
+        Ok(sweeps.iter().map(Sweep::figures).collect())
+    }
 }
 
 impl Groups for MemoryStore {

@@ -166,6 +166,7 @@ fn m7_a_lying_agent_moves_the_mean_by_no_more_than_its_share() {
             let answer = Answer {
                 received_at: ago(2),
                 boot_id: String::new(),
+                version: String::new(),
                 state: Default::default(),
                 application: Default::default(),
                 load: Some(lie),
@@ -188,6 +189,7 @@ fn m8_an_answer_counts_from_when_it_was_received() {
     let answer = Answer {
         received_at: Timestamp::from_millis(5_000),
         boot_id: "b".into(),
+        version: "0.1.0".into(),
         state: Default::default(),
         application: Default::default(),
         load: Some(1.0),

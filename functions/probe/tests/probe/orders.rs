@@ -34,6 +34,7 @@ async fn an_answer_says_what_the_agent_said_and_gives_its_cursor_back() {
     let expected = Answer {
         received_at: NOW,
         boot_id: "boot".into(),
+        version: "1.2.3".into(),
         state: AgentState::Serving,
         application: Application::Failing { detail: "status 503".into() },
         load: Some(42.5),

@@ -109,7 +109,8 @@ impl Agent {
     pub(crate) async fn start_at(address: SocketAddr, boot_id: &str) -> Self {
         let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let status = AgentStatus { boot_id: boot_id.into(), state: State::Serving.into(), ..AgentStatus::default() };
+        let (boot_id, version) = (boot_id.into(), "1.2.3".into());
+        let status = AgentStatus { boot_id, version, state: State::Serving.into(), ..AgentStatus::default() };
         let load = Some(Summary { mean: 42.5, ..Summary::default() });
         let metrics = GetMetricsResponse { cursor: 9, samples: 3, load, ..GetMetricsResponse::default() };
         let facts = Facts {

@@ -29,6 +29,7 @@ const GROUPS_SHOWN_MS = 5_000;
 export function App(): JSX.Element {
   const route = useRoute();
   const listed = route.view === "groups";
+  useMemo(() => prefetch(paths.groups()), []);
   const groups = usePoll<GroupList>(paths.groups(), listed ? GROUPS_SHOWN_MS : GROUPS_MS);
   const only = groups.data?.groups.length === 1 ? groups.data.groups[0]?.group : undefined;
   useEffect(() => {
@@ -81,8 +82,9 @@ function Group({ route, groups }: { route: Route; groups: GroupList | null }): J
   );
 }
 
-/** What a view reads beside the group itself is asked for at the same time. */
+/** The group, and what a view reads beside it, are asked for at the same time, and before anything is drawn. */
 function begin({ view, group }: Route): void {
+  prefetch(paths.now(group));
   if (view === "members") prefetch(paths.members(group));
   if (view === "policy") prefetch(paths.policy(group));
 }

@@ -40,15 +40,16 @@ function Card({ member, route, refresh }: { member: Member; route: Route; refres
   return (
     <article class="member">
       <p class="chips"><Phase member={member} />{member.hot && <span class="badge badge-bad"><Icon name="hot" /> hot spot</span>}{member.protected && <span class="badge"><Icon name="shield" /> protected</span>}</p>
+      {leaving === null && member.marked_since !== null && <Notice kind="info">It is to be drained by hand since <Time at={member.marked_since} />. Another one is launched in its place first.</Notice>}
       {member.detail && <Notice kind={member.phase === "suspect" ? "look" : "info"}>{member.detail}</Notice>}
       <MemberChart group={route.group} member={member} />
       <Facts member={member} />
       {leaving && <p>{doing(member)}. Since <Time at={leaving.since} />{leaving.timeout_ms !== null && <>, <Left until={leaving.since + leaving.timeout_ms} /></>}.</p>}
       <div class="actions">
         <button type="button" onClick={() => setAsking({ what: "protect", on: !member.protected })}>{member.protected ? "Take the protection away…" : "Protect…"}</button>
-        {leaving === null
+        {leaving === null && member.marked_since === null
           ? <button type="button" class="danger" onClick={() => setAsking({ what: "drain", on: true })}>Drain…</button>
-          : leaving.cause === "operator" && <button type="button" onClick={() => setAsking({ what: "drain", on: false })}>Take the drain back…</button>}
+          : (leaving === null || leaving.cause === "operator") && <button type="button" onClick={() => setAsking({ what: "drain", on: false })}>Take the drain back…</button>}
       </div>
       {asking && <Confirm member={member} group={route.group} {...asking} close={() => setAsking(null)} refresh={refresh} />}
     </article>
@@ -66,6 +67,7 @@ function Facts({ member }: { member: Member }): JSX.Element {
       <div><dt>Last answer</dt><dd>{member.last_answer === null ? "never" : <Age at={member.last_answer} />}</dd></div>
       {member.silent_since !== null && <div><dt>Silent for</dt><dd><Age at={member.silent_since} ago={false} /></dd></div>}
       <div><dt>Agent says</dt><dd>{member.agent ? words(member.agent) : "–"}</dd></div>
+      <div><dt>Agent version</dt><dd>{member.agent_version || "–"}</dd></div>
       <div><dt>Template</dt><dd>{member.template ? `${member.template}${member.template_version === null ? "" : ` v${member.template_version}`}` : "–"}</dd></div>
       <div><dt>Shard</dt><dd>{member.shard}</dd></div>
       {signals.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{decimal(value)}</dd></div>)}

@@ -13,9 +13,10 @@ import { Badge, Icon } from "./ui";
 
 const PAGE = 50;
 
-type Column = "id" | "phase" | "zone" | "age" | "load" | "answer";
+type Column = "id" | "phase" | "zone" | "age" | "load" | "answer" | "agent";
 const COLUMNS: [Column, string, string][] = [
   ["id", "Instance", ""], ["phase", "State", ""], ["zone", "Zone", "wide-only"], ["age", "Age", "wide-only number"], ["load", "Load", ""], ["answer", "Last answer", "wide-only number"],
+  ["agent", "Agent", "wide-only number"],
 ];
 /** What wants to be seen first stands first. */
 const PHASES = ["suspect", "terminating", "draining", "pending", "warming", "in-service"];
@@ -27,6 +28,7 @@ const KEYS: Record<Column, (member: Member) => number | string> = {
   age: (member) => -(member.launched_at ?? Infinity),
   load: (member) => member.load ?? -1,
   answer: (member) => member.last_answer ?? 0,
+  agent: (member) => member.agent_version,
 };
 
 interface Asked {
@@ -54,7 +56,7 @@ function chosen(members: Member[], { sort, down, phase, find }: Asked): Member[]
   const sought = find.toLowerCase();
   const suits = (member: Member): boolean =>
     (phase === "" || (phase === "hot" ? member.hot : member.phase === phase)) &&
-    (sought === "" || `${member.id} ${member.zone} ${member.detail} ${member.template ?? ""}`.toLowerCase().includes(sought));
+    (sought === "" || `${member.id} ${member.zone} ${member.detail} ${member.template ?? ""} ${member.agent_version}`.toLowerCase().includes(sought));
   return members.filter(suits).sort((a, b) => {
     const [x, y] = [key(a), key(b)];
     const order = typeof x === "string" && typeof y === "string" ? x.localeCompare(y) : Number(x) - Number(y);
@@ -120,6 +122,7 @@ function Row({ member, route }: { member: Member; route: Route }): JSX.Element {
       <td class="wide-only number"><Old at={member.launched_at} /></td>
       <td class="loadcell"><Spark values={member.spark} hot={member.hot} /><b>{percent(member.load)}</b>{member.hot && <span class="hotmark" title="hot spot"><Icon name="hot" /><span class="unseen">hot spot</span></span>}</td>
       <td class="wide-only number"><Old at={member.last_answer} /></td>
+      <td class="wide-only number">{member.agent_version || "–"}</td>
       <td class="wide-only detail">{doing(member)}</td>
     </tr>
   );
@@ -141,6 +144,7 @@ function Passed({ at }: { at: number }): JSX.Element {
 export function doing(member: Member): string {
   const said: string[] = [];
   if (member.leaving) said.push(`leaving (${words(member.leaving.cause)})${member.agent ? `, its agent says ${words(member.agent)}` : ""}`);
+  else if (member.marked_since !== null) said.push("to be drained by hand once its replacement serves");
   if (member.replaces) said.push(`replaces ${member.replaces}`);
   if (member.detail) said.push(member.detail);
   return said.join("; ");

@@ -159,6 +159,8 @@ export interface Member {
   silent_since: number | null;
   detail: string;
   agent: string | null;
+  agent_version: string;
+  marked_since: number | null;
   protected: boolean;
   leaving: { since: number; cause: string; timeout_ms: number | null; unregistered_at: number | null } | null;
   replaces: string | null;

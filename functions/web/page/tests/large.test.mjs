@@ -1,55 +1,91 @@
-// A thousand members and a day of history: what it costs. The figures are printed; nothing here depends on how fast the machine is.
+// A thousand members and a day of history: what it costs. MUSTER_LARGE names the example `large` of the crate around this folder: the real server over
+// real tables; without it a world in memory stands in. The figures are printed; nothing here depends on how fast the machine is.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import test, { after, before } from "node:test";
 
 import { Mock } from "../mock/server.mjs";
 import { Group } from "../mock/world.mjs";
-import { launch, open, overflow, visit } from "./browser.mjs";
+import { launch, open, overflow } from "./browser.mjs";
 
 const MEMBERS = 1_000;
-let [browser, mock, url] = [];
+/** As long as one round of updates lasts, and a little more. */
+const UPDATES_MS = 12_000;
+let [browser, url, group, server, end] = [];
+
+/** The real server, once its day of history is there. */
+async function real() {
+  const child = spawn(process.env.MUSTER_LARGE, { stdio: ["pipe", "pipe", "inherit"] });
+  end = async () => {
+    child.stdin.end();
+    await once(child, "exit");
+  };
+  const [line] = await Promise.race([once(createInterface({ input: child.stdout }), "line"), once(child, "exit").then(([code]) => {
+    throw new Error(`the example large has ended with ${code}`);
+  })]);
+  const { groups } = await (await fetch(new URL("api/groups", line))).json();
+  return { url: line, group: groups[0].group, server: "the real server" };
+}
+
+async function inMemory() {
+  const mock = new Mock([new Group("large", { size: 620, start: MEMBERS, policy: { min_instances: MEMBERS, max_instances: MEMBERS } })]);
+  end = () => mock.close();
+  return { url: await mock.listen(), group: "large", server: "a server in memory" };
+}
+
 before(async () => {
   browser = await launch();
-  mock = new Mock([new Group("large", { size: 620, start: MEMBERS, policy: { min_instances: MEMBERS, max_instances: MEMBERS } })]);
-  url = await mock.listen();
+  ({ url, group, server } = await (process.env.MUSTER_LARGE ? real() : inMemory()));
 });
 after(async () => {
-  await browser.close();
-  await mock.close();
+  await browser?.close();
+  await end?.();
 });
 
+/** What the page reads from now on: where, with what answer, how much came over the wire. */
+function reads(page) {
+  const all = [];
+  page.on("requestfinished", async (request) => {
+    const [response, sizes] = await Promise.all([request.response(), request.sizes()]);
+    all.push({ path: new URL(request.url()).pathname, status: response?.status(), bytes: sizes.responseBodySize });
+  });
+  return all;
+}
+
 /** Milliseconds of main-thread work in `wait` milliseconds of updates, by the browser's own count of it, and the longest task. */
-async function work(page, wait) {
+async function work(page, all, wait) {
   const client = await page.context().newCDPSession(page);
   await client.send("Performance.enable");
   const busy = async () => Object.fromEntries((await client.send("Performance.getMetrics")).metrics.map(({ name, value }) => [name, value]));
-  const [before_, reads] = [await busy(), mock.log.filter((line) => line.status === 200).length];
+  const news = () => all.filter(({ status }) => status === 200).length;
+  const [before_, read] = [await busy(), news()];
   await page.evaluate(() => {
     window.longest = 0;
     new PerformanceObserver((list) => { for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration); }).observe({ type: "longtask" });
   });
   await page.waitForTimeout(wait);
   const after_ = await busy();
-  const updates = mock.log.filter((line) => line.status === 200).length - reads;
-  return { updates, total: (after_.TaskDuration - before_.TaskDuration) * 1000, longest: await page.evaluate(() => window.longest) };
+  return { updates: news() - read, total: (after_.TaskDuration - before_.TaskDuration) * 1000, longest: await page.evaluate(() => window.longest) };
 }
 
-for (const [name, hash] of [["overview", "#/g/large?range=24h"], ["members", "#/g/large/members?range=24h"]]) {
+for (const [name, view] of [["overview", ""], ["members", "/members"]]) {
   test(`${name} of ${MEMBERS} members over a day`, async (t) => {
     const { page, context, wrong } = await open(browser, url);
     t.after(() => context.close());
-    const from = mock.log.length;
+    const all = reads(page);
     const began = performance.now();
-    await page.goto(`${url}${hash}`);
+    await page.goto(`${url}#/g/${group}${view}?range=24h`);
     await page.locator(name === "overview" ? ".headline a" : "table.members tbody tr").first().waitFor();
     const first = performance.now() - began;
     await page.waitForFunction(() => document.querySelector(".waiting") === null && document.querySelector("canvas") !== null);
     const whole = performance.now() - began;
-    const reads = mock.log.slice(from);
-    const bytes = (path) => reads.filter((line) => line.path.startsWith(path)).reduce((sum, line) => sum + line.bytes, 0);
-    const { updates, total, longest } = await work(page, 12_000);
-    console.log(`${name}: first data ${first.toFixed(0)} ms, everything ${whole.toFixed(0)} ms; ${(bytes("/api/") / 1000).toFixed(0)} kB of data, ${((bytes("/assets/") + bytes("/")) / 1000).toFixed(0)} kB in all, uncompressed; in 12 s ${updates} answers with news, ${total.toFixed(0)} ms of main-thread work, ${(total / Math.max(1, updates)).toFixed(0)} ms an answer, longest task ${longest.toFixed(0)} ms (0: none above 50 ms)`);
+    const bytes = (path) => all.filter((read) => read.path.startsWith(path)).reduce((sum, read) => sum + read.bytes, 0);
+    const [data, sum] = [bytes("/api/"), bytes("/")];
+    const { updates, total, longest } = await work(page, all, UPDATES_MS);
+    console.log(`${name}, ${server}: first data ${first.toFixed(0)} ms, everything ${whole.toFixed(0)} ms; ${(data / 1000).toFixed(0)} kB of data, ${(sum / 1000).toFixed(0)} kB in all, as transferred; in ${UPDATES_MS / 1000} s ${updates} answers with news, ${total.toFixed(0)} ms of main-thread work, ${(total / Math.max(1, updates)).toFixed(0)} ms an answer, longest task ${longest.toFixed(0)} ms (0: none above 50 ms)`);
     assert.ok(await overflow(page) <= 0);
     if (name === "members") assert.equal(await page.locator("table.members tbody tr").count(), 50);
     assert.deepEqual(wrong, []);

@@ -94,7 +94,7 @@ struct ToDrain {
 const AT: &[Param] =
     &[Param { name: "at", about: "The decision that was in force then, not the last one.", kind: TIME }];
 const KIND: &[Param] =
-    &[Param { name: "kind", about: "auto, threshold, target or step. Default: threshold.", kind: "string" }];
+    &[Param { name: "kind", about: "auto, threshold, target or step. Default: auto.", kind: "string" }];
 const ACTIVITY: &[Param] = &[
     Param { name: "from", about: "From when on. Default: everything.", kind: TIME },
     Param {
@@ -250,7 +250,7 @@ where
             KIND,
             |_: On<S, P, F, C>, ask: Ask| async move {
                 let kind: Option<ScalingKind> = ask.word("kind")?;
-                Ok::<PolicyDocument, Problem>(PolicyDocument::of(kind.unwrap_or(ScalingKind::Threshold)))
+                Ok::<PolicyDocument, Problem>(PolicyDocument::of(kind.unwrap_or(ScalingKind::Auto)))
             },
         ),
         send(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::try_join_all;
 use muster_control::ports::{ActivityLog, Clock};
 use muster_core::group::GroupName;
-use muster_core::health::Sweep;
+use muster_core::health::SweepFigures;
 use muster_core::report::{Report, Rule};
 use muster_core::time::{Timestamp, millis};
 use schemars::JsonSchema;
@@ -122,8 +122,8 @@ pub async fn load<S: Store, P, F, C: Clock>(
     let most = |wanted| sampling::points(swept, shards, wanted, sampling::BUDGET);
     let grid = asked.grid(looked.now, looked.period(), most)?;
     let sampled = looked.head.rosters.keys();
-    let sampled = sampled.map(|shard| stand.store.sampled(group, *shard, grid.from, grid.until, grid.parts));
-    let sweeps: Vec<Sweep> = try_join_all(sampled).await?.into_iter().flatten().collect();
+    let sampled = sampled.map(|shard| stand.store.sampled_figures(group, *shard, grid.from, grid.until, grid.parts));
+    let sweeps: Vec<SweepFigures> = try_join_all(sampled).await?.into_iter().flatten().collect();
     let (decisions, whole_from) = decisions(&stand.store, group, grid).await?;
     Ok(LoadOverTime {
         from: ms(grid.from),
@@ -152,8 +152,8 @@ async fn decisions<S: ActivityLog>(
     Ok((decisions, whole_from))
 }
 
-fn points(sweeps: &[Sweep], grid: Grid) -> Vec<LoadPoint> {
-    let mut parts: BTreeMap<Timestamp, Vec<&Sweep>> = BTreeMap::new();
+fn points(sweeps: &[SweepFigures], grid: Grid) -> Vec<LoadPoint> {
+    let mut parts: BTreeMap<Timestamp, Vec<&SweepFigures>> = BTreeMap::new();
     for sweep in sweeps {
         parts.entry(sweep.slot.round_down(grid.step)).or_default().push(sweep);
     }
@@ -161,9 +161,9 @@ fn points(sweeps: &[Sweep], grid: Grid) -> Vec<LoadPoint> {
 }
 
 /// The shards' sweeps of one part as one.
-fn point(sweeps: &[&Sweep]) -> LoadPoint {
-    let sum = |of: fn(&Sweep) -> u32| sweeps.iter().map(|sweep| of(sweep)).fold(0, u32::saturating_add);
-    let mean = |of: fn(&Sweep) -> Option<f64>| {
+fn point(sweeps: &[&SweepFigures]) -> LoadPoint {
+    let sum = |of: fn(&SweepFigures) -> u32| sweeps.iter().map(|sweep| of(sweep)).fold(0, u32::saturating_add);
+    let mean = |of: fn(&SweepFigures) -> Option<f64>| {
         let told = sweeps.iter().filter_map(|sweep| Some((of(sweep)?, f64::from(sweep.counts.answered))));
         let (total, weight) = told.fold((0.0, 0.0), |(total, weight), (mean, n)| (total + mean * n, weight + n));
         (weight > 0.0).then(|| rounded(total / weight))

@@ -56,6 +56,10 @@ pub struct MemberLine {
     pub detail: String,
     /// What its agent said last of where it is in its life.
     pub agent: Option<AgentName>,
+    /// Its agent's version in its last answer; empty when it has never told one.
+    pub agent_version: String,
+    /// Since when it is marked to be drained by hand (D8). Its replacement comes first: until then it is not on its way out.
+    pub marked_since: Option<Ms>,
     /// Whether it may not be a victim of a scale-in (D2).
     pub protected: bool,
     /// Why and since when it is on its way out.
@@ -240,6 +244,8 @@ fn line(record: &MemberRecord, looked: &Looked, spark: Option<&Vec<Option<f64>>>
         silent_since: health.and_then(|health| health.silent_since).map(ms),
         detail: health.map_or_else(String::new, |health| health.detail.clone()),
         agent: health.and_then(|health| health.agent).map(Into::into),
+        agent_version: health.map_or_else(String::new, |health| health.version.clone()),
+        marked_since: looked.head.marked.get(&record.id).copied().map(ms),
         protected: looked.head.protected.contains(&record.id) || told(|health| health.protected),
         leaving: leaving(record).map(|leaving| LeavingLine {
             since: ms(leaving.since),

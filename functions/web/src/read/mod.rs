@@ -9,7 +9,7 @@
 //! and not by what is wanted:
 //!
 //! - *Sweeps over time* are sampled: the first one of each of equal parts of the time, of each shard. [`sampling::points`] chooses as many
-//!   parts as cost [`sampling::BUDGET`] bytes at most: 240 for three members, 47 for fifty, whose sweeps stand readable in the table, 78
+//!   parts as cost [`sampling::BUDGET`] bytes at most: 240 for three members, 40 for fifty, whose sweeps stand readable in the table, 78
 //!   for a thousand, whose are packed. With their bases and the decisions beside them a day of a thousand members is read with 1 MB.
 //! - *Activities* come in pages of [`activity::MOST`] at most.
 //! - *A policy's history* has [`policy::MOST_VERSIONS`] versions.

@@ -76,9 +76,14 @@ pub(crate) fn policy(changes: Value) -> String {
 
 impl World {
     pub(crate) fn new(changes: Value) -> Self {
+        Self::at(Timestamp::from_millis(1_795_348_800_000), changes)
+    }
+
+    /// A world that begins then.
+    pub(crate) fn at(begin: Timestamp, changes: Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(folder.path().join("store.sqlite")).expect("a store");
-        let clock = Ticking(Arc::new(ManualClock::at(Timestamp::from_millis(1_795_348_800_000))));
+        let clock = Ticking(Arc::new(ManualClock::at(begin)));
         let settings = Settings {
             stack: "test".into(),
             owner: "one".into(),
