@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, Outcome, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Observation, Sweep, SweepFigures};
+use muster_core::health::{Observation, Sweep, SweepFigures, SweepLoads};
 use muster_core::intent::{Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, MemberRecord};
 use muster_core::snapshot::FleetInstance;
@@ -139,6 +139,16 @@ pub trait SweepLog: Send + Sync {
         until: Timestamp,
         points: u32,
     ) -> impl Future<Output = Result<Vec<SweepFigures>, StoreError>> + Send;
+
+    /// Their members' loads.
+    fn sampled_loads(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> impl Future<Output = Result<Vec<SweepLoads>, StoreError>> + Send;
 }
 
 /// Parts of a span that are looked at, at most.

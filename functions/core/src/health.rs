@@ -302,6 +302,34 @@ pub struct SweepFigures {
     pub counts: SweepCounts,
 }
 
+/// A sweep as a chart of its members needs it. What else is said of them is skipped when it is read, not kept and thrown away.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct SweepLoads {
+    /// When.
+    pub slot: Timestamp,
+    /// Its members.
+    pub members: BTreeMap<InstanceId, MemberLoad>,
+}
+
+/// The load of a member that answered, if it gave one.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(from = "LoadOfHealth")]
+pub struct MemberLoad(pub Option<Load>);
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LoadOfHealth {
+    seen: Seen,
+    #[serde(deserialize_with = "read_load")]
+    load: Option<Load>,
+}
+
+impl From<LoadOfHealth> for MemberLoad {
+    fn from(LoadOfHealth { seen, load }: LoadOfHealth) -> Self {
+        Self(load.filter(|_| seen == Seen::Answered))
+    }
+}
+
 /// A sweep in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SweepCounts {
@@ -355,6 +383,13 @@ impl Sweep {
         let period_ms = effective_period(interval, &gaps_ms);
         let counts = SweepCounts::of(&members);
         Self { group: group.clone(), shard, slot, roster, finished_at, period_ms, gaps_ms, blind, counts, members }
+    }
+
+    /// What a chart of its members needs.
+    pub fn loads(&self) -> SweepLoads {
+        let load = |health: &Health| LoadOfHealth { seen: health.seen, load: health.load }.into();
+        let members = self.members.iter().map(|(id, health)| (id.clone(), load(health))).collect();
+        SweepLoads { slot: self.slot, members }
     }
 
     /// The sweep without its members.

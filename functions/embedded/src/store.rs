@@ -10,7 +10,7 @@ use muster_control::ports::{
     StoredPolicy, SweepLog, parts,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Sweep, SweepFigures};
+use muster_core::health::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 
@@ -181,6 +181,18 @@ impl SweepLog for SqliteStore {
         until: Timestamp,
         points: u32,
     ) -> Result<Vec<SweepFigures>, StoreError> {
+        let group = group.to_string();
+        self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
+    }
+
+    async fn sampled_loads(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepLoads>, StoreError> {
         let group = group.to_string();
         self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
     }

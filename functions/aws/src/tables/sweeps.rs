@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use muster_control::packed::{Base, Standing};
 use muster_control::ports::{HealthStore, StoreError, SweepLog, parts};
 use muster_core::group::{GroupName, Shard};
-use muster_core::health::{Sweep, SweepFigures};
+use muster_core::health::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 
 use super::failure::{Endless, failure, unsent};
@@ -133,6 +133,19 @@ impl SweepLog for Tables {
     ) -> Result<Vec<SweepFigures>, StoreError> {
         let items = self.firsts(group, shard, parts(from, until, points), row::figures_only).await?;
         items.into_iter().map(|item| row::figures(&self.names.sweeps, item)).collect()
+    }
+
+    /// Of the whole ones: what is packed is unpacked whole.
+    async fn sampled_loads(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepLoads>, StoreError> {
+        let sweeps = self.sampled(group, shard, from, until, points).await?;
+        Ok(sweeps.iter().map(Sweep::loads).collect())
     }
 }
 

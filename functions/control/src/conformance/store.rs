@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use muster_core::auto::{Learnt, Recent, Sample, Setting};
 use muster_core::decide::decide;
 use muster_core::group::{GroupName, Head, Outcome, Place, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Health, Load, Sweep, SweepCounts};
+use muster_core::health::{Health, Load, Seen, Sweep, SweepCounts};
 use muster_core::intent::{Call, Cause, Intent, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::policy::Policy;
@@ -416,9 +416,14 @@ pub async fn activities_come_back_in_order_and_bounded<S: Store>(store: &S) {
 }
 
 pub async fn sweeps_are_sampled_part_by_part<S: Store>(store: &S) {
-    let named =
-        |id: &str| BTreeMap::from([(InstanceId::from(id), Health { load: Load::new(40.0), ..Health::default() })]);
-    let at_slot = |slot| Sweep { members: named("i-1"), ..sweep(slot) };
+    let health = |seen, load| Health { seen, load: Load::new(load), ..Health::default() };
+    let members = [
+        ("i-1", health(Seen::Answered, 40.0)),
+        ("i-2", health(Seen::Silent, 50.0)),
+        ("i-3", health(Seen::Answered, -1.0)),
+    ];
+    let members = BTreeMap::from(members.map(|(id, health)| (InstanceId::from(id), health)));
+    let at_slot = |slot| Sweep { members: members.clone(), ..sweep(slot) };
     // Of another shard, of another group, and before and after the span.
     let beside = Sweep { shard: Shard(1), ..at_slot(1_000) };
     let other = Sweep { group: "other".parse().expect("a name"), ..at_slot(1_000) };
@@ -433,6 +438,8 @@ pub async fn sweeps_are_sampled_part_by_part<S: Store>(store: &S) {
         let whole = store.sampled(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
         let figures = store.sampled_figures(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
         assert_eq!(figures, whole.iter().map(Sweep::figures).collect::<Vec<_>>(), "of the same sweeps");
+        let loads = store.sampled_loads(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
+        assert_eq!(loads, whole.iter().map(Sweep::loads).collect::<Vec<_>>(), "of the same sweeps");
         whole
     };
     assert_eq!(sampled(0, 3).await, [1_000, 2_001, 3_999].map(at_slot), "whole sweeps, the first of each second");

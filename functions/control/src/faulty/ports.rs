@@ -1,7 +1,7 @@
 //! The ports, each call under its schedule.
 
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Observation, Sweep, SweepFigures};
+use muster_core::health::{Observation, Sweep, SweepFigures, SweepLoads};
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
@@ -99,6 +99,17 @@ impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
         points: u32,
     ) -> Result<Vec<SweepFigures>, StoreError> {
         self.inner.sampled_figures(group, shard, from, until, points).await
+    }
+
+    async fn sampled_loads(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepLoads>, StoreError> {
+        self.inner.sampled_loads(group, shard, from, until, points).await
     }
 }
 

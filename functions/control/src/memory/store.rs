@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Sweep, SweepFigures};
+use muster_core::health::{Sweep, SweepFigures, SweepLoads};
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::{InstanceId, MemberRecord};
 use muster_core::time::Timestamp;
@@ -230,6 +230,18 @@ impl SweepLog for MemoryStore {
     ) -> Result<Vec<SweepFigures>, StoreError> {
         let sweeps = self.sampled(group, shard, from, until, points).await?;
         Ok(sweeps.iter().map(Sweep::figures).collect())
+    }
+
+    async fn sampled_loads(
+        &self,
+        group: &GroupName,
+        shard: Shard,
+        from: Timestamp,
+        until: Timestamp,
+        points: u32,
+    ) -> Result<Vec<SweepLoads>, StoreError> {
+        let sweeps = self.sampled(group, shard, from, until, points).await?;
+        Ok(sweeps.iter().map(Sweep::loads).collect())
     }
 }
 

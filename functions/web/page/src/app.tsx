@@ -29,7 +29,6 @@ const GROUPS_SHOWN_MS = 5_000;
 export function App(): JSX.Element {
   const route = useRoute();
   const listed = route.view === "groups";
-  useMemo(() => prefetch(paths.groups()), []);
   const groups = usePoll<GroupList>(paths.groups(), listed ? GROUPS_SHOWN_MS : GROUPS_MS);
   const only = groups.data?.groups.length === 1 ? groups.data.groups[0]?.group : undefined;
   useEffect(() => {
@@ -56,7 +55,7 @@ function skip(event: Event): void {
 }
 
 function Group({ route, groups }: { route: Route; groups: GroupList | null }): JSX.Element {
-  useMemo(() => begin(route), [route.view]);
+  useMemo(() => prefetch(route), [route.view]);
   const period = paced(groups?.groups.find((row) => row.group === route.group)?.period_ms ?? 2_000);
   const now = usePoll<Now>(paths.now(route.group), period);
   useEffect(() => {
@@ -80,13 +79,6 @@ function Group({ route, groups }: { route: Route; groups: GroupList | null }): J
       {route.member && <MemberDialog route={route} id={route.member} period={period} close={close} />}
     </>
   );
-}
-
-/** The group, and what a view reads beside it, are asked for at the same time, and before anything is drawn. */
-function begin({ view, group }: Route): void {
-  prefetch(paths.now(group));
-  if (view === "members") prefetch(paths.members(group));
-  if (view === "policy") prefetch(paths.policy(group));
 }
 
 export interface ViewProps {

@@ -1,3 +1,5 @@
+import "./early";
+
 import { render } from "preact";
 
 import "uplot/dist/uPlot.min.css";

@@ -1,11 +1,12 @@
 // Reading the same thing again and again: one request at a time, only while the page is seen, and what was read is never
 // thrown away because a later read failed.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { Answer } from "./api";
 import { ApiError, read } from "./api";
 import { serverNow } from "./clock";
+import { askFor, taken } from "./early";
+import type { Route } from "./route";
 
 /** No view asks more often than the first, and none less often than the second. */
 const SOONEST_MS = 2_000;
@@ -108,28 +109,16 @@ function keep(path: string, entry: Kept): void {
   if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
 }
 
-/** Reads that were begun before anybody shows what comes of them. */
-const early = new Map<string, Promise<Answer<unknown>>>();
-
 /** Begins to read what a view is going to ask for as soon as it is there. */
-export function prefetch(path: string): void {
-  if (kept.has(path) || early.has(path)) return;
-  const begun = read(path);
-  early.set(path, begun);
-  // Who takes it hears of its failure.
-  begun.catch(() => undefined);
-}
-
-function begun<T>(path: string): Promise<Answer<T>> | undefined {
-  const found = early.get(path);
-  early.delete(path);
-  return found as Promise<Answer<T>> | undefined;
-}
+export const prefetch = (route: Route): void => askFor(route, (path) => kept.has(path));
 
 /** Reads `path` now and every `period` milliseconds; null reads nothing. */
 export function usePoll<T>(path: string | null, period: number): Resource<T> {
   const [state, setState] = useState<{ path: string | null; data: T | null; error: ApiError | null }>({ path: null, data: null, error: null });
   const [control, setControl] = useState<{ now: () => void } | null>(null);
+  // Another period counts from the next read on: it is no reason to read at once.
+  const pause = useRef(period);
+  pause.current = period;
   useEffect(() => {
     if (path === null) return;
     const known = kept.get(path);
@@ -138,7 +127,7 @@ export function usePoll<T>(path: string | null, period: number): Resource<T> {
     const loop = repeat(async () => {
       try {
         const before = kept.get(path);
-        const answer = await (begun<T>(path) ?? read<T>(path, before?.etag ?? null));
+        const answer = await (taken<T>(path) ?? read<T>(path, before?.etag ?? null));
         if (answer.data !== null) keep(path, { data: answer.data, etag: answer.etag });
         if (gone) return;
         const data = answer.data ?? (before?.data as T | undefined) ?? null;
@@ -148,13 +137,13 @@ export function usePoll<T>(path: string | null, period: number): Resource<T> {
         if (!gone) setState((old) => ({ path, data: old.path === path ? old.data : null, error: told }));
         throw told;
       }
-    }, () => period);
+    }, () => pause.current);
     setControl(loop);
     return () => {
       gone = true;
       loop.stop();
     };
-  }, [path, period]);
+  }, [path]);
   const current = state.path === path;
   const known = path === null || current ? undefined : kept.get(path);
   return {

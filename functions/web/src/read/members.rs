@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use muster_control::ports::{Clock, GroupState, SweepLog};
 use muster_core::group::{GroupName, Shard};
-use muster_core::health::{AgentState, Health, Load, Seen, Sweep};
+use muster_core::health::{AgentState, Health, Load, MemberLoad, Seen, SweepLoads};
 use muster_core::member::{InstanceId, Leaving, MemberRecord, MemberState, Phase};
 use muster_core::policy::Policy;
 use muster_core::time::Timestamp;
@@ -205,10 +205,10 @@ async fn loads<S: SweepLog>(
     shards: impl Iterator<Item = &Shard>,
     grid: Grid,
 ) -> Result<(Vec<Ms>, BTreeMap<String, Vec<Option<f64>>>), ReadError> {
-    let sampled = shards.map(|shard| store.sampled(group, *shard, grid.from, grid.until, grid.parts));
-    let sweeps: Vec<Sweep> = try_join_all(sampled).await?.into_iter().flatten().collect();
+    let sampled = shards.map(|shard| store.sampled_loads(group, *shard, grid.from, grid.until, grid.parts));
+    let sweeps: Vec<SweepLoads> = try_join_all(sampled).await?.into_iter().flatten().collect();
     // The shards of one part were swept at almost the same time: they are one point, at the first one's.
-    let mut points: BTreeMap<Timestamp, (Timestamp, Vec<Sweep>)> = BTreeMap::new();
+    let mut points: BTreeMap<Timestamp, (Timestamp, Vec<SweepLoads>)> = BTreeMap::new();
     for sweep in sweeps {
         let point = points.entry(sweep.slot.round_down(grid.step)).or_insert((sweep.slot, Vec::new()));
         point.0 = point.0.min(sweep.slot);
@@ -216,10 +216,12 @@ async fn loads<S: SweepLog>(
     }
     let mut members: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
     for (nth, (_, sweeps)) in points.values().enumerate() {
-        for (id, health) in sweeps.iter().flat_map(|sweep| &sweep.members) {
-            let loads = members.entry(id.to_string()).or_insert_with(|| vec![None; points.len()]);
-            if let (Some(place), Seen::Answered) = (loads.get_mut(nth), health.seen) {
-                *place = health.load.map(Load::percent);
+        for (id, MemberLoad(load)) in sweeps.iter().flat_map(|sweep| &sweep.members) {
+            if !members.contains_key(&id.0) {
+                members.insert(id.to_string(), vec![None; points.len()]);
+            }
+            if let Some(place) = members.get_mut(&id.0).and_then(|loads| loads.get_mut(nth)) {
+                *place = load.map(Load::percent);
             }
         }
     }
