@@ -157,7 +157,8 @@ async fn load_and_size_are_told_with_what_was_decided() {
     world.steps(3, 95.0).await;
     world.steps(2, 50.0).await;
     let stand = world.stand().await;
-    let every = Asked { points: Some(720), ..Asked::default() };
+    let half_an_hour = Timestamp::from_millis(world.now() - 1_800_000);
+    let every = Asked { from: Some(half_an_hour), points: Some(720), ..Asked::default() };
     let told = load(&stand, &group(), every).await.expect("a load");
     assert_eq!(told.step_ms % 10_000, 0, "a part begins with a slot");
     assert!(told.points.len() >= 8 && told.points.iter().map(|point| point.at).is_sorted());
