@@ -114,7 +114,7 @@ export function members(group) {
       return {
         id: member.id, zone: member.zone, shard: 0, phase, load, signals: load === null ? {} : { memory: 40 + Math.round(chance(member.id, "memory") * 40), rate: Math.round(load * 1.7) },
         last_answer: silentSince ?? at, silent_since: silentSince, detail: member.detail ?? (phase === "suspect" ? "silent for 4 m: has not answered the last 24 sweeps" : ""), agent: member.drain ? "draining" : "serving",
-        agent_version: "0.1.0", marked_since: null,
+        agent_version: "0.1.0", marked_since: member.marked ?? null,
         protected: member.protected, leaving: member.drain ? { since: member.drain.since, cause: member.drain.cause, timeout_ms: 20_000, unregistered_at: null } : null, replaces: null,
         template: "lt-0abc", template_version: 7, launched_at: member.launched_at, first_answer: member.launched_at + 9_000,
         spark: Array.from({ length: 30 }, (_, i) => group.loadOf(member, at - (29 - i) * constants.PERIOD_MS)), hot: load !== null && load > group.meanAt(at) + 20,

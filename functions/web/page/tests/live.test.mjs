@@ -168,6 +168,8 @@ test("a member is drained, and another one comes for it", async () => {
   const serving = (list) => list.members.filter((member) => member.phase === "in-service");
   const first = await until("somebody to drain", async () => serving(await api("/members"))[0]);
   await visit(page, url, at("/members"));
+  assert.match(first.agent_version, /^\d+\.\d+\.\d+$/);
+  await page.locator("table.members tr", { hasText: first.id }).getByText(first.agent_version, { exact: true }).waitFor();
   await page.getByRole("link", { name: first.id }).first().click();
   await button("Drain…").click();
   await dialog().getByRole("button", { name: "Drain", exact: true }).click();

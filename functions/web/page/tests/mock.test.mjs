@@ -146,6 +146,19 @@ test("a member is protected and drained, after a question", async () => {
   assert.ok(member.drain);
 });
 
+test("a member that is to be drained once its replacement serves says so, and may be taken back", async () => {
+  const member = web().members.find((other) => other.drain === null);
+  member.marked = Date.now() - 5_000;
+  await visit(page, url, "#/g/web/members");
+  const row = page.locator("table.members tr", { hasText: member.id });
+  assert.match(await row.textContent(), /0\.1\.0.*to be drained by hand once its replacement serves/);
+  await row.getByRole("link").click();
+  await dialog().getByText("Another one is launched in its place first").waitFor();
+  assert.equal(await button("Drain…").count(), 0);
+  await button("Take the drain back…").waitFor();
+  member.marked = null;
+});
+
 test("a pause asks for a reason and an end, shows both, and is ended", async () => {
   await visit(page, url, "#/g/web");
   await button("Pause…").click();
