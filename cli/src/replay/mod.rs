@@ -9,8 +9,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
-use muster_control::ports::{Clock, GroupStore, MOST_PARTS, Marks, PolicyDesk, SweepLog};
-use muster_core::group::{GroupName, PolicyVersion};
+use muster_control::ports::{Clock, GroupStore, MOST_PARTS, Marks, Parts, PolicyDesk, SweepLog};
+use muster_core::group::{GroupName, PolicyVersion, Shard};
 use muster_core::health::Sweep;
 use muster_core::policy::Policy;
 use muster_core::time::{Timestamp, millis};
@@ -227,7 +227,8 @@ async fn sweeps<S: SweepLog>(
         let end = from.plus(part * MOST_PARTS).min(until);
         let parts = millis(end.since(from)).div_ceil(millis(part)).max(1);
         let points = u32::try_from(parts).unwrap_or(MOST_PARTS);
-        found.extend(store.sampled(group, muster_core::group::Shard(0), from, end, points).await?);
+        let parts = Parts { shard: Shard(0), from, until: end, points };
+        found.extend(store.sampled(group, parts).await?);
         from = end;
     }
     Ok(found)

@@ -119,49 +119,49 @@ pub trait SweepLog: Send + Sync {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<SweepFigures>, StoreError>> + Send;
 
-    /// Whole sweeps of one shard, in the order of their slots: the first one of each of [`parts`], so at most `points` of them
-    /// and fewer where nothing was swept.
-    fn sampled(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> impl Future<Output = Result<Vec<Sweep>, StoreError>> + Send;
+    /// Whole sweeps of one shard, in the order of their slots: the first one of each part, and none where nothing was swept.
+    fn sampled(&self, group: &GroupName, parts: Parts) -> impl Future<Output = Result<Vec<Sweep>, StoreError>> + Send;
 
     /// The figures of the same sweeps: what a chart of the group needs, whose members nobody has to unpack.
     fn sampled_figures(
         &self,
         group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
+        parts: Parts,
     ) -> impl Future<Output = Result<Vec<SweepFigures>, StoreError>> + Send;
 
     /// Their members' loads.
     fn sampled_loads(
         &self,
         group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
+        parts: Parts,
     ) -> impl Future<Output = Result<Vec<SweepLoads>, StoreError>> + Send;
 }
 
 /// Parts of a span that are looked at, at most.
 pub const MOST_PARTS: u32 = 1_000;
 
-/// The `points` equal parts of the time from `from` until before `until`, each from its first moment until before the first of the next;
-/// at most [`MOST_PARTS`], and none shorter than a millisecond.
-pub fn parts(from: Timestamp, until: Timestamp, points: u32) -> impl Iterator<Item = (Timestamp, Timestamp)> + Clone {
-    let (start, span) = (from.as_millis(), until.as_millis().saturating_sub(from.as_millis()));
-    let count = u64::from(points.min(MOST_PARTS)).min(span);
-    // The product fits: a thousand times the last instant that can be written.
-    let edge = move |nth: u64| Timestamp::from_millis(start + span * nth / count.max(1));
-    (0..count).map(move |nth| (edge(nth), edge(nth + 1)))
+/// Equal parts of the time from `from` until before `until`, in which the sweeps of one shard are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The shard.
+    pub shard: Shard,
+    /// From when on.
+    pub from: Timestamp,
+    /// Until before when.
+    pub until: Timestamp,
+    /// How many parts; at most [`MOST_PARTS`] are looked at, and none shorter than a millisecond.
+    pub points: u32,
+}
+
+impl Parts {
+    /// Each part, from its first moment until before the first of the next.
+    pub fn each(self) -> impl Iterator<Item = (Timestamp, Timestamp)> + Clone {
+        let (start, span) = (self.from.as_millis(), self.until.as_millis().saturating_sub(self.from.as_millis()));
+        let count = u64::from(self.points.min(MOST_PARTS)).min(span);
+        // The product fits: a thousand times the last instant that can be written.
+        let edge = move |nth: u64| Timestamp::from_millis(start + span * nth / count.max(1));
+        (0..count).map(move |nth| (edge(nth), edge(nth + 1)))
+    }
 }
 
 /// What has happened, append-only; claims and settlements write to it in their own transactions.

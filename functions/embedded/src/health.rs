@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use muster_control::ports::Parts;
 use muster_core::group::Shard;
 use muster_core::health::{Sweep, SweepFigures};
 use muster_core::time::Timestamp;
@@ -83,14 +84,13 @@ pub(crate) fn sweeps_after(
 pub(crate) fn sampled<T: DeserializeOwned>(
     work: &Transaction<'_>,
     group: &str,
-    shard: Shard,
-    parts: impl Iterator<Item = (Timestamp, Timestamp)>,
+    parts: Parts,
 ) -> Result<Vec<T>, Failure> {
     let first =
         "SELECT doc FROM sweeps WHERE grp = ?1 AND shard = ?2 AND slot >= ?3 AND slot < ?4 ORDER BY slot LIMIT 1";
     let mut found = Vec::new();
-    for (start, end) in parts {
-        found.extend(one(work, first, (group, shard.0, number(start.as_millis())?, number(end.as_millis())?))?);
+    for (start, end) in parts.each() {
+        found.extend(one(work, first, (group, parts.shard.0, number(start.as_millis())?, number(end.as_millis())?))?);
     }
     Ok(found)
 }

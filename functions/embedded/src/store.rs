@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use muster_control::activity::Activity;
 use muster_control::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy, SweepLog, parts,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Release, Settlement,
+    StoreError, StoredPolicy, SweepLog,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Sweep, SweepFigures, SweepLoads};
@@ -161,40 +161,19 @@ impl SweepLog for SqliteStore {
         self.look(move |work| health::sweeps_after(work, &group, after, limit)).await
     }
 
-    async fn sampled(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<Sweep>, StoreError> {
+    async fn sampled(&self, group: &GroupName, parts: Parts) -> Result<Vec<Sweep>, StoreError> {
         let group = group.to_string();
-        self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
+        self.look(move |work| health::sampled(work, &group, parts)).await
     }
 
-    async fn sampled_figures(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepFigures>, StoreError> {
+    async fn sampled_figures(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepFigures>, StoreError> {
         let group = group.to_string();
-        self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
+        self.look(move |work| health::sampled(work, &group, parts)).await
     }
 
-    async fn sampled_loads(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepLoads>, StoreError> {
+    async fn sampled_loads(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepLoads>, StoreError> {
         let group = group.to_string();
-        self.look(move |work| health::sampled(work, &group, shard, parts(from, until, points))).await
+        self.look(move |work| health::sampled(work, &group, parts)).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use muster_control::packed::{Base, Standing};
-use muster_control::ports::{HealthStore, StoreError, SweepLog, parts};
+use muster_control::ports::{HealthStore, Parts, StoreError, SweepLog};
 use muster_core::group::{GroupName, Shard};
 use muster_core::health::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
@@ -106,45 +106,24 @@ impl SweepLog for Tables {
     }
 
     /// Each part's first item, whole.
-    async fn sampled(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<Sweep>, StoreError> {
-        let items = self.firsts(group, shard, parts(from, until, points), |query| query).await?;
+    async fn sampled(&self, group: &GroupName, parts: Parts) -> Result<Vec<Sweep>, StoreError> {
+        let items = self.firsts(group, parts, |query| query).await?;
         let mut sweeps = Vec::with_capacity(items.len());
         for item in items {
-            sweeps.push(self.whole(group, shard, item).await?);
+            sweeps.push(self.whole(group, parts.shard, item).await?);
         }
         Ok(sweeps)
     }
 
     /// What is packed is neither fetched nor unpacked; DynamoDB counts it as read all the same.
-    async fn sampled_figures(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepFigures>, StoreError> {
-        let items = self.firsts(group, shard, parts(from, until, points), row::figures_only).await?;
+    async fn sampled_figures(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepFigures>, StoreError> {
+        let items = self.firsts(group, parts, row::figures_only).await?;
         items.into_iter().map(|item| row::figures(&self.names.sweeps, item)).collect()
     }
 
     /// Of the whole ones: what is packed is unpacked whole.
-    async fn sampled_loads(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepLoads>, StoreError> {
-        let sweeps = self.sampled(group, shard, from, until, points).await?;
+    async fn sampled_loads(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepLoads>, StoreError> {
+        let sweeps = self.sampled(group, parts).await?;
         Ok(sweeps.iter().map(Sweep::loads).collect())
     }
 }
@@ -155,11 +134,10 @@ impl Tables {
     async fn firsts(
         &self,
         group: &GroupName,
-        shard: Shard,
-        parts: impl Iterator<Item = (Timestamp, Timestamp)>,
+        parts: Parts,
         fetched: fn(QueryFluentBuilder) -> QueryFluentBuilder,
     ) -> Result<Vec<Item>, StoreError> {
-        let looks = parts.map(|part| self.first_in(group, shard, part, fetched));
+        let looks = parts.each().map(|part| self.first_in(group, parts.shard, part, fetched));
         let found: Vec<Option<Item>> = futures_util::stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }

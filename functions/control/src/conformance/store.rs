@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy, SweepLog,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Release, Settlement,
+    StoreError, StoredPolicy, SweepLog,
 };
 
 /// What a store is here: all five ports.
@@ -434,11 +434,11 @@ pub async fn sweeps_are_sampled_part_by_part<S: Store>(store: &S) {
         store.append(&at_slot(slot)).await.expect("a sweep");
     }
     let sampled = async |shard, points| {
-        let span = (at(1_000), at(4_000));
-        let whole = store.sampled(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
-        let figures = store.sampled_figures(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
+        let parts = Parts { shard: Shard(shard), from: at(1_000), until: at(4_000), points };
+        let whole = store.sampled(&group(), parts).await.expect("a read");
+        let figures = store.sampled_figures(&group(), parts).await.expect("a read");
         assert_eq!(figures, whole.iter().map(Sweep::figures).collect::<Vec<_>>(), "of the same sweeps");
-        let loads = store.sampled_loads(&group(), Shard(shard), span.0, span.1, points).await.expect("a read");
+        let loads = store.sampled_loads(&group(), parts).await.expect("a read");
         assert_eq!(loads, whole.iter().map(Sweep::loads).collect::<Vec<_>>(), "of the same sweeps");
         whole
     };
@@ -447,8 +447,10 @@ pub async fn sweeps_are_sampled_part_by_part<S: Store>(store: &S) {
     assert_eq!(sampled(0, 6).await.len(), 4, "fewer where nothing was swept");
     assert_eq!(sampled(1, 3).await, [beside]);
     assert_eq!(sampled(0, 0).await, []);
-    assert_eq!(store.sampled(&group(), Shard(0), at(4_000), at(1_000), 3).await.expect("a read"), []);
-    assert_eq!(store.sampled(&group(), Shard(2), at(0), at(9_000), 3).await.expect("a read"), []);
+    for (shard, from, until) in [(0, 4_000, 1_000), (2, 0, 9_000)] {
+        let parts = Parts { shard: Shard(shard), from: at(from), until: at(until), points: 3 };
+        assert_eq!(store.sampled(&group(), parts).await.expect("a read"), [], "{parts:?}");
+    }
 }
 
 pub async fn activities_are_read_backwards_page_by_page<S: Store>(store: &S) {

@@ -11,8 +11,8 @@ use super::{CAUSE, Call, End, Faulty, Schedule};
 use crate::activity::Activity;
 use crate::ports::{
     ActivityLog, AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, Groups, HealthStore,
-    Launched, LeaseRequest, Mark, Marks, PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement,
-    StoreError, StoredPolicy, SweepLog, Target,
+    Launched, LeaseRequest, Mark, Marks, Parts, PolicySource, PolicySourceError, PolicyText, Probed, Release,
+    Settlement, StoreError, StoredPolicy, SweepLog, Target,
 };
 
 impl<P: GroupStore, S: Schedule, C: Clock> GroupStore for Faulty<P, S, C> {
@@ -79,37 +79,16 @@ impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
         self.inner.sweeps_after(group, after, limit).await
     }
 
-    async fn sampled(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<Sweep>, StoreError> {
-        self.inner.sampled(group, shard, from, until, points).await
+    async fn sampled(&self, group: &GroupName, parts: Parts) -> Result<Vec<Sweep>, StoreError> {
+        self.inner.sampled(group, parts).await
     }
 
-    async fn sampled_figures(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepFigures>, StoreError> {
-        self.inner.sampled_figures(group, shard, from, until, points).await
+    async fn sampled_figures(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepFigures>, StoreError> {
+        self.inner.sampled_figures(group, parts).await
     }
 
-    async fn sampled_loads(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepLoads>, StoreError> {
-        self.inner.sampled_loads(group, shard, from, until, points).await
+    async fn sampled_loads(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepLoads>, StoreError> {
+        self.inner.sampled_loads(group, parts).await
     }
 }
 

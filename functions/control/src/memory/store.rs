@@ -12,8 +12,8 @@ use muster_core::time::Timestamp;
 
 use crate::activity::Activity;
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError,
-    StoredPolicy, SweepLog, parts,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Release, Settlement,
+    StoreError, StoredPolicy, SweepLog,
 };
 
 /// The tables in memory.
@@ -206,41 +206,20 @@ impl SweepLog for MemoryStore {
         Ok(found)
     }
 
-    async fn sampled(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<Sweep>, StoreError> {
+    async fn sampled(&self, group: &GroupName, parts: Parts) -> Result<Vec<Sweep>, StoreError> {
         let groups = self.locked();
         let Some(group) = groups.get(group) else { return Ok(Vec::new()) };
-        let first = |(start, end)| group.sweeps.range((shard, start)..(shard, end)).next();
-        Ok(parts(from, until, points).filter_map(first).map(|(_, sweep)| sweep.clone()).collect())
+        let first = |(start, end)| group.sweeps.range((parts.shard, start)..(parts.shard, end)).next();
+        Ok(parts.each().filter_map(first).map(|(_, sweep)| sweep.clone()).collect())
     }
 
-    async fn sampled_figures(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepFigures>, StoreError> {
-        let sweeps = self.sampled(group, shard, from, until, points).await?;
+    async fn sampled_figures(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepFigures>, StoreError> {
+        let sweeps = self.sampled(group, parts).await?;
         Ok(sweeps.iter().map(Sweep::figures).collect())
     }
 
-    async fn sampled_loads(
-        &self,
-        group: &GroupName,
-        shard: Shard,
-        from: Timestamp,
-        until: Timestamp,
-        points: u32,
-    ) -> Result<Vec<SweepLoads>, StoreError> {
-        let sweeps = self.sampled(group, shard, from, until, points).await?;
+    async fn sampled_loads(&self, group: &GroupName, parts: Parts) -> Result<Vec<SweepLoads>, StoreError> {
+        let sweeps = self.sampled(group, parts).await?;
         Ok(sweeps.iter().map(Sweep::loads).collect())
     }
 }

@@ -122,7 +122,7 @@ pub async fn load<S: Store, P, F, C: Clock>(
     let most = |wanted| sampling::points(swept, shards, wanted, sampling::BUDGET);
     let grid = asked.grid(looked.now, looked.period(), most)?;
     let sampled = looked.head.rosters.keys();
-    let sampled = sampled.map(|shard| stand.store.sampled_figures(group, *shard, grid.from, grid.until, grid.parts));
+    let sampled = sampled.map(|shard| stand.store.sampled_figures(group, grid.of(*shard)));
     let sweeps: Vec<SweepFigures> = try_join_all(sampled).await?.into_iter().flatten().collect();
     let (decisions, whole_from) = decisions(&stand.store, group, grid).await?;
     Ok(LoadOverTime {

@@ -205,7 +205,7 @@ async fn loads<S: SweepLog>(
     shards: impl Iterator<Item = &Shard>,
     grid: Grid,
 ) -> Result<(Vec<Ms>, BTreeMap<String, Vec<Option<f64>>>), ReadError> {
-    let sampled = shards.map(|shard| store.sampled_loads(group, *shard, grid.from, grid.until, grid.parts));
+    let sampled = shards.map(|shard| store.sampled_loads(group, grid.of(*shard)));
     let sweeps: Vec<SweepLoads> = try_join_all(sampled).await?.into_iter().flatten().collect();
     // The shards of one part were swept at almost the same time: they are one point, at the first one's.
     let mut points: BTreeMap<Timestamp, (Timestamp, Vec<SweepLoads>)> = BTreeMap::new();

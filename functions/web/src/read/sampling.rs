@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use muster_control::ports::Parts;
+use muster_core::group::Shard;
 use muster_core::time::{Timestamp, millis};
 
 use super::ReadError;
@@ -64,6 +66,13 @@ pub(crate) struct Grid {
     pub(crate) step: Duration,
     /// Parts of the length `step` between `from` and `until`.
     pub(crate) parts: u32,
+}
+
+impl Grid {
+    /// The parts in which the sweeps of `shard` are looked for.
+    pub(crate) const fn of(self, shard: Shard) -> Parts {
+        Parts { shard, from: self.from, until: self.until, points: self.parts }
+    }
 }
 
 impl Asked {
