@@ -2,10 +2,13 @@
 
 import json
 import re
+import urllib.request
 
 from .aws import now, seconds
+from .build import call
 from .crossing import Crossing
 from .page import Page
+from .processes import Process
 from .step import FOREIGN_TAGS, FUNCTIONS, GROUP, MAX, OTHER, Step, say
 from .world import IMAGE
 
@@ -153,6 +156,43 @@ class Test1Life(Step):
         refused = page.ask(f"/api/groups/{OTHER}/members/{member}/protect", "POST", {"on": True})
         self.assertGreaterEqual(refused.status, 400)
         self.assertNotIn("muster:protected", self.tags(member))
+
+    def test_11_an_operators_commands_tell_of_the_group(self):
+        def told(*words: object, fine: tuple[int, ...] = (0,)) -> dict:
+            return json.loads(call([self.world.command, "--stack", self.world.stack, *words, "--json"], self.world.environment(), fine=fine))
+
+        members = told("members", "--group", GROUP)["members"]
+        self.assertEqual({one["id"] for one in members}, set(self.serving()))
+        self.assertTrue(all(re.fullmatch(r"\d+\.\d+\.\d+", one["agent_version"]) for one in members), members)
+        self.assertTrue(told("explain", "--group", GROUP)["explained"]["would"])
+        self.assertTrue(told("history", "--group", GROUP)["items"])
+        replayed = told("replay", "--group", GROUP)
+        self.assertEqual((replayed["differ"], replayed["cannot"]), (0, []), replayed)
+        self.assertGreater(replayed["agree"], 3)
+        # The other group is too young to be well.
+        findings = told("doctor", fine=(0, 3))["findings"]
+        unwell = [one for one in findings if one.get("group") != OTHER and one["verdict"] == "bad"]
+        self.assertEqual(unwell, [])
+        self.assertLessEqual({"region", "credentials", "tables", "stream", "stacks"}, {one["check"] for one in findings if one["verdict"] == "ok"})
+
+    def test_12_the_dashboard_on_the_operators_own_machine_tells_the_same(self):
+        command = [self.world.command, "--stack", self.world.stack, "dashboard", "--json"]
+        log = self.world.state / "dashboard.log"
+        server = Process("muster dashboard", command, self.world.environment(), log)
+        try:
+            # One object over several lines: it is whole with its last brace.
+            url = json.loads(self.until("its address", lambda: log.read_text() if log.read_text().endswith("}\n") else None, 30))["url"]
+
+            def ask(path: str) -> bytes:
+                with urllib.request.urlopen(f"{url.rstrip('/')}{path}", timeout=30) as answer:
+                    return answer.read()
+
+            self.assertIn(b"<!doctype html>", ask("/"))
+            shown = json.loads(ask(f"/api/groups/{GROUP}"))
+            self.assertEqual((shown["mode"], shown["desired"], shown["counts"]["serving"]), ("active", MAX, MAX))
+            self.assertEqual({one["id"] for one in json.loads(ask(f"/api/groups/{GROUP}/members"))["members"]}, set(self.serving()))
+        finally:
+            server.end()
 
     def policy(self, group: str) -> dict:
         return json.loads(self.world.aws.client("ssm").get_parameter(Name=f"/muster/{group}/policy")["Parameter"]["Value"])
