@@ -39,7 +39,8 @@ export class Group {
     this.members = [];
     this.serial = 0;
     this.slot = 0;
-    this.live(Date.now());
+    this.born = Date.now();
+    this.live(this.born);
   }
 
   get policy() {
@@ -56,8 +57,10 @@ export class Group {
   /** How many fully used instances the load keeps busy at a time. */
   demand(at) {
     const size = this.options.size ?? 6;
-    const noise = chance(this.name, Math.floor(at / STEP_MS)) - 0.5;
-    return Math.max(0.3, size * (0.55 + 0.28 * wave(at, DAY_MS / 4) + 0.12 * wave(at, 3_600_000, 1) + 0.06 * noise));
+    // Counted from the world's beginning, so that it is the same one at every hour.
+    const since = at - this.born;
+    const noise = chance(this.name, Math.floor(since / STEP_MS)) - 0.5;
+    return Math.max(0.3, size * (0.55 + 0.28 * wave(since, DAY_MS / 4) + 0.12 * wave(since, 3_600_000, 1) + 0.06 * noise));
   }
 
   /** The past day, then what has happened since one last looked. */
