@@ -80,7 +80,7 @@ pub(crate) fn sweeps_after(
     all(work, page, (group, number(slot.as_millis())?, shard.0, limit))
 }
 
-/// The first sweep of each part: whole, or its figures, which stand in the same document.
+/// The first sweep of each part: whole, or as much of the same document as is wanted.
 pub(crate) fn sampled<T: DeserializeOwned>(
     work: &Transaction<'_>,
     group: &str,
