@@ -13,7 +13,7 @@ use muster_aws::tables::{Tables, schema};
 use muster_control::activity::Event;
 use muster_control::ports::{ActivityLog, GroupState, GroupStore};
 use muster_core::group::GroupName;
-use muster_core::intent::Call;
+use muster_core::intent::{Call, Intent};
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::time::Timestamp;
 use muster_fake_ec2::{AgentSettings, Config, FakeEc2, InstanceRecord, Running, TemplateSeed, Zone};
@@ -120,8 +120,8 @@ struct Shared {
     monitors: Mutex<Vec<Arc<Function>>>,
     /// Controllers that have died.
     deaths: AtomicU32,
-    /// Most members that counted at a time, with open launches.
-    peak: AtomicU32,
+    /// The group when most members counted at a time, with open launches.
+    fullest: Mutex<Option<GroupState>>,
     /// What went wrong in an invocation.
     failures: Mutex<Vec<String>>,
 }
@@ -162,7 +162,7 @@ impl World {
             controller: Mutex::default(),
             monitors: Mutex::default(),
             deaths: AtomicU32::new(0),
-            peak: AtomicU32::new(0),
+            fullest: Mutex::default(),
             failures: Mutex::default(),
         });
         let stream = Stream::of(&database, &format!("{STACK}-sweeps"));
@@ -297,8 +297,10 @@ impl World {
         let known = self.known_intents().await;
         let unknown: Vec<_> = instances.keys().filter(|intent| !known.contains(*intent)).collect();
         assert!(unknown.is_empty(), "instances without a committed intent (S3): {unknown:?}");
-        let peak = self.shared.peak.load(Ordering::Relaxed);
-        assert!(peak <= max, "{peak} members counted at a time, above {max} (S1)");
+        if let Some(state) = &*lock(&self.shared.fullest) {
+            let peak = actual(state);
+            assert!(peak <= max, "{peak} members counted at a time, above {max} (S1): {state:#?}");
+        }
     }
 
     /// Every intent that is open or has ended.
@@ -338,7 +340,10 @@ pub fn serving(state: &GroupState) -> Vec<InstanceId> {
 fn actual(state: &GroupState) -> u32 {
     let counts = |state: &MemberState| matches!(state, MemberState::Pending | MemberState::Active);
     let members = state.members.iter().filter(|member| counts(&member.state)).count();
-    let launches = state.intents.iter().filter(|intent| matches!(intent.call, Call::Launch(_))).count();
+    // A read is no snapshot: a launch that was settled between its intents and its members is a member by now.
+    let settled = |intent: &Intent| state.members.iter().any(|member| member.intent == intent.id);
+    let open = |intent: &&Intent| matches!(intent.call, Call::Launch(_)) && !settled(intent);
+    let launches = state.intents.iter().filter(open).count();
     u32::try_from(members + launches).unwrap_or(u32::MAX)
 }
 
@@ -450,7 +455,10 @@ fn note(shared: &Shared, function: &str, error: Option<InvokeError>) {
 async fn watch(shared: Arc<Shared>, tables: Tables, group: GroupName) {
     loop {
         if let Ok(Some(state)) = tables.read(&group).await {
-            shared.peak.fetch_max(actual(&state), Ordering::Relaxed);
+            let mut fullest = lock(&shared.fullest);
+            if fullest.as_ref().is_none_or(|fullest| actual(fullest) < actual(&state)) {
+                *fullest = Some(state);
+            }
         }
         tokio::time::sleep(POLL).await;
     }
