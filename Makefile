@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 # Tests that run a local world mostly wait: more of them than cores run side by side.
-TEST_THREADS ?= 4
+TEST_THREADS ?= 8
 ARGS ?=
 # With what needs an AWS SDK.
 EVERYTHING = --workspace --features muster/aws

@@ -32,7 +32,7 @@ const TEMPLATE: &str = "lt-0123456789abcdef0";
 /// The stack of every world; each has tables of its own.
 const STACK: &str = "e2e";
 /// How often the stream is read.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(100);
 /// Deliveries of one batch, as the mapping's retries allow.
 const DELIVERIES: u32 = 6;
 /// How long a test waits for what must come. Far more than it takes: nothing is measured here.
