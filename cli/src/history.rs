@@ -66,10 +66,13 @@ impl Command for HistoryArgs {
 }
 
 fn told(found: &ActivityPage) -> String {
-    if found.items.is_empty() {
+    if found.items.is_empty() && found.next_until.is_none() {
         return "nothing".into();
     }
     let mut text = String::new();
+    if found.items.is_empty() {
+        text.push_str("nothing among the newest; ");
+    }
     if let Some(until) = found.next_until {
         // Writing into a string does not fail.
         let _ = writeln!(text, "(before: --until {})", Timestamp::from_millis(until));

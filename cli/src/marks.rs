@@ -4,7 +4,7 @@ use clap::Args;
 use muster_control::ports::{Clock, Mark, Marks, PolicyDesk};
 use muster_core::member::InstanceId;
 use muster_web::stand::{Stand, Store};
-use muster_web::steer::marks::mark;
+use muster_web::steer::marks::{Protection, mark};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -73,20 +73,29 @@ impl Command for Marked<'_> {
         let OneArgs { member, off, place, json: _ } = self.one;
         let group = group_of(stand, place.group.as_ref()).await?;
         let failed = unsteered(format!("{member:?} cannot be marked"));
-        mark(stand, &group, &InstanceId(member.clone()), self.mark, !off).await.map_err(failed)?;
+        let protection = mark(stand, &group, &InstanceId(member.clone()), self.mark, !off).await.map_err(failed)?;
         let key = match self.mark {
             Mark::Protected => "protected",
             Mark::Drain => "drain",
         };
-        let text = format!("{member} {}: the next decision follows", told(self.mark, !off));
+        let text = format!("{member} {}: the next decision follows", told(self.mark, !off, protection));
         Said::new(text, &json!({"instance": member, key: !off}))
     }
 }
 
-const fn told(mark: Mark, on: bool) -> &'static str {
+const fn told(mark: Mark, on: bool, before: Protection) -> &'static str {
     match (mark, on) {
         (Mark::Protected, true) => "is protected from scale-in",
+        (Mark::Protected, false) if before.agent => {
+            "has no tag any more that protects it, but its own agent still asks for that (D2)"
+        }
         (Mark::Protected, false) => "is no longer protected",
+        (Mark::Drain, true) if before.agent => {
+            "is marked to go, and stays as long as its own agent asks to be protected (D2)"
+        }
+        (Mark::Drain, true) if before.tag => {
+            "is marked to go, and stays as long as it is protected (D2): `muster protect MEMBER --off` lets it go"
+        }
         (Mark::Drain, true) => "is to finish its work and go",
         (Mark::Drain, false) => "is no longer to go",
     }
@@ -115,6 +124,10 @@ mod tests {
         golden::check_said("protect-off", &marked(Mark::Protected, true).await);
         marked(Mark::Protected, false).await;
         lived.step(40.0).await;
+        golden::check_said(
+            "drain-protected",
+            &Marked { mark: Mark::Drain, one: &args("i-0004", false) }.run(&lived.stand).await.expect("a member"),
+        );
         let found = members(&lived.stand, &group()).await.expect("the members");
         let protected: Vec<&str> =
             found.members.iter().filter(|member| member.protected).map(|member| member.id.as_str()).collect();
@@ -122,6 +135,9 @@ mod tests {
         let stranger = Marked { mark: Mark::Drain, one: &args("i-0999", false) }.run(&lived.stand).await;
         let failure = stranger.expect_err("nobody knows it");
         assert_eq!(failure.exit_code(), 2);
+        let by_agent = Protection { tag: false, agent: true };
+        assert!(told(Mark::Protected, false, by_agent).contains("its own agent still asks for that"));
+        assert!(told(Mark::Drain, true, by_agent).contains("stays as long as its own agent"));
         assert!(failure.to_string().contains("there is no member \"i-0999\" of group web"), "{failure}");
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn told(group: &GroupName, written: &Written, means: &str) -> String 
     let version = written.version.map_or_else(String::new, |version| format!(" (policy version {version})"));
     let overwrote = written.overwrote.map(|theirs| {
         let theirs = or_dash(Some(theirs));
-        format!("\nSomebody's edit came in between and is overwritten now: version {theirs}; `muster policy history` shows what it was if it was ever in force")
+        format!("\nVersion {theirs} is overwritten now, which was not in force: an edit that came in between, or one that is not valid. Its text is in the parameter's history")
     });
     format!("{group} {means}{version}: the next decision follows{}", overwrote.unwrap_or_default())
 }
@@ -122,12 +122,15 @@ mod tests {
         lived.step(95.0).await;
         let seen = now(&lived.stand, &group).await.expect("the group");
         assert_eq!((seen.mode, seen.desired), (Mode::Paused, 2));
+        let past = args(Some(lived.stand.clock.now())).run(&lived.stand).await.expect_err("that time has passed");
+        assert_eq!(past.exit_code(), 2);
+        assert!(past.to_string().contains("until must be in the future"), "{past}");
         let args = ResumeArgs { place: PlaceArgs::default(), json: false };
         golden::check_said("resume", &args.run(&lived.stand).await.expect("it is resumed"));
         lived.step(95.0).await;
         assert_eq!(now(&lived.stand, &group).await.expect("the group").mode, Mode::Active);
         let written =
             Written { version: None, revision: String::new(), overwrote: Some(muster_core::group::PolicyVersion(8)) };
-        assert!(told(&group, &written, "is paused").contains("overwritten now: version 8"));
+        assert!(told(&group, &written, "is paused").contains("Version 8 is overwritten now"));
     }
 }

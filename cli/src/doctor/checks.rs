@@ -19,8 +19,6 @@ const PERIODS: u32 = 3;
 const CLOCKS_APART: Duration = Duration::from_secs(5);
 /// An intent ends within this (V2).
 const INTENT_LASTS: Duration = Duration::from_secs(15 * 60);
-/// Launches in a row from a template version that never answered, after which nothing is launched from it (L9).
-const LAUNCHES_IN_VAIN: u32 = 3;
 /// Less room than this on the disk is soon none: a day of sweeps of a small group takes 100 MB.
 const LITTLE_ROOM: u64 = 512 << 20;
 
@@ -338,12 +336,12 @@ fn of_policy(group: &GroupFacts, head: Option<&Head>, now: Timestamp) -> Finding
                     Mode::OutOnly => Finding::warn(
                         CHECK,
                         format!("{size}; the mode is out-only: nobody is let go"),
-                        "`muster resume` when that is over",
+                        "`muster policy edit` and \"mode\": \"active\" when that is over",
                     ),
                     Mode::Observe => Finding::warn(
                         CHECK,
                         format!("{size}; the mode is observe: nothing is changed"),
-                        "`muster resume` when that is over",
+                        "`muster policy edit` and \"mode\": \"active\" when that is over",
                     ),
                     Mode::Paused => Finding::warn(
                         CHECK,
@@ -469,7 +467,7 @@ fn of_launches(head: &Head, now: Timestamp) -> Finding {
             "see the launch template, the image and the role's rights; any accepted edit of the policy tries again",
         );
     }
-    if let Some(record) = head.templates.iter().find(|record| record.failures >= LAUNCHES_IN_VAIN) {
+    if let Some(record) = head.quarantined().next() {
         let whence = if record.template.is_empty() {
             "the image".to_owned()
         } else {

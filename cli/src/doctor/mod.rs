@@ -315,7 +315,8 @@ mod tests {
             }),
             ("intents", "launch-1", |_, group| group.intents[0].1 = ago(1_000)),
             ("launches", "3 in a row from the image never answered", |_, group| {
-                head(group).templates = vec![TemplateRecord { failures: 3, ..TemplateRecord::default() }];
+                let policy = head(group).policy;
+                head(group).templates = vec![TemplateRecord { failures: 3, policy, ..TemplateRecord::default() }];
             }),
             ("state", "it cannot be read", |_, group| group.head = Some(Err("throttled".into()))),
         ];

@@ -229,6 +229,8 @@ pub struct Head {
 
 /// Template versions that are remembered.
 const TEMPLATES_KEPT: usize = 8;
+/// Launches in a row from one template version that never answered, after which it is launched from no more (L8).
+pub(crate) const BOOT_FAILURES: u32 = 3;
 
 impl Head {
     /// The record of a template version, made when there is none; the one longest untouched gives way.
@@ -242,6 +244,17 @@ impl Head {
         self.templates.push(record);
         let last = self.templates.len() - 1;
         &mut self.templates[last]
+    }
+
+    /// Template versions that nothing is launched from until the policy is edited (L8), save those whose place another version has taken since.
+    pub fn quarantined(&self) -> impl Iterator<Item = &TemplateRecord> {
+        let failed = |record: &TemplateRecord| record.failures >= BOOT_FAILURES && record.policy == self.policy;
+        // The one touched last stands last.
+        let replaced = move |at: usize, old: &TemplateRecord| {
+            self.templates.iter().skip(at + 1).any(|record| record.template == old.template && !failed(record))
+        };
+        let records = self.templates.iter().enumerate();
+        records.filter(move |(at, record)| failed(record) && !replaced(*at, record)).map(|(_, record)| record)
     }
 
     /// The median of the measured boot times; [`BOOT_TIME_BEFORE_ANY`] before any.
@@ -389,6 +402,25 @@ pub struct DecisionMark {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn l8_a_version_is_quarantined_until_another_has_its_place_or_the_policy_is_edited() {
+        let mut head = Head { policy: Some(PolicyVersion(1)), ..Head::default() };
+        let quarantined = |head: &Head| head.quarantined().map(|record| record.version).collect::<Vec<_>>();
+        for _ in 0..BOOT_FAILURES {
+            assert!(quarantined(&head).is_empty());
+            let record = head.template_record("web", 4);
+            (record.failures, record.policy) = (record.failures + 1, Some(PolicyVersion(1)));
+        }
+        head.template_record("other", 1);
+        assert_eq!(quarantined(&head), [4], "another template changes nothing");
+        head.template_record("web", 5).proven = true;
+        assert!(quarantined(&head).is_empty());
+        head.template_record("web", 4).failures += 1;
+        assert_eq!(quarantined(&head), [4]);
+        head.policy = Some(PolicyVersion(2));
+        assert!(quarantined(&head).is_empty());
+    }
 
     #[test]
     fn a_group_name_fits_tags_keys_and_parameter_names() {

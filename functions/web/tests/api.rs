@@ -381,6 +381,42 @@ async fn a_pause_is_an_edit_of_the_policy_and_is_taken_back() {
     assert_eq!(world.policy_text().await, old);
 }
 
+/// Whoever stops a group has no time to mend a text: what is in force is paused, and takes the place of one that is not valid, or is missing.
+#[tokio::test]
+async fn a_group_can_be_paused_whatever_its_text_is() {
+    for text in [Some("{\"max_instances\": true}"), Some("{"), None] {
+        let world = World::grown(json!({})).await;
+        let router = router_of(&world).await;
+        world.edit(text);
+        world.step().await;
+        let pause = async |until: Value| {
+            let body = json!({"reason": "stop", "until": until});
+            send(&router, request(Method::POST, "/api/groups/example/pause", Some(&body))).await
+        };
+        let past = pause(json!(world.now())).await;
+        assert_eq!((past.status.as_u16(), past.code()), (400, "bad-request".into()), "it would never hold");
+        let until = world.now() + 60_000;
+        let paused = pause(json!(until)).await;
+        assert_eq!(paused.status, StatusCode::OK, "{}", String::from_utf8_lossy(&paused.body));
+        world.step().await;
+        let now = get(&router, "/api/groups/example").await.json();
+        assert_eq!((&now["mode"], &now["policy"]["notice"]), (&json!("paused"), &Value::Null), "{text:?}");
+
+        // When it has ended by itself, nobody is late who has not decided while it lasted.
+        let swept_until = async |end: u64| {
+            while world.now() < end {
+                world.pass(std::time::Duration::from_secs(10));
+                world.sweep().await;
+            }
+            let now = get(&router, "/api/groups/example").await.json();
+            let late = now["faults"].as_array().expect("a list").iter().any(|fault| fault["what"] == "stale-decision");
+            (now["mode"].clone(), late)
+        };
+        assert_eq!(swept_until(until + 20_000).await, (json!("active"), false));
+        assert_eq!(swept_until(until + 60_000).await, (json!("active"), true));
+    }
+}
+
 #[tokio::test]
 async fn marks_are_set_on_members_alone() {
     let world = World::grown(json!({})).await;

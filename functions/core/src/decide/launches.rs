@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::group::{Head, Place, SHARD_CAPACITY, Shard, TemplateRecord};
+use crate::group::{BOOT_FAILURES, Head, Place, SHARD_CAPACITY, Shard, TemplateRecord};
 use crate::intent::{Call, Cause, IntentId, LaunchSpec, Token};
 use crate::member::{InstanceId, MemberState, Phase};
 use crate::plan::Step;
@@ -14,8 +14,6 @@ use crate::time::{Timestamp, spoken};
 use super::census::{Census, Seat};
 use super::draft::Draft;
 
-/// Launches in a row from one template version that never answered, after which it is launched from no more (L8).
-const BOOT_FAILURES: u32 = 3;
 /// Launches from a template version, open or failed, before the first of them has answered (L9).
 const UNTESTED_LAUNCHES: u32 = 3;
 

@@ -21,7 +21,7 @@ const presetOf = (node) => {
 const ORDER = ["mode", "min_instances", "max_instances", "scaling", "schedule", "signals", "sweep_interval", "max_sample_age", "min_available_percent", "warm_up", "cooldown_out", "cooldown_in",
   "stabilization_out", "stabilization_in", "out_window", "max_out_per_window", "in_window", "max_in_per_window", "launch", "health", "drain", "pause"];
 
-export function defaults(kind = "threshold") {
+export function defaults(kind = "auto") {
   const all = Object.fromEntries(Object.entries(schema.properties).map(([key, node]) => [key, presetOf(node)]));
   const { kind: _, cpu_up_threshold, cpu_down_threshold, scale_up_factor, scale_down_factor, target, tolerance, steps, price } = all.scaling;
   all.scaling = { kind, cpu_up_threshold, cpu_down_threshold, scale_up_factor, scale_down_factor, target, tolerance, steps, price };
@@ -30,6 +30,10 @@ export function defaults(kind = "threshold") {
 }
 
 const lineOf = (text, key) => Math.max(1, text.split("\n").findIndex((line) => line.includes(`"${key.split(".").at(-1)}"`)) + 1);
+
+const OWN = { threshold: ["cpu_up_threshold", "cpu_down_threshold", "scale_up_factor", "scale_down_factor"], target: ["target", "tolerance"], step: ["steps"] };
+/** The kind of rule that a document means, as the server finds it. */
+const kindOf = (document) => document?.scaling?.kind ?? Object.keys(OWN).find((kind) => OWN[kind].some((key) => key in (document?.scaling ?? {}))) ?? "auto";
 
 export function check(text) {
   let document;
@@ -41,7 +45,7 @@ export function check(text) {
   const problems = [];
   const say = (key, value, message) => problems.push({ key, value: JSON.stringify(value), message, line: lineOf(text, key), column: 3 });
   walk(document, schema, "", say);
-  const whole = merge(defaults(document?.scaling?.kind), document);
+  const whole = merge(defaults(kindOf(document)), document);
   if (problems.length === 0) {
     if (whole.min_instances > whole.max_instances) say("min_instances", whole.min_instances, `must not be above max_instances, which is ${whole.max_instances}`);
     if (whole.scaling.cpu_up_threshold < whole.scaling.cpu_down_threshold + 10) say("scaling.cpu_up_threshold", whole.scaling.cpu_up_threshold, `must be at least 10 above cpu_down_threshold, which is ${whole.scaling.cpu_down_threshold}`);
@@ -115,7 +119,7 @@ export function members(group) {
         id: member.id, zone: member.zone, shard: 0, phase, load, signals: load === null ? {} : { memory: 40 + Math.round(chance(member.id, "memory") * 40), rate: Math.round(load * 1.7) },
         last_answer: silentSince ?? at, silent_since: silentSince, detail: member.detail ?? (phase === "suspect" ? "silent for 4 m: has not answered the last 24 sweeps" : ""), agent: member.drain ? "draining" : "serving",
         agent_version: "0.1.0", marked_since: member.marked ?? null,
-        protected: member.protected, leaving: member.drain ? { since: member.drain.since, cause: member.drain.cause, timeout_ms: 20_000, unregistered_at: null } : null, replaces: null,
+        protected: member.protected, protected_by_agent: false, leaving: member.drain ? { since: member.drain.since, cause: member.drain.cause, timeout_ms: 20_000, unregistered_at: null } : null, replaces: null,
         template: "lt-0abc", template_version: 7, launched_at: member.launched_at, first_answer: member.launched_at + 9_000,
         spark: Array.from({ length: 30 }, (_, i) => group.loadOf(member, at - (29 - i) * constants.PERIOD_MS)), hot: load !== null && load > group.meanAt(at) + 20,
       };
@@ -211,7 +215,7 @@ export function preview(group, text, since) {
       policy_differs: null, instances, overloaded,
     };
   };
-  const against = play(merge(defaults(), JSON.parse(group.text)), "in force", "against");
+  const against = play(merge(defaults(kindOf(JSON.parse(group.text))), JSON.parse(group.text)), "in force", "against");
   const edit = play(checked.document, "your edit", "policy");
   const most = { ...checked.document, scaling: { ...checked.document.scaling, cpu_up_threshold: 85, cpu_down_threshold: 75 } };
   return {

@@ -27,6 +27,8 @@ export class Mock {
     this.place = place;
     /** Answers nobody while it is true. */
     this.deaf = false;
+    /** Answers that it cannot read its tables while it is true. */
+    this.failing = false;
     /** Every request: method, path, status, bytes. */
     this.log = [];
     this.open = 0;
@@ -54,6 +56,7 @@ export class Mock {
     let [status, headers, body] = [200, { "content-type": "application/json" }, ""];
     try {
       if (url.pathname.startsWith("/api/")) {
+        if (this.failing) throw answers.refuse(503, "unavailable", "the tables cannot be read");
         body = JSON.stringify(this.api(request.method, url, request.method === "GET" ? {} : await json(request)));
         if (request.method === "GET") {
           headers.etag = `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"`;

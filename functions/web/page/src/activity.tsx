@@ -1,7 +1,7 @@
 // What has happened: by kind, each with its cause and the decision behind it; and what is wrong with the loop itself.
 
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { activity, paths } from "./api";
 import type { ViewProps } from "./app";
@@ -10,7 +10,7 @@ import { usePoll } from "./poll";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
 import type { Activity, Happening, Now } from "./types";
-import { Absent, Badge, Notice, Rule, Time } from "./ui";
+import { Absent, Badge, Notice, Rule, Stale, Time } from "./ui";
 
 const KINDS = ["decision", "launched", "joined", "draining", "taken-back", "terminated", "lost", "disowned", "abandoned", "policy-accepted", "policy-refused"];
 const TONE: Record<string, string> = {
@@ -22,7 +22,7 @@ export function ActivityView({ route, now, period }: ViewProps): JSX.Element {
   const path = paths.activity(now.group, kinds);
   const { data, error } = usePoll<Activity>(path, period);
   const older = useOlder(now.group, kinds, path, data);
-  const items = data ? [...data.items, ...older.items.filter((item) => !data.items.some((known) => known.id === item.id))] : [];
+  const items = data ? joined(data.items, older.items) : [];
   const toggle = (kind: string): void => {
     const next = kinds.includes(kind) ? kinds.filter((other) => other !== kind) : [...kinds, kind];
     replace(withQuery(route, { kind: next.join(",") }));
@@ -36,9 +36,10 @@ export function ActivityView({ route, now, period }: ViewProps): JSX.Element {
           <button type="button" aria-pressed={kinds.length === 0} onClick={() => replace(withQuery(route, { kind: null }))}>everything</button>
           {KINDS.map((kind) => <button type="button" key={kind} aria-pressed={kinds.includes(kind)} onClick={() => toggle(kind)}>{words(kind)}</button>)}
         </div>
-        {data === null ? <Absent error={error} what="activity" tall /> : items.length === 0 ? <p class="muted">Nothing of that kind has happened.</p> : (
+        {data === null ? <Absent error={error} what="activity" tall /> : items.length === 0 ? <p class="muted">{older.until === null ? "Nothing of that kind has happened." : "Nothing of that kind is among the newest."}</p> : (
           <ol class="happenings">{items.map((item) => <Line key={item.id} item={item} route={route} />)}</ol>
         )}
+        {data !== null && <Stale error={error} what="activity" />}
         {older.failed && <Notice kind="look" live>{older.failed}</Notice>}
         {older.until !== null && <button type="button" disabled={older.busy} onClick={older.more}>{older.busy ? "Reading …" : "Older"}</button>}
       </section>
@@ -54,19 +55,28 @@ interface Older {
   more: () => void;
 }
 
-/** The pages behind the first one, read when they are asked for. */
+/** What is new, and what was there before it. */
+function joined(fresh: Happening[], known: Happening[]): Happening[] {
+  const ids = new Set(fresh.map((item) => item.id));
+  return [...fresh, ...known.filter((item) => !ids.has(item.id))];
+}
+
+/** The pages behind the first one, read when they are asked for. From then on what falls out of the first one is kept, too. */
 function useOlder(group: string, kinds: string[], path: string, first: Activity | null): Older {
   const [state, setState] = useState<{ items: Happening[]; until: number | null | undefined; busy: boolean; failed: string | null }>({ items: [], until: undefined, busy: false, failed: null });
+  const latest = useRef(path);
+  latest.current = path;
   useEffect(() => setState({ items: [], until: undefined, busy: false, failed: null }), [path]);
+  useEffect(() => setState((old) => (old.until === undefined || first === null ? old : { ...old, items: joined(first.items, old.items) })), [first]);
   const until = state.until === undefined ? (first?.next_until ?? null) : state.until;
   const more = async (): Promise<void> => {
     if (until === null) return;
     setState((old) => ({ ...old, busy: true, failed: null }));
     try {
       const page = await activity(group, kinds, until);
-      setState((old) => ({ items: [...old.items, ...page.items], until: page.next_until, busy: false, failed: null }));
+      if (latest.current === path) setState((old) => ({ items: joined(joined(first?.items ?? [], old.items), page.items), until: page.next_until, busy: false, failed: null }));
     } catch (error) {
-      setState((old) => ({ ...old, busy: false, failed: error instanceof Error ? error.message : String(error) }));
+      if (latest.current === path) setState((old) => ({ ...old, busy: false, failed: error instanceof Error ? error.message : String(error) }));
     }
   };
   return { items: state.items, until, busy: state.busy, failed: state.failed, more: () => void more() };

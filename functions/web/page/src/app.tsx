@@ -5,6 +5,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { ActivityView } from "./activity";
 import { paths } from "./api";
+import { bring } from "./charts/plot";
 import { DecisionDialog } from "./decision";
 import { local } from "./format";
 import { GroupsView } from "./groups";
@@ -19,7 +20,7 @@ import { go, href, useRoute } from "./route";
 import { setTheme, useTheme } from "./theme";
 import type { Theme } from "./theme";
 import type { GroupList, Now } from "./types";
-import { Absent, Age, Icon, Notice } from "./ui";
+import { Absent, Age, Icon, Stale } from "./ui";
 
 const TABS: [View, string][] = [["overview", "Overview"], ["members", "Members"], ["policy", "Policy"], ["activity", "Activity"]];
 /** The list of groups is read this often beside a group's own view. */
@@ -56,6 +57,8 @@ function skip(event: Event): void {
 
 function Group({ route, groups }: { route: Route; groups: GroupList | null }): JSX.Element {
   useMemo(() => prefetch(route), [route.view]);
+  // A chart that cannot have it says so itself.
+  useEffect(() => void bring().catch(() => undefined), []);
   const period = paced(groups?.groups.find((row) => row.group === route.group)?.period_ms ?? 2_000);
   const now = usePoll<Now>(paths.now(route.group), period);
   useEffect(() => {
@@ -70,9 +73,7 @@ function Group({ route, groups }: { route: Route; groups: GroupList | null }): J
       {now.data && <PauseBanner now={now.data} refresh={now.refresh} />}
       <main id="main" tabIndex={-1}>
         {now.data === null && <Absent error={now.error} what={`group ${route.group}`} tall />}
-        {now.data !== null && now.error !== null && now.error.status !== 0 && (
-          <Notice kind="look">The group cannot be read at the moment: {now.error.message}. This is what was last known.</Notice>
-        )}
+        {now.data !== null && <Stale error={now.error} what="group" />}
         {now.data !== null && <CurrentView {...props} now={now.data} />}
       </main>
       {route.decision && <DecisionDialog group={route.group} id={route.decision} close={close} />}

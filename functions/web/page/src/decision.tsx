@@ -7,7 +7,7 @@ import { Dialog } from "./dialog";
 import { among, count, label, percent, plural, signed, words } from "./format";
 import { usePoll } from "./poll";
 import type { Explained, Report, Stage } from "./types";
-import { Absent, Badge, Rule, Time } from "./ui";
+import { Absent, Badge, Rule, Stale, Time } from "./ui";
 
 /** A decision that is repeated gets a later end: it is read again this often while it is open. */
 const EVERY_MS = 15_000;
@@ -26,6 +26,7 @@ export function DecisionDialog({ group, id, close }: { group: string; id: string
   const { data, error } = usePoll<Explained>(paths.decision(group, id), EVERY_MS);
   return (
     <Dialog title="Why this size" close={close} side>
+      {data && <Stale error={error} what="decision" />}
       {data ? <Whole decision={data} /> : <Absent error={error} what="decision" tall />}
     </Dialog>
   );

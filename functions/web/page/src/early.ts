@@ -26,6 +26,13 @@ export function askFor({ view, group }: Route, known: (path: string) => boolean)
   wanted.filter((path) => !known(path)).forEach(ask);
 }
 
+/** Hands on what has been asked for and is answered within `ms` milliseconds; comes when all of it is, or then. */
+export async function soon(ms: number, hand: (path: string, answer: Answer<unknown>) => void): Promise<void> {
+  const answers = [...asked].map(([path, answer]) => answer.then((found) => hand(path, found)));
+  const late = new Promise<void>((come) => void setTimeout(come, ms));
+  await Promise.race([Promise.allSettled(answers), late]);
+}
+
 /** The answer that was asked for, once. */
 export function taken<T>(path: string): Promise<Answer<T>> | undefined {
   const found = asked.get(path);

@@ -2,22 +2,23 @@
 
 import type { Instant, Json } from "./types";
 
-const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
-const tenth = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-const cents = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2, minimumFractionDigits: 2 });
-const upTo4 = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 4 });
-const upTo2 = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 2 });
+/** With at most so many decimals, at least so many, and commas between thousands. By hand: an `Intl.NumberFormat` takes longer to make than a view to draw. */
+function figures(value: number, most: number, least = most): string {
+  const [whole = "", part = ""] = value.toFixed(most).split(".");
+  const decimals = part.slice(0, least) + part.slice(least).replace(/0+$/, "");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (decimals && `.${decimals}`);
+}
 
 /** Milliseconds since 1970 of either form of a time. */
 export const ms = (at: Instant): number => (typeof at === "number" ? at : Date.parse(at));
 
-export const count = (value: number): string => whole.format(value);
-export const decimal = (value: number): string => (Math.abs(value) >= 1000 ? whole : Math.abs(value) >= 10 && !Number.isInteger(value) ? tenth : upTo2).format(value);
-export const percent = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : `${tenth.format(value)} %`);
+export const count = (value: number): string => figures(value, 0);
+export const decimal = (value: number): string => Math.abs(value) >= 1000 ? count(value) : Math.abs(value) >= 10 && !Number.isInteger(value) ? figures(value, 1) : figures(value, 2, 0);
+export const percent = (value: number | null | undefined): string => (value === null || value === undefined ? "–" : `${figures(value, 1)} %`);
 /** US dollars: cents up to a hundred, a price of an instance as exact as it is. */
 export const money = (value: number): string => {
   const sum = Math.abs(value);
-  const text = sum >= 100 ? whole.format(sum) : sum >= 1 || sum === 0 ? cents.format(sum) : upTo4.format(sum);
+  const text = sum >= 100 ? count(sum) : sum >= 1 || sum === 0 ? figures(sum, 2) : figures(sum, 4, 0);
   return `${value < 0 ? "−" : ""}$${text}`;
 };
 export const signed = (value: number, text: (value: number) => string = decimal): string =>

@@ -7,9 +7,12 @@ import "./style/base.css";
 import "./style/parts.css";
 import "./style/views.css";
 import { App } from "./app";
+import { first } from "./poll";
 
 const page = document.getElementById("page");
 if (page) {
-  page.replaceChildren();
-  render(<App />, page);
+  void first().then(() => {
+    page.replaceChildren();
+    render(<App />, page);
+  });
 }

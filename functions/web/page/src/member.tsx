@@ -36,22 +36,34 @@ type Doing = { what: "protect" | "drain"; on: boolean } | null;
 
 function Card({ member, route, refresh }: { member: Member; route: Route; refresh: () => void }): JSX.Element {
   const [asking, setAsking] = useState<Doing>(null);
+  // What has been asked for, until the group shows it.
+  const [wanted, setWanted] = useState<Doing>(null);
   const leaving = member.leaving;
+  const is = { protect: member.protected, drain: member.marked_since !== null || leaving !== null };
+  const asked = wanted !== null && is[wanted.what] !== wanted.on ? TITLES[wanted.what][wanted.on ? 1 : 0] : null;
   return (
     <article class="member">
       <p class="chips"><Phase member={member} />{member.hot && <span class="badge badge-bad"><Icon name="hot" /> hot spot</span>}{member.protected && <span class="badge"><Icon name="shield" /> protected</span>}</p>
-      {leaving === null && member.marked_since !== null && <Notice kind="info">It is to be drained by hand since <Time at={member.marked_since} />. Another one is launched in its place first.</Notice>}
+      {leaving === null && member.marked_since !== null && (
+        <Notice kind="info">It is to be drained by hand since <Time at={member.marked_since} />. {member.protected ? "It is protected, and stays until that is taken away." : "Another one is launched in its place first, where max_instances has room."}</Notice>
+      )}
+      {asked !== null && <Notice kind="info" live>{asked} is asked for: the controller reads it at its next decision.</Notice>}
       {member.detail && <Notice kind={member.phase === "suspect" ? "look" : "info"}>{member.detail}</Notice>}
       <MemberChart group={route.group} member={member} />
       <Facts member={member} />
       {leaving && <p>{doing(member)}. Since <Time at={leaving.since} />{leaving.timeout_ms !== null && <>, <Left until={leaving.since + leaving.timeout_ms} /></>}.</p>}
       <div class="actions">
-        <button type="button" onClick={() => setAsking({ what: "protect", on: !member.protected })}>{member.protected ? "Take the protection away…" : "Protect…"}</button>
+        {member.protected_by_agent
+          ? <span class="muted">Its own agent asks that it is protected: that ends when the agent says so.</span>
+          : <button type="button" onClick={() => setAsking({ what: "protect", on: !member.protected })}>{member.protected ? "Take the protection away…" : "Protect…"}</button>}
         {leaving === null && member.marked_since === null
           ? <button type="button" class="danger" onClick={() => setAsking({ what: "drain", on: true })}>Drain…</button>
           : (leaving === null || leaving.cause === "operator") && <button type="button" onClick={() => setAsking({ what: "drain", on: false })}>Take the drain back…</button>}
       </div>
-      {asking && <Confirm member={member} group={route.group} {...asking} close={() => setAsking(null)} refresh={refresh} />}
+      {asking && <Confirm member={member} group={route.group} {...asking} close={() => setAsking(null)} refresh={() => {
+        setWanted(asking);
+        refresh();
+      }} />}
     </article>
   );
 }
@@ -110,7 +122,7 @@ interface ConfirmProps {
 const TITLES = { protect: ["Take the protection away", "Protect"], drain: ["Take the drain back", "Drain"] } as const;
 const TEXTS = {
   protect: ["It may be scaled in again like any other.", "It is not scaled in any more, whatever the load, until the protection is taken away. Bounds and health still hold."],
-  drain: ["It serves on, if it has not been terminated yet.", "Another one is launched in its place first; then it finishes its work, and is terminated."],
+  drain: ["It serves on, if it has not been terminated yet.", "Another one is launched in its place first, where max_instances has room; then it finishes its work, and is terminated."],
 } as const;
 
 function Confirm({ member, group, what, on, close, refresh }: ConfirmProps): JSX.Element {
@@ -118,7 +130,7 @@ function Confirm({ member, group, what, on, close, refresh }: ConfirmProps): JSX
   return (
     <Dialog title={`${title}: ${member.id}`} close={close}>
       <p>{TEXTS[what][on ? 1 : 0]}</p>
-      {what === "drain" && on && member.protected && <Notice kind="look">It is protected. A drain by hand takes it all the same.</Notice>}
+      {what === "drain" && on && member.protected && <Notice kind="look">It is protected: it stays until the protection is taken away.</Notice>}
       <Act text={title} danger={what === "drain" && on} done={close} act={async () => {
         await mark(group, member.id, what, on);
         refresh();

@@ -13,7 +13,7 @@ import { usePoll } from "./poll";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
 import type { Member, Members } from "./types";
-import { Absent, Choice, Icon, Notice } from "./ui";
+import { Absent, Choice, Icon, Stale } from "./ui";
 
 /** Beyond these the line of hot spots only counts. */
 const HOT_NAMED = 6;
@@ -37,7 +37,7 @@ export function MembersView({ route, now, period }: ViewProps): JSX.Element {
       </section>
       <section class="panel" aria-labelledby="members">
         <div class="panel-head"><h1 id="members">{plural(members.length, "member")}</h1><Hot members={members} route={route} /></div>
-        {error !== null && error.status !== 0 && <Notice kind="look">The members cannot be read at the moment: {error.message}</Notice>}
+        <Stale error={error} what="members" />
         <MembersTable members={members} route={route} group={now.group} />
       </section>
     </>

@@ -11,7 +11,7 @@ import { LoadTable } from "./charts/table";
 import { count, label, percent, plural, span, words } from "./format";
 import { href, replace, withQuery } from "./route";
 import type { Counts, Now } from "./types";
-import { Absent, Age, Badge, Choice, Left, Notice, Rule, State, Time } from "./ui";
+import { Absent, Age, Badge, Choice, Left, Notice, Rule, Stale, State, Time } from "./ui";
 
 /** Marks that are listed beside the charts. */
 const RECENT = 6;
@@ -41,7 +41,7 @@ export function Overview({ route, now, period }: ViewProps): JSX.Element {
             {shown.load === null ? <Absent error={shown.error} what="load" tall /> : (
               <>
                 <LoadCharts load={shown.load} thresholds={now.thresholds} onZoom={zoom}><Marks load={shown.load} route={route} /></LoadCharts>
-                {shown.error !== null && shown.error.status !== 0 && <Notice kind="look">The load cannot be read: {shown.error.message}</Notice>}
+                <Stale error={shown.error} what="load" />
               </>
             )}
           </div>

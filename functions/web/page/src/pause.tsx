@@ -10,6 +10,15 @@ import { inputTime, local, span } from "./format";
 import type { Now } from "./types";
 import { Icon, Left, Time } from "./ui";
 
+/** What has been asked for of a group and is not in force yet: an edit of the policy is read at the next decision. */
+let asked: { group: string; paused: boolean; over: number | null } | null = null;
+
+const ask = (now: Now, paused: boolean): void => void (asked = { group: now.group, paused, over: now.policy.version });
+
+/** Whether it has been asked that the group be paused, or not any more, and no newer policy is in force since. */
+const waiting = (now: Now, paused: boolean): boolean =>
+  asked !== null && asked.group === now.group && asked.paused === paused && asked.over === now.policy.version && (now.mode === "paused") !== paused;
+
 export function PauseButton({ now, refresh }: { now: Now; refresh: () => void }): JSX.Element | null {
   const [open, setOpen] = useState(false);
   if (now.mode === "paused") return null;
@@ -20,6 +29,13 @@ export function PauseButton({ now, refresh }: { now: Now; refresh: () => void })
     </>
   );
 }
+
+/** A decision comes with each sweep. */
+const Soon = ({ now, what }: { now: Now; what: string }): JSX.Element => (
+  <div class="paused" role="status">
+    <Icon name="look" /><span><b>{what} is asked for</b> and holds from the next decision on{now.sweep && <>: one follows each sweep, every {span(now.sweep.period_ms)}</>}.</span>
+  </div>
+);
 
 type End = "open" | "15" | "60" | "240" | "at";
 const ENDS: [End, string][] = [["open", "Until somebody resumes it"], ["15", "For 15 minutes"], ["60", "For 1 hour"], ["240", "For 4 hours"], ["at", "Until a time"]];
@@ -47,6 +63,7 @@ function PauseDialog({ now, close, refresh }: { now: Now; close: () => void; ref
       </fieldset>
       <Act text="Pause the group" danger disabled={reason.trim() === "" || past} done={close} act={async () => {
         await pause(now.group, reason.trim(), until);
+        ask(now, true);
         refresh();
       }}>
         <button type="button" onClick={close}>Cancel</button>
@@ -58,6 +75,8 @@ function PauseDialog({ now, close, refresh }: { now: Now; close: () => void; ref
 /** Says that the group is paused, why, and until when. */
 export function PauseBanner({ now, refresh }: { now: Now; refresh: () => void }): JSX.Element | null {
   const [open, setOpen] = useState(false);
+  if (waiting(now, true)) return <Soon now={now} what="A pause" />;
+  if (waiting(now, false)) return <Soon now={now} what="The end of the pause" />;
   if (now.mode !== "paused" && now.pause === null) return null;
   const until = now.pause?.until ?? null;
   return (
@@ -88,6 +107,7 @@ function ResumeDialog({ now, close, refresh }: { now: Now; close: () => void; re
       )}
       <Act text="Resume the group" done={close} act={async () => {
         await resume(now.group);
+        ask(now, false);
         refresh();
       }}>
         <button type="button" onClick={close}>Cancel</button>

@@ -1,11 +1,11 @@
 // Reading the same thing again and again: one request at a time, only while the page is seen, and what was read is never
 // thrown away because a later read failed.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError, read } from "./api";
 import { serverNow } from "./clock";
-import { askFor, taken } from "./early";
+import { askFor, soon, taken } from "./early";
 import type { Route } from "./route";
 
 /** No view asks more often than the first, and none less often than the second. */
@@ -109,20 +109,34 @@ function keep(path: string, entry: Kept): void {
   if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
 }
 
+/** The page is first drawn with what is answered by then: an empty one in between would delay what it is opened for. */
+const DRAWN_AFTER_MS = 150;
+
+/** Waits for the first answers, though not long. */
+export const first = (): Promise<void> => soon(DRAWN_AFTER_MS, (path, { data, etag }) => keep(path, { data, etag }));
+
 /** Begins to read what a view is going to ask for as soon as it is there. */
 export const prefetch = (route: Route): void => askFor(route, (path) => kept.has(path));
 
+interface Shown<T> {
+  path: string | null;
+  data: T | null;
+  error: ApiError | null;
+}
+
+/** What is known of `path` before it is read. */
+const known = <T,>(path: string | null): Shown<T> => ({ path, data: ((path !== null && kept.get(path)?.data) as T) || null, error: null });
+
 /** Reads `path` now and every `period` milliseconds; null reads nothing. */
 export function usePoll<T>(path: string | null, period: number): Resource<T> {
-  const [state, setState] = useState<{ path: string | null; data: T | null; error: ApiError | null }>({ path: null, data: null, error: null });
-  const [control, setControl] = useState<{ now: () => void } | null>(null);
+  const [state, setState] = useState(() => known<T>(path));
+  const control = useRef<{ now: () => void } | null>(null);
   // Another period counts from the next read on: it is no reason to read at once.
   const pause = useRef(period);
   pause.current = period;
   useEffect(() => {
     if (path === null) return;
-    const known = kept.get(path);
-    setState({ path, data: (known?.data as T | undefined) ?? null, error: null });
+    setState((old) => (old.path === path ? old : known(path)));
     let gone = false;
     const loop = repeat(async () => {
       try {
@@ -138,17 +152,13 @@ export function usePoll<T>(path: string | null, period: number): Resource<T> {
         throw told;
       }
     }, () => pause.current);
-    setControl(loop);
+    control.current = loop;
     return () => {
       gone = true;
+      control.current = null;
       loop.stop();
     };
   }, [path]);
-  const current = state.path === path;
-  const known = path === null || current ? undefined : kept.get(path);
-  return {
-    data: current ? state.data : ((known?.data as T | undefined) ?? null),
-    error: current ? state.error : null,
-    refresh: control?.now ?? (() => undefined),
-  };
+  const { data, error } = state.path === path ? state : known<T>(path);
+  return { data, error, refresh: useCallback(() => control.current?.now(), []) };
 }

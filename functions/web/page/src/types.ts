@@ -162,6 +162,7 @@ export interface Member {
   agent_version: string;
   marked_since: number | null;
   protected: boolean;
+  protected_by_agent: boolean;
   leaving: { since: number; cause: string; timeout_ms: number | null; unregistered_at: number | null } | null;
   replaces: string | null;
   template: string | null;

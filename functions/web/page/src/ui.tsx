@@ -55,6 +55,12 @@ export function Badge({ kind, children }: { kind?: string; children: ComponentCh
 /** A rule's id, as reports name it. */
 export const Rule = ({ id }: { id: string }): JSX.Element => <abbr class="rule" title={`rule ${id} of the contract`}>{id}</abbr>;
 
+/** Says that what is shown is old: `what` cannot be read any more. That nobody answers at all is said once, at the top. */
+export function Stale({ error, what }: { error: ApiError | null; what: string }): JSX.Element | null {
+  if (error === null || error.status === 0) return null;
+  return <Notice kind="look">The {what} cannot be read at the moment: {error.message}. This is what was last known.</Notice>;
+}
+
 export function Notice({ kind, children, live = false }: { kind: "look" | "bad" | "info"; children: ComponentChildren; live?: boolean }): JSX.Element {
   return (
     <div class={`notice notice-${kind}`} role={live ? "alert" : undefined}>

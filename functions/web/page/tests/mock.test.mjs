@@ -147,7 +147,7 @@ test("a member is protected and drained, after a question", async () => {
 });
 
 test("a member that is to be drained once its replacement serves says so, and may be taken back", async () => {
-  const member = web().members.find((other) => other.drain === null);
+  const member = web().members.find((other) => other.drain === null && !other.protected);
   member.marked = Date.now() - 5_000;
   await visit(page, url, "#/g/web/members");
   const row = page.locator("table.members tr", { hasText: member.id });
@@ -266,6 +266,11 @@ test("activity is filtered by kind, goes back in time, and leads to its decision
   await visit(page, url, "#/g/web/activity");
   await button("Older").click();
   await page.waitForFunction(() => document.querySelectorAll(".happening").length > 50);
+  const before_ = await page.locator(".happening").count();
+  for (let n = 0; n < 60; n += 1) web().did("joined", Date.now() + n, `newcomer ${n}`);
+  await page.getByText("newcomer 59", { exact: true }).waitFor();
+  await page.getByText("scaling.cpu_up_threshold is 0.7").waitFor();
+  assert.ok(await page.locator(".happening").count() >= before_ + 50, "what falls out of the first page stays");
   await button("policy refused").click();
   await page.getByText("scaling.cpu_up_threshold is 0.7").waitFor();
   await page.waitForFunction(() => document.querySelectorAll(".happening").length === 1);
@@ -285,6 +290,69 @@ test("a lost connection is said, keeps what is there, and is noticed when it is 
   assert.ok(headline && await page.locator(".headline").count() === 1);
   mock.deaf = false;
   await page.locator(".lost").waitFor({ state: "detached", timeout: 30_000 });
+});
+
+test("what cannot be read any more is said in each view, and what was known stays", async () => {
+  for (const [hash, what] of [["", "list of groups"], ["#/g/web", "group"], ["#/g/web/members", "members"], ["#/g/web/policy", "policy"], ["#/g/web/policy?tab=versions", "list of versions"], ["#/g/web/activity", "activity"]]) {
+    mock.failing = false;
+    await visit(page, url, hash);
+    mock.failing = true;
+    await page.getByText(`The ${what} cannot be read at the moment: the tables cannot be read. This is what was last known.`).first().waitFor({ timeout: 30_000 });
+    assert.equal(await page.locator(".lost").count(), 0, "somebody answers");
+  }
+});
+
+test("a check that has failed is made again, and the edit can be saved", async () => {
+  await visit(page, url, "#/g/web/policy");
+  const most = page.getByLabel("Maximum instances");
+  await most.waitFor();
+  mock.failing = true;
+  await most.fill("14");
+  await page.getByText("The text cannot be checked at the moment").waitFor();
+  assert.equal(await button("Save…").isDisabled(), true);
+  mock.failing = false;
+  await page.waitForFunction(() => [...document.querySelectorAll(".savebar button.primary")].every((it) => !it.disabled));
+  assert.equal(await page.getByText("The text cannot be checked at the moment").count(), 0);
+});
+
+test("the form shows the rule that a text means without naming it, and an edit does not change it", async () => {
+  for (const [scaling, kind] of [[undefined, "auto"], [{ target: 50 }, "target"], [{ cpu_up_threshold: 80 }, "threshold"]]) {
+    web().put(JSON.stringify({ min_instances: 2, max_instances: 20, scaling }));
+    await visit(page, url, "#/g/web/policy");
+    const rule = page.getByLabel("Rule", { exact: true });
+    await rule.waitFor();
+    assert.equal(await rule.inputValue(), kind);
+    await page.locator("details.section > summary", { hasText: "Settings of the other rules" }).click();
+    await page.getByLabel(kind === "target" ? "Scale out above" : "Target").fill("61");
+    assert.equal(await rule.inputValue(), kind, "settings of another rule do not choose it");
+    await page.getByRole("tab", { name: "JSON" }).click();
+    assert.equal(JSON.parse(await page.locator("#policy-text").inputValue()).scaling.kind, kind);
+    await button("Discard").click();
+  }
+});
+
+test("what is asked for is said until it holds", async () => {
+  await visit(page, url, "#/g/web");
+  const path = `${url}api/groups/web`;
+  const old = await (await fetch(path)).json();
+  await page.route(path, (route) => route.fulfill({ json: old }));
+  await button("Pause…").click();
+  await dialog().getByLabel("Reason").fill("deploying");
+  await dialog().getByRole("button", { name: "Pause the group" }).click();
+  await page.getByText("A pause is asked for and holds from the next decision on: one follows each sweep, every").waitFor();
+  await page.unroute(path);
+  await page.locator(".paused").getByText("deploying").waitFor();
+  const members = `${path}/members`;
+  const { members: [{ id }] } = await (await fetch(members)).json();
+  const known = await (await fetch(members)).json();
+  await page.route(members, (route) => route.fulfill({ json: { members: known.members.map((one) => (one.id === id ? { ...one, protected: false, protected_by_agent: false } : one)) } }));
+  await visit(page, url, `#/g/web/members?member=${id}`);
+  await dialog().getByRole("button", { name: "Protect…" }).click();
+  await dialog().getByRole("button", { name: "Protect", exact: true }).click();
+  await page.getByText("Protect is asked for: the controller reads it at its next decision.").waitFor();
+  await page.unroute(members);
+  await dialog().getByRole("button", { name: "Take the protection away…" }).waitFor();
+  assert.equal(await page.getByText("is asked for: the controller").count(), 0);
 });
 
 test("what has not changed is not sent again, and nobody is asked while the page is hidden", async () => {

@@ -14,6 +14,22 @@ async function source(path) {
   return import(`data:text/javascript;base64,${Buffer.from(output[0].code).toString("base64")}`);
 }
 
+test("a policy means the rule that it names, or else the one whose settings it has", async () => {
+  const { kindOf } = await source("policy/document.ts");
+  for (const [scaling, kind] of [[undefined, "auto"], [{}, "auto"], [{ kind: "step", target: 5 }, "step"], [{ tolerance: 3 }, "target"], [{ steps: [] }, "step"], [{ price: 1 }, "auto"], [{ scale_up_factor: 2 }, "threshold"], [{ kind: "party" }, "auto"]]) {
+    assert.equal(kindOf({ scaling }), kind);
+  }
+  assert.equal(kindOf(null), "auto");
+});
+
+test("numbers are written with commas, and as exact as they are meant", async () => {
+  const { count, decimal, money, percent } = await source("format.ts");
+  assert.deepEqual([0, 999, 1000, 1234567.8, -1234].map(count), ["0", "999", "1,000", "1,234,568", "-1,234"]);
+  assert.deepEqual([0, 1.5, 1.234, 12, 12.34, 1234.56].map(decimal), ["0", "1.5", "1.23", "12", "12.3", "1,235"]);
+  assert.deepEqual([0, 0.0416, 3.5, 1234.4, -7].map(money), ["$0.00", "$0.0416", "$3.50", "$1,234", "−$7.00"]);
+  assert.deepEqual([null, 0, 61.25, 100].map(percent), ["–", "0.0 %", "61.3 %", "100.0 %"]);
+});
+
 test("a policy's text is changed at one key, and keeps the others", async () => {
   const { at, changed, changes, filled, keyOf, written } = await source("policy/document.ts");
   const own = { min_instances: 2, scaling: { steps: [{ above: 70, change: 1 }] } };

@@ -11,9 +11,6 @@ use serde::Serialize;
 use super::looked::STALE_PERIODS;
 use super::{Looked, Ms, count, counted, ms};
 
-/// Launches in a row from one template version that never answered, after which it is launched from no more (L8).
-const BOOT_FAILURES: u32 = 3;
-
 /// How much a group needs somebody's eyes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -141,7 +138,8 @@ fn undecided(looked: &Looked, patience: Duration) -> Option<(Option<Timestamp>, 
     if looked.stale().is_some() || looked.mode() == Mode::Paused {
         return None;
     }
-    let last = looked.head.last_slot;
+    // While a group is paused no sweep is decided on.
+    let last = looked.head.last_slot.max(looked.paused_until());
     let behind = slot.since(last.unwrap_or(looked.head.born));
     (behind > patience).then_some((last, behind))
 }
@@ -159,9 +157,7 @@ fn acting(looked: &Looked) -> Vec<Fault> {
         let text = format!("EC2 refuses launches: {} ({tries} in a row)", refusal.reason);
         found.push(fault(FaultKind::LaunchRefused, text, None));
     }
-    for record in
-        head.templates.iter().filter(|record| record.failures >= BOOT_FAILURES && record.policy == head.policy)
-    {
+    for record in head.quarantined() {
         let name = if record.template.is_empty() { "the default template".to_owned() } else { record.template.clone() };
         let text = format!(
             "{} in a row from {name} version {} never answered: nothing more is launched from it until the policy is edited",

@@ -62,6 +62,8 @@ pub struct MemberLine {
     pub marked_since: Option<Ms>,
     /// Whether it may not be a victim of a scale-in (D2).
     pub protected: bool,
+    /// Whether its own agent asks for that: then taking the tag away does not end it.
+    pub protected_by_agent: bool,
     /// Why and since when it is on its way out.
     pub leaving: Option<LeavingLine>,
     /// The unhealthy member that it was launched to replace.
@@ -249,6 +251,7 @@ fn line(record: &MemberRecord, looked: &Looked, spark: Option<&Vec<Option<f64>>>
         agent_version: health.map_or_else(String::new, |health| health.version.clone()),
         marked_since: looked.head.marked.get(&record.id).copied().map(ms),
         protected: looked.head.protected.contains(&record.id) || told(|health| health.protected),
+        protected_by_agent: told(|health| health.protected),
         leaving: leaving(record).map(|leaving| LeavingLine {
             since: ms(leaving.since),
             cause: cause(leaving.cause),

@@ -1,6 +1,6 @@
 //! Writing the policy, and pausing by it.
 
-use muster_control::ports::{PolicyDesk, PolicyText, Put, PutError, Revision};
+use muster_control::ports::{Clock, GroupStore, PolicyDesk, PolicyText, Put, PutError, Revision};
 use muster_core::group::{GroupName, PolicyVersion};
 use muster_core::policy::Policy;
 use muster_core::time::Timestamp;
@@ -23,7 +23,7 @@ pub struct Written {
     pub version: Option<PolicyVersion>,
     /// Its digest.
     pub revision: String,
-    /// The version of somebody's edit that came in between and is overwritten now.
+    /// The version of a text that is overwritten and was not in force: somebody's edit that came in between, or one that is not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overwrote: Option<PolicyVersion>,
 }
@@ -45,8 +45,9 @@ pub async fn put<S, P: PolicyDesk, F, C>(
     Ok(stand.policies.put(group, text, over).await?.into())
 }
 
-/// Pauses the group for a reason, until a time or until somebody resumes it.
-pub async fn pause<S, P: PolicyDesk, F, C>(
+/// Pauses the group for a reason, until a time or until somebody resumes it. Where the text is missing or not valid, what is in force is paused and
+/// takes its place: whoever stops a group has no time to mend a text.
+pub async fn pause<S: GroupStore, P: PolicyDesk, F, C: Clock>(
     stand: &Stand<S, P, F, C>,
     group: &GroupName,
     reason: &str,
@@ -58,7 +59,31 @@ pub async fn pause<S, P: PolicyDesk, F, C>(
             format!("reason must have 1 to {LONGEST_REASON} characters: who reads it later wants to know why");
         return Err(ReadError::BadRequest(message).into());
     }
-    edit(stand, group, |text| pause::paused(text, reason, until)).await
+    let now = stand.clock.now();
+    if let Some(past) = until.filter(|until| *until <= now) {
+        return Err(
+            ReadError::BadRequest(format!("until must be in the future: it is {past}, and now is {now}")).into()
+        );
+    }
+    let pause = |text: &str| pause::paused(text, reason, until);
+    let failed = match edit(stand, group, pause).await {
+        Err(failed @ (SteerError::Invalid(_) | SteerError::Read(ReadError::NotFound(_)))) => failed,
+        written => return written,
+    };
+    let Some(text) = in_force(stand, group).await?.and_then(|text| pause(&text)) else { return Err(failed) };
+    let found = stand.policies.fetch(group).await.map_err(ReadError::from)?;
+    let over = found.as_ref().map(|found| Revision::of(&found.text));
+    let written = put(stand, group, &text, over.as_ref()).await?;
+    Ok(Written { overwrote: written.overwrote.or(found.and_then(|found| found.version)), ..written })
+}
+
+/// The text that decisions are taken with.
+async fn in_force<S: GroupStore, P, F, C>(
+    stand: &Stand<S, P, F, C>,
+    group: &GroupName,
+) -> Result<Option<String>, ReadError> {
+    let Some(version) = stand.store.head(group).await?.and_then(|head| head.policy) else { return Ok(None) };
+    Ok(stand.store.policy(group, version).await?.map(|stored| stored.text))
 }
 
 /// Ends the group's pause, and turns the mode `paused` into `active`. A group that is not paused stays as it is.

@@ -120,11 +120,15 @@ impl World {
     }
 
     pub(crate) async fn sweep_and_decide(&self) {
+        self.sweep().await;
+        reconcile(&self.controller, &group(), 0.5).await.expect("a decision");
+    }
+
+    pub(crate) async fn sweep(&self) {
         let Controller { store, .. } = &self.controller;
         let monitor =
             Monitor { store: store.clone(), probe: &self.probe, clock: self.clock.clone(), name: "monitor".into() };
         sweep(&monitor, &group(), Shard(0)).await.expect("a sweep");
-        reconcile(&self.controller, &group(), 0.5).await.expect("a decision");
     }
 
     pub(crate) fn pass(&self, span: Duration) {

@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import uPlot from "uplot";
+import type uPlot from "uplot";
 
 import { count, percent } from "../format";
 import { colours, useTheme } from "../theme";
@@ -64,18 +64,16 @@ function loadChart(low: number | null, high: number | null): PlotOptions {
 function sizeChart(): PlotOptions {
   const color = colours("muted", "grid", "line", "desired", "actual", "bound");
   const base = common(color, SYNC);
-  const step = uPlot.paths.stepped?.({ align: 1 });
-  const steps = step ? { paths: step } : {};
   return {
     ...base,
     scales: { x: { time: true }, y: { range: (u) => [0, top(u.data)] } },
     axes: [base.time, { ...base.values, space: 26, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] }],
     series: [
       {},
-      { label: "actual", stroke: color.actual, width: 1.5, fill: withAlpha(color.actual, 0.14), points: { show: false }, ...steps },
-      { label: "desired", stroke: color.desired, width: 2, points: { show: false }, ...steps },
-      { label: "min", stroke: color.bound, width: 1, dash: [2, 4], points: { show: false }, ...steps },
-      { label: "max", stroke: color.bound, width: 1, dash: [2, 4], points: { show: false }, ...steps },
+      { label: "actual", stroke: color.actual, width: 1.5, fill: withAlpha(color.actual, 0.14), points: { show: false }, steps: true },
+      { label: "desired", stroke: color.desired, width: 2, points: { show: false }, steps: true },
+      { label: "min", stroke: color.bound, width: 1, dash: [2, 4], points: { show: false }, steps: true },
+      { label: "max", stroke: color.bound, width: 1, dash: [2, 4], points: { show: false }, steps: true },
     ],
   };
 }
@@ -98,7 +96,7 @@ function stepped(load: Load): uPlot.AlignedData {
   return [at, sizes.map((step) => step.actual), sizes.map((step) => step.desired), sizes.map((step) => step.min), sizes.map((step) => step.max)];
 }
 
-/** The last entry that is not after `at`; the last of all without one. */
+/** The last entry that is not after `at`, none when all are; the last of all without one. */
 export function lastAt<T extends { at: number }>(entries: T[], at: number | null): T | undefined {
   if (at === null) return entries.at(-1);
   let [from, until] = [0, entries.length];
@@ -107,7 +105,7 @@ export function lastAt<T extends { at: number }>(entries: T[], at: number | null
     if ((entries[middle]?.at ?? Infinity) <= at) from = middle + 1;
     else until = middle;
   }
-  return entries[Math.max(0, from - 1)];
+  return entries[from - 1];
 }
 
 function LoadLegend({ load, at }: { load: Load; at: number | null }): JSX.Element {
@@ -122,7 +120,7 @@ function LoadLegend({ load, at }: { load: Load; at: number | null }): JSX.Elemen
           <span class="muted wide-only">{count(point.answered)} of {count(point.members)} answered{point.blind && ", not trusted"}</span>
           <span class="muted when"><Time at={point.at} /></span>
         </>
-      ) : <span class="muted">no sweep in this span</span>}
+      ) : <span class="muted">{at === null ? "no sweep in this span" : "no sweep as early as that"}</span>}
     </div>
   );
 }
@@ -132,7 +130,7 @@ function SizeLegend({ load, at }: { load: Load; at: number | null }): JSX.Elemen
   return (
     <div class="legend">
       <b>Size</b>
-      {step && (
+      {step === undefined ? at !== null && <span class="muted">not known as early as that</span> : (
         <>
           <span class="key key-desired">desired {count(step.desired)}</span>
           <span class="key key-actual">actual {count(step.actual)}</span>

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { Dialog } from "../dialog";
-import { among, count, local } from "../format";
+import { among, count, local, utc } from "../format";
 import { href } from "../route";
 import type { Route } from "../route";
 import type { Load, Mark } from "../types";
@@ -101,8 +101,9 @@ export function MarkList({ marks, route, onOpen }: { marks: Mark[]; route: Route
 
 function titled(cluster: Cluster): string {
   const [mark] = cluster.marks;
-  if (cluster.marks.length > 1 || !mark) return `${cluster.marks.length} decisions from ${local(mark?.at ?? 0, Date.now())}`;
-  return `${local(mark.at, Date.now())}: ${mark.headline} (${mark.rule})`;
+  const when = mark ? `${local(mark.at, Date.now())} (${utc(mark.at)})` : "";
+  if (cluster.marks.length > 1 || !mark) return `${cluster.marks.length} decisions from ${when}`;
+  return `${when}: ${mark.headline} (${mark.rule})`;
 }
 
 /** The arrow keys move among the marks, Home and End to the first and the last. */

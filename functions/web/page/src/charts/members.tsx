@@ -3,7 +3,7 @@
 
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import uPlot from "uplot";
+import type uPlot from "uplot";
 
 import { paths } from "../api";
 import { serverNow } from "../clock";
@@ -13,7 +13,7 @@ import { go } from "../route";
 import type { Route } from "../route";
 import { colours, useTheme } from "../theme";
 import type { MembersLoad } from "../types";
-import { Absent, Time } from "../ui";
+import { Absent, Stale, Time } from "../ui";
 import { thresholdBands } from "./bands";
 import { density } from "./density";
 import { Plot, common } from "./plot";
@@ -58,7 +58,8 @@ export function MembersChart({ route, range, hot, members, thresholds }: Props):
     return () => clearTimeout(timer);
   }, [asked]);
   return (
-    <div class="chartbox chartbox-members">
+    <div class={`chartbox chartbox-members${data === null && shown !== null ? " old" : ""}`}>
+      {shown !== null && <Stale error={error} what="load of each member" />}
       {shown === null ? <Absent error={error} what="load of each member" tall /> : <Drawn load={shown} hot={hot} route={route} thresholds={thresholds} />}
     </div>
   );

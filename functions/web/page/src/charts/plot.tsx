@@ -1,8 +1,9 @@
-// uPlot as a component: it is made once for its options, and told of new data and of a new range afterwards.
+// uPlot as a component: it is made once for its options, and told of new data and of a new range afterwards. It comes as a script of its own, once
+// the first words and numbers of a view are drawn: nothing else may import it.
 
 import type { JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
-import uPlot from "uplot";
+import { useEffect, useRef, useState } from "preact/hooks";
+import type uPlot from "uplot";
 
 import { clock, day } from "../format";
 
@@ -10,7 +11,36 @@ import { clock, day } from "../format";
 export const LEFT = 44;
 export const RIGHT = 14;
 
-export type PlotOptions = Omit<uPlot.Options, "width" | "height">;
+/** A series as uPlot has it, or drawn as steps. */
+type Series = uPlot.Series & { steps?: true };
+export type PlotOptions = Omit<uPlot.Options, "width" | "height" | "series"> & { series: Series[] };
+
+type Library = typeof uPlot;
+let library: Library | null = null;
+let coming: Promise<Library> | null = null;
+
+/** The library, fetched once; what failed is tried again. */
+export function bring(): Promise<Library> {
+  coming ??= import("uplot").then(
+    (found) => (library = found.default),
+    (error: unknown) => {
+      coming = null;
+      throw error;
+    },
+  );
+  return coming;
+}
+
+function useLibrary(): { uplot: Library | null; failed: boolean } {
+  const [state, setState] = useState({ uplot: library, failed: false });
+  useEffect(() => {
+    let gone = false;
+    const come = (uplot: Library | null): void => void (gone || setState({ uplot, failed: uplot === null }));
+    if (state.uplot === null) bring().then(come, () => come(null));
+    return () => void (gone = true);
+  }, []);
+  return state;
+}
 
 export interface PlotProps {
   /** Kept as it is for as long as the chart may stay the same. */
@@ -31,11 +61,14 @@ export function Plot(props: PlotProps): JSX.Element {
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
+  const { uplot, failed } = useLibrary();
   useEffect(() => {
     const element = box.current;
-    if (!element) return;
-    const options = { ...props.options, ...dimensions(element, props.height), hooks: hooked(props.options.hooks ?? {}, latest) };
-    const made = new uPlot(options, latest.current.data, element);
+    if (!element || !uplot) return;
+    const paths = uplot.paths.stepped?.({ align: 1 });
+    const series = props.options.series.map(({ steps, ...rest }) => (steps && paths ? { ...rest, paths } : rest));
+    const options = { ...props.options, ...dimensions(element, props.height), series, hooks: hooked(props.options.hooks ?? {}, latest) };
+    const made = new uplot(options, latest.current.data, element);
     made.over.addEventListener("click", () => latest.current.onPress?.(made));
     plot.current = made;
     const observer = new ResizeObserver(() => made.setSize(dimensions(element, latest.current.height)));
@@ -45,7 +78,7 @@ export function Plot(props: PlotProps): JSX.Element {
       made.destroy();
       plot.current = null;
     };
-  }, [props.options, props.height]);
+  }, [uplot, props.options, props.height]);
   const [from, until] = props.range;
   useEffect(() => {
     const made = plot.current;
@@ -53,8 +86,8 @@ export function Plot(props: PlotProps): JSX.Element {
       made.setData(props.data, false);
       made.setScale("x", { min: from, max: until });
     });
-  }, [props.options, props.height, props.data, from, until]);
-  return <div ref={box} class="plot" role="img" aria-label={props.label} style={{ height: `${props.height}px` }} />;
+  }, [uplot, props.options, props.height, props.data, from, until]);
+  return <div ref={box} class="plot" role="img" aria-label={props.label} style={{ height: `${props.height}px` }}>{failed && <p class="muted">The chart cannot be drawn: its script has not come. Load the page again.</p>}</div>;
 }
 
 const dimensions = (element: HTMLElement, height: number): { width: number; height: number } => ({

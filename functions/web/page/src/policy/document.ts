@@ -57,6 +57,23 @@ export function filled(defaults: Json | undefined, document: Json | undefined): 
   return Object.fromEntries([...all].map((key) => [key, filled(defaults[key], at(document, [key])) ?? null]));
 }
 
+/** What of `scaling` belongs to which kind of rule. */
+export const OF_KIND: Record<string, string[]> = {
+  threshold: ["cpu_up_threshold", "cpu_down_threshold", "scale_up_factor", "scale_down_factor"],
+  target: ["target", "tolerance"],
+  step: ["steps"],
+  auto: ["price"],
+};
+
+/** The kind of rule that a document means: the one that it names, or else the one whose settings it has. */
+export function kindOf(document: JsonObject | null): string {
+  const scaling = document?.["scaling"];
+  if (!isObject(scaling)) return "auto";
+  const named = scaling["kind"];
+  if (typeof named === "string" && Object.hasOwn(OF_KIND, named)) return named;
+  return Object.entries(OF_KIND).find(([, own]) => own.some((key) => Object.hasOwn(scaling, key)))?.[0] ?? "auto";
+}
+
 export const same = (a: Json | undefined, b: Json | undefined): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 
 function sorted(value: Json | undefined): Json | undefined {

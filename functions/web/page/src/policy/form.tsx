@@ -5,19 +5,11 @@ import { useState } from "preact/hooks";
 
 import { among, label, plural } from "../format";
 import type { Json, JsonObject } from "../types";
-import { at, changes, isObject } from "./document";
+import { OF_KIND, at, changes, isObject } from "./document";
 import { FieldInput, Prose } from "./field";
 import type { Editing } from "./field";
 import type { Field } from "./schema";
 import { fields } from "./schema";
-
-/** What of `scaling` belongs to which kind of rule. */
-const OF_KIND: Record<string, string[]> = {
-  threshold: ["cpu_up_threshold", "cpu_down_threshold", "scale_up_factor", "scale_down_factor"],
-  target: ["target", "tolerance"],
-  step: ["steps"],
-  auto: ["price"],
-};
 
 /** Settings of the root that are about the same thing. Whatever is named nowhere comes last. */
 const SECTIONS: [string, string, string[]][] = [

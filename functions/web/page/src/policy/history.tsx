@@ -7,7 +7,7 @@ import { paths } from "../api";
 import { plural } from "../format";
 import { usePoll } from "../poll";
 import type { PolicyHistory, PolicyNow, PolicyVersion } from "../types";
-import { Absent, Badge, Notice, Time } from "../ui";
+import { Absent, Badge, Notice, Stale, Time } from "../ui";
 import { KeyChanges, TextDiff } from "./diff";
 import { changes, parsed } from "./document";
 import { SaveDialog, textOf } from "./save";
@@ -21,6 +21,7 @@ export function HistoryPanel({ group, policy, refresh }: { group: string; policy
   const current = policy.in_force?.version ?? policy.version;
   return (
     <>
+      <Stale error={error} what="list of versions" />
       {data.refusals.length > 0 && (
         <section class="panel"><h2>Refused edits</h2>
           <ul class="refusals">{data.refusals.map((refusal) => <li key={refusal.at}><span class="when"><Time at={refusal.at} /></span> {refusal.reason}</li>)}</ul>

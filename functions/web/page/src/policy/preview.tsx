@@ -2,7 +2,7 @@
 
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
-import uPlot from "uplot";
+import type uPlot from "uplot";
 
 import { ApiError, preview } from "../api";
 import { Plot, common } from "../charts/plot";
@@ -81,8 +81,6 @@ function PreviewChart({ outcome, now, before }: { outcome: Preview; now: Preview
 function previewChart(): import("../charts/plot").PlotOptions {
   const color = colours("muted", "grid", "load", "desired", "actual");
   const base = common(color, null);
-  const step = uPlot.paths.stepped?.({ align: 1 });
-  const steps = step ? { paths: step } : {};
   return {
     ...base,
     cursor: { ...base.cursor, drag: { x: false, y: false, setScale: false } },
@@ -91,8 +89,8 @@ function previewChart(): import("../charts/plot").PlotOptions {
     series: [
       {},
       { label: "load", stroke: color.load, width: 1, fill: color.load.replace(/^rgb\((.*)\)$/, "rgba($1, 0.25)"), points: { show: false } },
-      { label: "in force", stroke: color.actual, width: 1.5, dash: [5, 3], points: { show: false }, ...steps },
-      { label: "edit", stroke: color.desired, width: 2, points: { show: false }, ...steps },
+      { label: "in force", stroke: color.actual, width: 1.5, dash: [5, 3], points: { show: false }, steps: true },
+      { label: "edit", stroke: color.desired, width: 2, points: { show: false }, steps: true },
     ],
   };
 }

@@ -9,8 +9,8 @@ import { plural } from "../format";
 import { usePoll } from "../poll";
 import { replace, withQuery } from "../route";
 import type { Json, JsonObject, PolicyNow, Problem } from "../types";
-import { Absent, Badge, Notice, Time } from "../ui";
-import { changed, changes, filled, isObject, parsed, written } from "./document";
+import { Absent, Badge, Notice, Stale, Time } from "../ui";
+import { at, changed, changes, filled, isObject, kindOf, parsed, written } from "./document";
 import type { Path } from "./document";
 import { PolicyForm } from "./form";
 import { HistoryPanel } from "./history";
@@ -21,6 +21,8 @@ import type { Base } from "./save";
 const EVERY_MS = 10_000;
 /** Typing stops for this long before the text is checked. */
 const CHECK_AFTER_MS = 300;
+/** A check that has failed is tried again after this long. */
+const CHECK_AGAIN_MS = 3_000;
 const TABS = [["form", "Form"], ["json", "JSON"], ["versions", "Versions"]] as const;
 
 export function PolicyView({ route, now, refresh }: ViewProps): JSX.Element {
@@ -44,6 +46,7 @@ export function PolicyView({ route, now, refresh }: ViewProps): JSX.Element {
           ))}
         </div>
       </div>
+      {policy.data !== null && <Stale error={policy.error} what="policy" />}
       {policy.data?.notice && <Notice kind="look">{policy.data.notice}</Notice>}
       <div id="tab-panel" role="tabpanel" aria-labelledby={`tab-${tab}`}>
         {policy.data === null ? <Absent error={policy.error} what="policy" tall />
@@ -122,16 +125,21 @@ function useCheck(text: string, policy: PolicyNow): { problems: Problem[]; valid
   const [state, setState] = useState<{ of: string; problems: Problem[]; valid: boolean | null; failed: string | null }>({ of: textOf(policy), problems: policy.problems, valid: policy.valid, failed: null });
   const latest = useRef(text);
   latest.current = text;
+  const [failures, setFailures] = useState(0);
   useEffect(() => {
-    if (state.of === text) return;
+    if (state.of === text && state.valid !== null) return;
     const timer = setTimeout(() => {
       check(text).then(
         (said) => void (latest.current === text && setState({ of: text, problems: said.problems, valid: said.valid, failed: null })),
-        (error: unknown) => void (latest.current === text && setState((old) => ({ ...old, of: text, valid: null, failed: error instanceof ApiError ? error.message : String(error) }))),
+        (error: unknown) => {
+          if (latest.current !== text) return;
+          setState((old) => ({ ...old, of: text, valid: null, failed: error instanceof ApiError ? error.message : String(error) }));
+          setFailures((count) => count + 1);
+        },
       );
-    }, CHECK_AFTER_MS);
+    }, state.failed === null ? CHECK_AFTER_MS : CHECK_AGAIN_MS);
     return () => clearTimeout(timer);
-  }, [text]);
+  }, [text, failures]);
   return { problems: state.problems, valid: state.of === text ? state.valid : null, failed: state.failed };
 }
 
@@ -162,7 +170,10 @@ function Editor({ group, policy, schema, tab, refresh }: EditorProps): JSX.Eleme
   };
   const change = (path: Path, value: Json | undefined): void => {
     const next = changed(own ?? {}, path, value);
-    if (isObject(next)) edit(written(next));
+    // Which rule is meant must not hang on which settings stand there.
+    const meant = path[0] === "scaling" && path[1] !== "kind" && at(own ?? {}, ["scaling", "kind"]) === undefined;
+    const named = meant ? changed(next, ["scaling", "kind"], kindOf(own)) : next;
+    if (isObject(named)) edit(written(named));
   };
   const [first] = checked.problems;
   const elsewhere = policy.revision !== base.revision && dirty;
@@ -202,12 +213,10 @@ function Editor({ group, policy, schema, tab, refresh }: EditorProps): JSX.Eleme
   );
 }
 
-/** The defaults of the kind of rule that a document names. */
+/** The defaults of the kind of rule that a document means. */
 function useDefaults(document: JsonObject | null): JsonObject | null {
-  const scaling = document?.["scaling"];
-  const kind = isObject(scaling) && typeof scaling["kind"] === "string" ? scaling["kind"] : "threshold";
-  const known = ["auto", "threshold", "target", "step"].includes(kind) ? kind : "threshold";
-  const found = useOnce(() => readDefaults(known), known);
+  const kind = kindOf(document);
+  const found = useOnce(() => readDefaults(kind), kind);
   // What was read stays until that of another kind is there.
   const last = useRef<JsonObject | null>(null);
   if (found) last.current = found;
