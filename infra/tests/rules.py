@@ -268,7 +268,7 @@ def alarms(stack: Stack, functions: Path):
                     yield where, "it must ring after three periods without a decision"
     wanted = {
         "triggers.yaml": {"IteratorAge", "ApproximateNumberOfMessagesVisible", "Errors"},
-        "group.yaml": {"Decisions", "SweepAge", "Refusals", "BreakerOpen"},
+        "group.yaml": {"Decisions", "SweepAge", "Refusals", "BreakerOpen", "ManyOrphans"},
     }
     for file, metrics in wanted.items():
         for metric in sorted(metrics - watched[file]):

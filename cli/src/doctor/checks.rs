@@ -394,9 +394,6 @@ fn of_clock(newest: &SweepSeen, now: Timestamp) -> Finding {
 /// Whether sweeps lead to decisions.
 fn of_doorbell(newest: &SweepSeen, head: &Head, local: bool, slack: Duration) -> Finding {
     const CHECK: &str = "doorbell";
-    if head.mode == Mode::Paused {
-        return Finding::not_checked(CHECK, "the group is paused: its sweeps are not decided on");
-    }
     let remedy = if local {
         "see what `muster up` says of its controller"
     } else {

@@ -333,7 +333,6 @@ mod tests {
         let paused = stack(|_, group| {
             group.policy = Some(Ok(Some(r#"{"mode": "paused"}"#.into())));
             head(group).mode = Mode::Paused;
-            head(group).last_slot = Some(ago(9_000));
         });
         let silent = stack(|_, group| (sweep(group).counts.answered, sweep(group).counts.silent) = (3, 1));
         let page = world(|world, _| world.page = Some(Err("connection refused".into())));

@@ -73,8 +73,9 @@ impl Parameters {
         if text.len() > LONGEST {
             return Err(PutError::TooLong { bytes: text.len() });
         }
-        let request = self.0.put_parameter().name(Self::name(group)).value(text);
-        let request = request.r#type(ParameterType::String).tier(ParameterTier::Standard).overwrite(over);
+        let request = self.0.put_parameter().name(Self::name(group)).value(text).overwrite(over);
+        // What is there stays of its type and tier: somebody may have made it a SecureString, or an advanced one, which has no way back.
+        let request = if over { request } else { request.r#type(ParameterType::String).tier(ParameterTier::Standard) };
         let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error)

@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Members up to which a decision's whole snapshot is recorded with it; larger groups are replayed from their sweeps.
 const SNAPSHOT_MEMBERS: usize = 50;
+/// Intents and listed instances up to which it is: a small group that is to be large has hundreds of them, and an item has room for 400 KB.
+const SNAPSHOT_REST: usize = 200;
 
 /// One thing that has happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -136,7 +138,8 @@ impl Activity {
 
 /// The snapshot as it is recorded with a decision.
 pub(crate) fn recorded(snapshot: &Snapshot) -> Option<Box<Snapshot>> {
-    (snapshot.members.len() <= SNAPSHOT_MEMBERS).then(|| Box::new(snapshot.clone()))
+    let rest = snapshot.intents.len() + snapshot.fleet.as_ref().map_or(0, Vec::len);
+    (snapshot.members.len() <= SNAPSHOT_MEMBERS && rest <= SNAPSHOT_REST).then(|| Box::new(snapshot.clone()))
 }
 
 /// What the rule `auto` knew stays out of the log: it is larger than all the rest, the same from sweep to sweep, and follows from the
@@ -165,6 +168,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// A small group that is to be large has hundreds of intents, and nothing may come of a claim that is too large for the table.
+    #[test]
+    fn a_snapshot_of_many_is_not_recorded() {
+        let snapshot = |members: usize, intents: usize| -> Snapshot {
+            let members = vec![json!({"id": "i-1"}); members];
+            let intents = vec![
+                json!({"id": "1", "at": 1, "cause": "load", "policy": null, "call": {"terminate": {"instance": "i-1", "shard": 0}}});
+                intents
+            ];
+            let snapshot = json!({"now": 1, "head": {}, "members": members, "intents": intents});
+            serde_json::from_value(snapshot).expect("a snapshot")
+        };
+        for (members, intents, is) in
+            [(0, 0, true), (50, 200, true), (51, 0, false), (0, 201, false), (2, 1_000, false)]
+        {
+            assert_eq!(recorded(&snapshot(members, intents)).is_some(), is, "{members} members, {intents} intents");
+        }
+    }
 
     #[test]
     fn a_decision_of_a_newer_version_is_read_without_the_snapshot_that_cannot_be() {

@@ -7,7 +7,7 @@ use muster_control::activity::{Activity, Event};
 use muster_control::ports::Clock;
 use muster_control::reconcile::{Controller, Reconciled};
 use muster_core::group::GroupName;
-use muster_core::report::{Report, Rule};
+use muster_core::report::{LOOK_ORPHANED, Report, Rule};
 use muster_core::time::millis;
 use muster_lambda::Failure;
 use muster_lambda::clock::within;
@@ -94,10 +94,13 @@ fn measured(metrics: Metrics, activity: &[Activity]) -> Metrics {
     let Some(last) = reports(activity).next_back() else { return metrics };
     // While silence is taken for our own fault every report says so (H3), whatever else it decides.
     let breaker_open = last.remarks.iter().any(|remark| remark.rule == Rule::H3);
+    // So many instances that no record knows that our records may be wrong (V3).
+    let many_orphans = last.remarks.iter().any(|remark| remark.rule == Rule::V3 && remark.text.contains(LOOK_ORPHANED));
     let metrics = metrics
         .with(Metric::Desired, last.desired.after)
         .with(Metric::Actual, last.counts.actual)
-        .with(Metric::BreakerOpen, u32::from(breaker_open));
+        .with(Metric::BreakerOpen, u32::from(breaker_open))
+        .with(Metric::ManyOrphans, u32::from(many_orphans));
     match last.slot {
         Some(slot) => {
             let age_ms = millis(last.at.since(slot)) as f64;

@@ -152,6 +152,9 @@ pub struct Desired {
     pub after: u32,
 }
 
+/// What a remark says while so many instances are in no record that the records may be wrong (V3).
+pub const LOOK_ORPHANED: &str = "instances look orphaned";
+
 /// Why a decision is what it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {

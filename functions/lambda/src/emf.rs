@@ -31,6 +31,7 @@ pub enum Metric {
     Decisions,
     Refusals,
     BreakerOpen,
+    ManyOrphans,
     Launches,
     LaunchFailures,
     Terminations,
@@ -53,6 +54,7 @@ impl Metric {
             Self::Decisions => "Decisions",
             Self::Refusals => "Refusals",
             Self::BreakerOpen => "BreakerOpen",
+            Self::ManyOrphans => "ManyOrphans",
             Self::Launches => "Launches",
             Self::LaunchFailures => "LaunchFailures",
             Self::Terminations => "Terminations",
@@ -74,6 +76,7 @@ impl Metric {
             | Self::Decisions
             | Self::Refusals
             | Self::BreakerOpen
+            | Self::ManyOrphans
             | Self::Launches
             | Self::LaunchFailures
             | Self::Terminations
@@ -163,6 +166,7 @@ mod tests {
             Decisions,
             Refusals,
             BreakerOpen,
+            ManyOrphans,
             Launches,
             LaunchFailures,
             Terminations,

@@ -402,7 +402,10 @@ async fn a_group_can_be_paused_whatever_its_text_is() {
         let now = get(&router, "/api/groups/example").await.json();
         assert_eq!((&now["mode"], &now["policy"]["notice"]), (&json!("paused"), &Value::Null), "{text:?}");
 
-        // When it has ended by itself, nobody is late who has not decided while it lasted.
+        // A paused group's sweeps are decided on, too: nobody is late when the pause has ended by itself, but who stops deciding is.
+        while world.now() < until {
+            world.step().await;
+        }
         let swept_until = async |end: u64| {
             while world.now() < end {
                 world.pass(std::time::Duration::from_secs(10));

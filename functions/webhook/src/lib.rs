@@ -1,8 +1,9 @@
 //! Tells an operator what has happened to a group, by a signed POST to an address of his.
 //!
 //! [`events()`] makes events of the activities that a reconcile has left, [`Webhook::send`] posts them. Nobody waits for a
-//! webhook to decide or to act: it is told afterwards, within a deadline of its own, and a failure is one line in the log. Told is
-//! at most once an activity and at least never: what must not be lost is in the activity log.
+//! webhook to decide or to act: it is told afterwards, within a deadline of its own, and a failure is one line in the log. An
+//! activity may be told not at all, and twice when the answer to a try is lost: a receiver tells repeats by `id` and `kind`. What must not be lost is in
+//! the activity log.
 //!
 //! What must never be in here: a decision, a store, a word in a request that says how to get into the account, trust in what the
 //! receiver answers. Its answer's body is not read.

@@ -1,6 +1,7 @@
 //! Reading: every page of what a filter lets through, and whom EC2's own checks find impaired.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_ec2::types::{Filter, Instance};
 use muster_control::ports::FleetError;
@@ -13,6 +14,9 @@ use super::facts::{GROUP, STACK, facts};
 use super::verdict::{broken, verdict};
 
 const CALL: &str = "DescribeInstances";
+const STATUS: &str = "DescribeInstanceStatus";
+/// So long whom EC2 finds impaired may take: a listing has what is left of an invocation.
+const STATUS_DEADLINE: Duration = Duration::from_secs(3);
 /// Entries of a page: as many as EC2 gives.
 const PER_PAGE: i32 = 1_000;
 /// Pages that are read at most: ten times the largest group, so that a listing which never ends does.
@@ -44,16 +48,16 @@ pub(super) fn of_token(token: &str) -> Filters {
 }
 
 impl Ec2Fleet {
-    /// The facts of all that the filters let through. Whose checks fail is asked at the same time; when nobody answers that,
-    /// nothing is concluded from it.
+    /// The facts of all that the filters let through. Whose checks fail is asked at the same time; when nobody answers that soon,
+    /// it is logged, and nothing is concluded from it.
     pub(super) async fn facts(&self, group: &GroupName, filters: Filters) -> Result<Vec<FleetInstance>, FleetError> {
         if filters.is_empty() {
             return Ok(Vec::new());
         }
         let (listed, by_instance, by_system) = tokio::join!(
             self.instances(filters),
-            self.impaired("instance-status.status"),
-            self.impaired("system-status.status"),
+            self.impaired_soon("instance-status.status"),
+            self.impaired_soon("system-status.status"),
         );
         let (by_instance, by_system) = (by_instance.unwrap_or_default(), by_system.unwrap_or_default());
         let mut told = BTreeMap::new();
@@ -88,13 +92,33 @@ impl Ec2Fleet {
         Ok(all)
     }
 
+    /// The same, unless it takes long: the list of the group is not to wait for it.
+    async fn impaired_soon(&self, check: &str) -> Option<BTreeSet<String>> {
+        match tokio::time::timeout(STATUS_DEADLINE, self.impaired(check)).await {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) => {
+                tracing::warn!(check, error = %error, "Whom EC2 finds impaired is not known (H3).");
+                None
+            }
+            Err(_) => {
+                tracing::warn!(check, "EC2 does not say in time whom it finds impaired (H3).");
+                None
+            }
+        }
+    }
+
     /// Whom EC2's own checks find impaired, in the whole account: they cannot be asked for by tag, and are few.
-    async fn impaired(&self, check: &str) -> Option<BTreeSet<String>> {
+    async fn impaired(&self, check: &str) -> Result<BTreeSet<String>, FleetError> {
         let mut all = BTreeSet::new();
         let mut next = None;
         for _ in 0..PAGES {
             let asked = self.reads.describe_instance_status().filters(filter(check, ["impaired".to_owned()]));
-            let answer = asked.max_results(PER_PAGE).set_next_token(next).send().await.ok()?;
+            let answer = asked
+                .max_results(PER_PAGE)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(|error| verdict(STATUS, error))?;
             let statuses = answer.instance_statuses.unwrap_or_default();
             all.extend(statuses.into_iter().filter_map(|status| status.instance_id));
             next = answer.next_token.filter(|token| !token.is_empty());
@@ -102,6 +126,6 @@ impl Ec2Fleet {
                 break;
             }
         }
-        Some(all)
+        Ok(all)
     }
 }

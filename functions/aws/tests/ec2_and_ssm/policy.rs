@@ -63,13 +63,19 @@ async fn an_error_tells_the_call_and_the_code() {
 
 #[tokio::test]
 async fn a_policy_is_put_whole_over_the_last_one() {
-    let stub = Stub::giving([Answer::Whole(200, r#"{"Version":13,"Tier":"Standard"}"#.into())]).await;
-    assert_eq!(parameters(&stub).await.put(&group(), POLICY).await.expect("a version"), PolicyVersion(13));
-    let asked: serde_json::Value = serde_json::from_str(&stub.asked()[0].body).expect("JSON");
-    let expected = serde_json::json!({
-        "Name": "/muster/web/policy", "Value": POLICY, "Type": "String", "Overwrite": true, "Tier": "Standard"
+    let answer = || Answer::Whole(200, r#"{"Version":13,"Tier":"Standard"}"#.into());
+    let stub = Stub::giving([answer(), answer()]).await;
+    let policy = parameters(&stub).await;
+    assert_eq!(policy.put(&group(), POLICY).await.expect("a version"), PolicyVersion(13));
+    assert_eq!(policy.put_first(&group(), POLICY).await.expect("a version"), Some(PolicyVersion(13)));
+    let asked = |nth: usize| serde_json::from_str::<serde_json::Value>(&stub.asked()[nth].body).expect("JSON");
+    // What is there keeps its type and its tier.
+    let over = serde_json::json!({"Name": "/muster/web/policy", "Value": POLICY, "Overwrite": true});
+    assert_eq!(asked(0), over);
+    let first = serde_json::json!({
+        "Name": "/muster/web/policy", "Value": POLICY, "Type": "String", "Overwrite": false, "Tier": "Standard"
     });
-    assert_eq!(asked, expected);
+    assert_eq!(asked(1), first);
 }
 
 #[tokio::test]

@@ -107,6 +107,13 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Notes that the sweep, if there is a new one, has had its decision (S7), though it be to do nothing.
+    pub(super) fn look(&mut self, gate: &Result<(), Remark>) {
+        if gate.is_ok() {
+            self.head.last_slot = self.slot;
+        }
+    }
+
     /// Puts the size that was decided into HEAD, and what the next decisions must remember of it.
     pub(super) fn take(&mut self, sizing: &Sizing, gate: &Result<(), Remark>, census: &Census<'_>) {
         self.head.desired = sizing.desired;
@@ -116,10 +123,10 @@ impl<'a> Draft<'a> {
         if gate.is_ok() || sizing.rule == Rule::F4 {
             self.head.schedule_seen = Some(self.now);
         }
+        self.look(gate);
         if gate.is_err() {
             return;
         }
-        self.head.last_slot = self.slot;
         let keep = self.policy.out.stabilization.max(self.policy.inward.stabilization);
         self.head.remember_recommendation(self.now, sizing.recommended, keep);
         self.head.remember_darkness(self.now, census.nobody_answers());

@@ -62,12 +62,13 @@ pub fn decide(snapshot: &Snapshot, policy: &Policy) -> Decision {
     saga::record_facts(&census, &mut draft);
     draft.head.remember_halt(snapshot.now, matches!(policy.mode, Mode::Observe | Mode::Paused));
     draft.facts_are_taken();
+    let gate = gate(snapshot, &census);
     if policy.mode == Mode::Paused {
+        draft.look(&gate);
         let said = policy.pause.as_ref().map_or("nothing is decided".into(), ToString::to_string);
         let sizing = Sizing::hold(draft.head.desired, Rule::O1, format!("Paused: {said}."));
         return draft.finish(&census, &sizing);
     }
-    let gate = gate(snapshot, &census);
     let judged = gate.is_ok() && census.blind.is_none();
     draft.remark_on_health(&census);
     if judged {

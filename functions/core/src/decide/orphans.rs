@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::report::Rule;
+use crate::report::{LOOK_ORPHANED, Rule};
 use crate::snapshot::{FleetInstance, Snapshot};
 use crate::time::spoken;
 
@@ -73,7 +73,7 @@ fn end(lost: &[&FleetInstance], census: &Census<'_>, draft: &mut Draft<'_>) {
     let pause = if many { MANY_INTERVAL } else { census.period };
     let waits = draft.head.orphan_swept_at.filter(|at| now.since(*at) < pause);
     if many {
-        let text = format!("{} instances look orphaned: perhaps our records are wrong", lost.len());
+        let text = format!("{} {LOOK_ORPHANED}: perhaps our records are wrong", lost.len());
         draft.remark(Rule::V3, text);
     }
     if let Some(at) = waits {

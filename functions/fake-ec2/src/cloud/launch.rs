@@ -174,6 +174,11 @@ impl Cloud {
             from = Some((id, number));
             data = of_template;
         }
+        let subnet = own.peek("SubnetId").is_some_and(|subnet| !subnet.is_empty());
+        if subnet && data.all().keys().any(|name| name.starts_with("NetworkInterface.")) {
+            let message = "Network interfaces and an instance-level subnet ID may not be specified on the same request";
+            return Err(Fault::new("InvalidParameterCombination", message));
+        }
         let place = match place {
             Some(place) => Some(place),
             None => self.resolve_place(&template_place(&data)?)?,

@@ -44,6 +44,24 @@ fn types_and_images_exist_when_listed() {
 }
 
 #[test]
+fn a_subnet_and_a_templates_own_interfaces_exclude_each_other() {
+    let mut world = World::new();
+    let subnet = world.call("DescribeSubnets", &[]).texts("subnetSet/item/subnetId")[0].to_owned();
+    world.call(
+        "CreateLaunchTemplate",
+        &[
+            ("LaunchTemplateName", "faced"),
+            ("LaunchTemplateData.ImageId", "ami-0123456789abcdef0"),
+            ("LaunchTemplateData.NetworkInterface.1.AssociatePublicIpAddress", "true"),
+        ],
+    );
+    let template = ("LaunchTemplate.LaunchTemplateName", "faced");
+    assert_eq!(world.launch_code(&[template, ("SubnetId", &subnet)]), "InvalidParameterCombination");
+    world.launch(&[template]);
+    world.launch(&[template, ("Placement.AvailabilityZone", "zone-a")]);
+}
+
+#[test]
 fn a_launch_is_where_and_what_it_was_told() {
     let mut world = World::new();
     let subnets =

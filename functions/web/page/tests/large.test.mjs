@@ -55,6 +55,15 @@ function reads(page) {
   return all;
 }
 
+/** In the page: notes when something that `selector` finds is there, in milliseconds since the navigation began. */
+function seenAt(selector) {
+  new MutationObserver((_, observer) => {
+    if (document.querySelector(selector) === null) return;
+    window.firstData = performance.now();
+    observer.disconnect();
+  }).observe(document, { childList: true, subtree: true });
+}
+
 /** Milliseconds of main-thread work in `wait` milliseconds of updates, by the browser's own count of it, and the longest task. */
 async function work(page, all, wait) {
   const client = await page.context().newCDPSession(page);
@@ -76,16 +85,19 @@ for (const [name, view] of [["overview", ""], ["members", "/members"]]) {
     const { page, context, wrong } = await open(browser, url);
     t.after(() => context.close());
     const all = reads(page);
+    const data_ = name === "overview" ? ".headline a" : "table.members tbody tr";
+    await page.addInitScript(seenAt, data_);
     const began = performance.now();
     await page.goto(`${url}#/g/${group}${view}?range=24h`);
-    await page.locator(name === "overview" ? ".headline a" : "table.members tbody tr").first().waitFor();
-    const first = performance.now() - began;
+    await page.locator(data_).first().waitFor();
+    const told = performance.now() - began;
+    const first = await page.evaluate(() => window.firstData);
     await page.waitForFunction(() => document.querySelector(".waiting") === null && document.querySelector("canvas") !== null);
     const whole = performance.now() - began;
     const bytes = (path) => all.filter((read) => read.path.startsWith(path)).reduce((sum, read) => sum + read.bytes, 0);
     const [data, sum] = [bytes("/api/"), bytes("/")];
     const { updates, total, longest } = await work(page, all, UPDATES_MS);
-    console.log(`${name}, ${server}: first data ${first.toFixed(0)} ms, everything ${whole.toFixed(0)} ms; ${(data / 1000).toFixed(0)} kB of data, ${(sum / 1000).toFixed(0)} kB in all, as transferred; in ${UPDATES_MS / 1000} s ${updates} answers with news, ${total.toFixed(0)} ms of main-thread work, ${(total / Math.max(1, updates)).toFixed(0)} ms an answer, longest task ${longest.toFixed(0)} ms (0: none above 50 ms)`);
+    console.log(`${name}, ${server}: first data ${first.toFixed(0)} ms after the navigation began (${told.toFixed(0)} until this test hears of it), everything ${whole.toFixed(0)} ms; ${(data / 1000).toFixed(0)} kB of data, ${(sum / 1000).toFixed(0)} kB in all, as transferred; in ${UPDATES_MS / 1000} s ${updates} answers with news, ${total.toFixed(0)} ms of main-thread work, ${(total / Math.max(1, updates)).toFixed(0)} ms an answer, longest task ${longest.toFixed(0)} ms (0: none above 50 ms)`);
     assert.ok(await overflow(page) <= 0);
     if (name === "members") assert.equal(await page.locator("table.members tbody tr").count(), 50);
     assert.deepEqual(wrong, []);

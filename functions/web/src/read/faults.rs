@@ -135,11 +135,10 @@ fn watching(looked: &Looked) -> Vec<Fault> {
 /// Since when nobody has decided on a sweep, though there are new ones, and anybody should.
 fn undecided(looked: &Looked, patience: Duration) -> Option<(Option<Timestamp>, Duration)> {
     let slot = looked.slot()?;
-    if looked.stale().is_some() || looked.mode() == Mode::Paused {
+    if looked.stale().is_some() {
         return None;
     }
-    // While a group is paused no sweep is decided on.
-    let last = looked.head.last_slot.max(looked.paused_until());
+    let last = looked.head.last_slot;
     let behind = slot.since(last.unwrap_or(looked.head.born));
     (behind > patience).then_some((last, behind))
 }

@@ -168,18 +168,9 @@ impl Looked {
 
     /// The pause that the policy in force holds, if it still holds.
     pub(crate) fn pause(&self) -> Option<Pause> {
-        self.asked_pause().filter(|pause| pause.until.is_none_or(|until| ms(self.now) < until))
-    }
-
-    /// When the pause that the policy in force holds has ended by itself, if it has.
-    pub(crate) fn paused_until(&self) -> Option<Timestamp> {
-        let until = self.asked_pause()?.until?;
-        (until <= ms(self.now)).then(|| Timestamp::from_millis(until))
-    }
-
-    fn asked_pause(&self) -> Option<Pause> {
         let text: Value = serde_json::from_str(&self.stored.as_ref()?.text).ok()?;
-        Pause::of(text.get("pause")?)
+        let pause = Pause::of(text.get("pause")?)?;
+        pause.until.is_none_or(|until| ms(self.now) < until).then_some(pause)
     }
 
     /// The mode that is in force at this moment, by its name in a policy.
