@@ -164,6 +164,54 @@ test("a pause stops the group, says why, and is ended", async () => {
   await until("the mode", async () => (await api("")).mode === "active");
 });
 
+test("a mark opens its decision, a drag zooms, and the charts are a table, too", async () => {
+  await until("a mark", async () => (await api("/load")).marks.some((mark) => mark.kind !== "held"));
+  await visit(page, url, at("?range=15m"));
+  await page.locator(".markbutton").last().focus();
+  await page.keyboard.press("Enter");
+  if (await dialog().locator(".marklist a").count() > 0) await dialog().locator(".marklist a").first().click();
+  await dialog().getByText("Stage by stage").waitFor();
+  await page.keyboard.press("Escape");
+  const over = await page.locator(".u-over").first().boundingBox();
+  await page.mouse.move(over.x + over.width * 0.6, over.y + 60);
+  await page.mouse.down();
+  await page.mouse.move(over.x + over.width * 0.95, over.y + 60, { steps: 4 });
+  await page.mouse.up();
+  await button("Back to live").waitFor();
+  await page.getByText("The charts as a table").click();
+  await page.locator(".astable tbody tr").first().waitFor();
+  await button("Back to live").click();
+  await button("Back to live").waitFor({ state: "detached" });
+});
+
+test("a member is looked at and protected, and nothing else of it changes", async () => {
+  const one = await until("a member", async () => (await api("/members")).members.find((member) => member.phase === "in-service"));
+  const its = async () => (await api("/members")).members.find((member) => member.id === one.id);
+  await visit(page, url, at("/members"));
+  await page.locator(".chartbox-members canvas").waitFor();
+  await page.getByLabel("Find members").fill(one.id);
+  await page.waitForFunction(() => document.querySelectorAll("table.members tbody tr").length === 1);
+  await page.getByRole("link", { name: one.id }).first().click();
+  await page.locator("dialog.side canvas").waitFor();
+  for (const [begin, confirm, on] of [["Protect…", "Protect", true], ["Take the protection away…", "Take the protection away", false]]) {
+    await button(begin).click();
+    await dialog().getByRole("button", { name: confirm, exact: true }).click();
+    await until(`protected: ${on}`, async () => (await its()).protected === on);
+    await page.getByText("is asked for: the controller").waitFor({ state: "detached" });
+  }
+  assert.equal((await its()).leaving, null);
+});
+
+test("activity is filtered by kind, and leads to the decision behind it", async () => {
+  await visit(page, url, at("/activity"));
+  await button("launched", { exact: true }).click();
+  await page.waitForURL(/kind=launched/);
+  await page.waitForFunction(() => [...document.querySelectorAll(".happening .kind")].every((kind) => kind.textContent === "launched") && document.querySelector(".happening") !== null);
+  await button("everything", { exact: true }).click();
+  await page.getByRole("link", { name: "why" }).first().click();
+  await dialog().getByText("Stage by stage").waitFor();
+});
+
 test("a member is drained, and another one comes for it", async () => {
   const serving = (list) => list.members.filter((member) => member.phase === "in-service");
   const first = await until("somebody to drain", async () => serving(await api("/members"))[0]);
