@@ -16,13 +16,13 @@ export function GroupsView({ resource }: { resource: Resource<GroupList> }): JSX
   const needy = groups.filter((row) => row.attention !== "fine").length;
   return (
     <>
-    <Stale error={resource.error} what="list of groups" />
-    <section class="panel" aria-labelledby="groups">
-      <h1 id="groups">{needy === 0 ? `All ${count(groups.length)} groups are fine` : `${count(needy)} of ${count(groups.length)} groups ${needy === 1 ? "needs" : "need"} a look`}</h1>
-      {groups.length === 0 ? <p class="muted">No group is here yet.</p> : (
-        <ul class="grouplist">{groups.map((row) => <li key={row.group}><GroupLine row={row} /></li>)}</ul>
-      )}
-    </section>
+      <Stale error={resource.error} what="list of groups" />
+      <section class="panel" aria-labelledby="groups">
+        <h1 id="groups">{needy === 0 ? `All ${count(groups.length)} groups are fine` : `${count(needy)} of ${count(groups.length)} groups ${needy === 1 ? "needs" : "need"} a look`}</h1>
+        {groups.length === 0 ? <p class="muted">No group is here yet.</p> : (
+          <ul class="grouplist">{groups.map((row) => <li key={row.group}><GroupLine row={row} /></li>)}</ul>
+        )}
+      </section>
     </>
   );
 }
