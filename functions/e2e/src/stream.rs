@@ -9,12 +9,15 @@ use serde_json::{Value, json};
 /// Records of one invocation at most.
 const BATCH: usize = 10;
 
+/// Batches that are held back until the last of them has come, where they come out of order.
+const HELD: usize = 3;
+
 /// What happens to records on their way, beside being delivered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivery {
     /// Every batch comes twice.
     pub twice: bool,
-    /// The records of a batch come in the opposite order.
+    /// Three batches come in the opposite order, and the records of each as well: the first when those behind it have been decided on.
     pub backwards: bool,
     /// A record that nobody can understand comes first in every batch.
     pub poison: bool,
@@ -26,6 +29,11 @@ pub struct Stream {
     arn: String,
     shard: String,
     iterator: String,
+    /// Batches that have not been delivered yet, the oldest first.
+    held: Vec<Vec<Value>>,
+    /// The highest key of a sweep that has been delivered.
+    newest: String,
+    late: u32,
 }
 
 impl Stream {
@@ -49,7 +57,7 @@ impl Stream {
             ..GetShardIteratorRequest::default()
         };
         let iterator = database.get_shard_iterator(from).expect("a position").shard_iterator.expect("an iterator");
-        Self { database: database.clone(), arn, shard, iterator }
+        Self { database: database.clone(), arn, shard, iterator, held: Vec::new(), newest: String::new(), late: 0 }
     }
 
     /// The events of the records that have come since, filtered as the mapping filters: INSERT of `S#`.
@@ -59,7 +67,20 @@ impl Stream {
         self.iterator = read.next_shard_iterator.unwrap_or_else(|| self.iterator.clone());
         let records = read.records.into_iter().map(|record| serde_json::to_value(record).expect("plain data"));
         let wanted: Vec<Value> = records.filter(is_doorbell).map(|record| self.sourced(record)).collect();
-        wanted.chunks(BATCH).flat_map(|batch| self.delivered(batch.to_vec(), delivery)).collect()
+        self.held.extend(wanted.chunks(BATCH).map(<[Value]>::to_vec));
+        if delivery.backwards && self.held.len() < HELD {
+            return Vec::new();
+        }
+        let mut batches = std::mem::take(&mut self.held);
+        if delivery.backwards {
+            batches.reverse();
+        }
+        batches.into_iter().flat_map(|batch| self.delivered(batch, delivery)).collect()
+    }
+
+    /// Batches that came after one with later sweeps than theirs.
+    pub const fn late(&self) -> u32 {
+        self.late
     }
 
     fn sourced(&self, mut record: Value) -> Value {
@@ -67,7 +88,10 @@ impl Stream {
         record
     }
 
-    fn delivered(&self, mut records: Vec<Value>, delivery: Delivery) -> Vec<Value> {
+    fn delivered(&mut self, mut records: Vec<Value>, delivery: Delivery) -> Vec<Value> {
+        let last = records.iter().map(sweep_key).max().unwrap_or_default().to_owned();
+        self.late += u32::from(last < self.newest);
+        self.newest = last.max(std::mem::take(&mut self.newest));
         if delivery.backwards {
             records.reverse();
         }
@@ -87,6 +111,10 @@ impl Stream {
 }
 
 fn is_doorbell(record: &Value) -> bool {
-    let key = record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap_or_default();
-    record["eventName"] == "INSERT" && key.starts_with("S#")
+    record["eventName"] == "INSERT" && sweep_key(record).starts_with("S#")
+}
+
+/// The sort key of the item that a record is of.
+fn sweep_key(record: &Value) -> &str {
+    record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap_or_default()
 }

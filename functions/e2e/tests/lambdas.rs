@@ -3,6 +3,7 @@
 //! Each test has a world of its own and mostly waits: they run side by side.
 
 use muster_control::activity::Event;
+use muster_control::ports::Rejections;
 use muster_core::group::Outcome;
 use muster_core::intent::Cause;
 use muster_e2e::{Delivery, Setup, World, quick_policy, serving};
@@ -159,7 +160,24 @@ async fn s2_lost_answers_and_repeated_reordered_and_poisoned_batches_launch_noth
     world.until("two that serve", |state| serving(state).len() == 2 && state.intents.is_empty()).await;
     assert_eq!(world.instances().len(), 2, "one instance for one intent");
     world.check_ledger(5).await;
+    let rejected = world.tables.rejected().await.expect("the tables").expect("a count");
+    assert!(rejected.records > 3 && rejected.reason == "1 unreadable", "{rejected:?}");
+    assert!(world.late() > 3, "{} batches came after later ones", world.late());
     assert_eq!(world.failures(), Vec::<String>::new(), "a poison record fails no batch (V5)");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn l2_batches_that_come_after_later_ones_change_nothing_but_the_time_it_takes() {
+    let delivery = Delivery { backwards: true, ..Delivery::default() };
+    let world = World::start(Setup { delivery, ..Setup::default() }).await;
+    world.until("two that serve", |state| serving(state).len() == 2).await;
+    world.ec2.set_demand(170.0);
+    world.until("four that serve", |state| serving(state).len() >= 4).await;
+    world.ec2.set_demand(40.0);
+    world.until("two again", |state| state.members.len() == 2 && state.intents.is_empty()).await;
+    world.check_ledger(5).await;
+    assert!(world.late() > 3, "{} batches came after later ones", world.late());
+    assert_eq!(world.failures(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
