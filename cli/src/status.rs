@@ -8,7 +8,7 @@ use clap::Args;
 use muster_control::ports::{Clock, Marks, PolicyDesk};
 use muster_core::time::{Timestamp, spoken};
 use muster_web::read::faults::{Attention, Fault, FaultKind};
-use muster_web::read::groups::{GroupLine, Groups, groups};
+use muster_web::read::groups::{GroupLine, Groups, Unreadable, groups};
 use muster_web::read::now::{Now, Wait, now};
 use muster_web::stand::{Stand, Store};
 
@@ -63,7 +63,8 @@ impl Seen {
         };
         let complaints: Vec<String> = match self {
             Self::All(groups) => {
-                groups.groups.iter().filter_map(|line| ill(&line.group, line.attention, &line.why)).collect()
+                let ill = groups.groups.iter().filter_map(|line| ill(&line.group, line.attention, &line.why));
+                ill.chain(groups.unreadable.iter().map(unread_group)).collect()
             }
             Self::One(group) => ill(&group.group, group.attention, &group.why).into_iter().collect(),
         };
@@ -133,9 +134,13 @@ impl StatusArgs {
     }
 }
 
+fn unread_group(group: &Unreadable) -> String {
+    format!("{} cannot be read: {}", group.group, plain(&group.why))
+}
+
 /// All groups, a line each.
 fn told(seen: &Groups, now: Timestamp) -> String {
-    if seen.groups.is_empty() {
+    if seen.groups.is_empty() && seen.unreadable.is_empty() {
         return format!("{} has no group yet: its first sweep makes one", seen.place);
     }
     let bounds = |line: &GroupLine| match (line.min, line.max) {
@@ -162,7 +167,9 @@ fn told(seen: &Groups, now: Timestamp) -> String {
         ]
     });
     let headings = ["group", "is", "mode", "desired", "actual", "serving", "min-max", "load", "last sweep", "why"];
-    format!("{}\n{}", seen.place, table(headings, rows))
+    let mut text = format!("{}\n{}", seen.place, table(headings, rows));
+    seen.unreadable.iter().for_each(|group| text.push_str(&format!("\n{}", unread_group(group))));
+    text
 }
 
 /// One group, with all that is known.
@@ -215,6 +222,17 @@ pub(crate) fn told_whole(group: &Now, now: Timestamp) -> String {
     for fault in &group.faults {
         let since = fault.since.map(|since| format!(", since {}", moment(since))).unwrap_or_default();
         add("wrong", format!("{}{since}", fault.text));
+    }
+    // One may have just come in.
+    if group.queue.sweeps > 1 {
+        add("waiting", format!("{} sweeps that nobody has decided on", group.queue.sweeps));
+    }
+    if let Some(rejected) = &group.queue.rejected {
+        let last = away(now, rejected.last_at);
+        add(
+            "rejected",
+            format!("{} records of the stack's stream, the last {last}: {}", rejected.records, rejected.reason),
+        );
     }
     group.dashboard.iter().for_each(|page| add("page", page.clone()));
     lines.iter().fold(String::new(), |mut text, (what, line)| {

@@ -17,6 +17,7 @@ use muster_backtest::history::SATURATED_AT;
 use muster_backtest::{chart, price};
 use muster_core::group::GroupName;
 use muster_core::policy::{Policy, Span};
+use muster_web::read::preview::threshold;
 
 use crate::failure::Failure;
 use crate::place::StackArgs;
@@ -115,17 +116,19 @@ pub fn run(args: &BacktestArgs, stack: &StackArgs) -> Result<(), Failure> {
         }
     };
     let first_type = policy.policy.launch.instance_types.first();
+    let price = args.price.or_else(|| first_type.and_then(|first| price::of(first)));
+    let title = format!("{} on {}", policy.name, source.name);
+    let peers = args.peers || (against.is_none() && source.in_force.is_none());
+    let policies: Vec<Named> = std::iter::once(policy).chain(against.or(source.in_force)).collect();
     let setting = Setting {
         demand: &source.demand,
         capacity,
         boot: boot_of(args.boot, source.boot),
-        price: args.price.or_else(|| first_type.and_then(|first| price::of(first))),
+        price,
         gaps: source.gaps,
+        threshold: threshold(&policies),
         seed: SEED,
     };
-    let title = format!("{} on {}", policy.name, source.name);
-    let peers = args.peers || (against.is_none() && source.in_force.is_none());
-    let policies: Vec<Named> = std::iter::once(policy).chain(against.or(source.in_force)).collect();
     let bar = bar();
     let mut drawn = Instant::now();
     let outcome = compare(&setting, &policies, peers, &mut |share| {

@@ -337,7 +337,15 @@ mod tests {
     fn a_chart_shows_everybody_and_lets_no_foreign_text_in() {
         let demand = Demand { start_unix_s: 1_700_000_000.0, rates: [vec![1.0; 200], vec![9.0; 200]].concat() };
         let boot = Boot { seconds: 60.0, from: BootFrom::Given };
-        let setting = Setting { demand: &demand, capacity: Capacity::Record, boot, price: None, gaps: None, seed: 1 };
+        let setting = Setting {
+            demand: &demand,
+            capacity: Capacity::Record,
+            boot,
+            price: None,
+            gaps: None,
+            threshold: None,
+            seed: 1,
+        };
         let policy = Named { name: "<b>&\"".into(), policy: Policy::default() };
         let outcome = compare(&setting, &[policy], true, &mut |_| {});
         let page = html(&outcome, "<i>");

@@ -17,7 +17,7 @@ use crate::price::HOURS_A_MONTH;
 use crate::scaler::{Bounds, Observation, Scaler};
 use crate::score::Score;
 use crate::trace::{Demand, STEP_S};
-use crate::world::{OVERLOADED, Run, World, is_overloaded};
+use crate::world::{OVERLOADED, Run, World, is_above, is_overloaded};
 
 /// Points of a series at most: as many as a chart has pixels.
 pub const MOST_POINTS: usize = 720;
@@ -46,6 +46,8 @@ pub struct Setting<'d> {
     pub price: Option<f64>,
     /// What of the load is not seen but assumed; none when it is no record of a group's own.
     pub gaps: Option<Gaps>,
+    /// The utilisation, in percent, above which the minutes of everybody are counted.
+    pub threshold: Option<f64>,
     /// Chance.
     pub seed: u64,
 }
@@ -117,6 +119,9 @@ pub struct Outcome {
     pub price_per_hour: Option<f64>,
     /// What of the load is not seen but assumed.
     pub gaps: Option<Gaps>,
+    /// The utilisation, in percent, above which `minutes_above` counts: where the policy in force scales out, or else the one in question;
+    /// none: neither goes by a threshold.
+    pub threshold_percent: Option<f64>,
     /// The load in instances that it keeps fully used, in the mean and at most.
     pub load_mean: f64,
     /// See `load_mean`.
@@ -161,6 +166,8 @@ pub struct Row {
     pub instances_most: u32,
     /// Instances that were launched.
     pub launches: u32,
+    /// Minutes in which the mean load was above the threshold, the same one for all.
+    pub minutes_above: Option<f64>,
     /// US dollars in a month that goes on like this.
     pub cost_per_month: Option<f64>,
     /// How the policy in question differs from it; none for that policy itself.
@@ -290,10 +297,17 @@ fn row(setting: &Setting<'_>, name: &str, kind: Kind, world: &World<'_>, run: &R
         instances_mean: instances.iter().sum::<f64>() / steps as f64,
         instances_most: totals().max().unwrap_or_default(),
         launches: run.launches,
+        minutes_above: setting.threshold.map(|threshold| minutes_above(run, threshold)),
         policy_differs: None,
         instances: instances.chunks(width).map(|chunk| rounded(mean(chunk))).collect(),
         overloaded: over.chunks(width).map(|chunk| rounded(mean(chunk))).collect(),
     }
+}
+
+/// Minutes in which the group was used above `threshold` percent, beyond what is rounding.
+fn minutes_above(run: &Run, threshold: f64) -> f64 {
+    let above = run.utilisation.iter().filter(|used| is_above(**used, threshold / 100.0));
+    above.count() as f64 * STEP_S / 60.0
 }
 
 /// Steps in a point of a series.
@@ -320,7 +334,7 @@ fn differ(rows: &mut [Row]) {
 }
 
 fn outcome(setting: &Setting<'_>, policies: &[Named], rows: Vec<Row>) -> Outcome {
-    let Setting { demand, capacity, boot, price, gaps, .. } = setting;
+    let Setting { demand, capacity, boot, price, gaps, threshold, .. } = setting;
     let instances: Vec<f64> = demand.rates.iter().map(|rate| rate / capacity.of_instance()).collect();
     let width = width(instances.len());
     let mean = |of: &[f64]| of.iter().sum::<f64>() / of.len().max(1) as f64;
@@ -332,6 +346,7 @@ fn outcome(setting: &Setting<'_>, policies: &[Named], rows: Vec<Row>) -> Outcome
         boot: *boot,
         price_per_hour: *price,
         gaps: *gaps,
+        threshold_percent: *threshold,
         load_mean: mean(&instances),
         load_most: most(&instances),
         series: Series {
@@ -430,7 +445,15 @@ mod tests {
 
     fn setting(demand: &Demand) -> Setting<'_> {
         let boot = Boot { seconds: 60.0, from: BootFrom::Measured };
-        Setting { demand, capacity: Capacity::Record, boot, price: Some(0.1), gaps: None, seed: 1 }
+        Setting {
+            demand,
+            capacity: Capacity::Record,
+            boot,
+            price: Some(0.1),
+            gaps: None,
+            threshold: Some(60.0),
+            seed: 1,
+        }
     }
 
     #[test]
@@ -447,6 +470,11 @@ mod tests {
             (0.0, Some(730.0), Some(-365.0))
         );
         assert_eq!(ten.policy_differs.unwrap().cost_percent, -50.0);
+        // Five are used to 24 and to 120 per cent; ten, in the second hour, to the very 60 that is not yet above it.
+        assert_eq!(
+            (five.minutes_above, ten.minutes_above, outcome.threshold_percent),
+            (Some(60.0), Some(0.0), Some(60.0))
+        );
         assert_eq!((five.policy_differs, oracle.kind, oracle.bounds), (None, Kind::Oracle, (5, 10)));
         // The oracle: five throughout, and from the second hour on 6 / 0.9 = 6.7, so seven.
         assert!((oracle.score.instance_hours - (10.0 + 2.0 * (1.0 + 60.0 / 3_600.0))).abs() < 1e-9);

@@ -71,7 +71,12 @@ pub struct Run {
 /// Whether requests meet an overloaded group at this utilisation. The need of a step is a whole number but for rounding, and so
 /// whoever has what is needed is not overloaded.
 pub fn is_overloaded(utilisation: f64) -> bool {
-    utilisation > OVERLOADED + ROUNDING
+    is_above(utilisation, OVERLOADED)
+}
+
+/// Whether a utilisation is above `bound`, and not by rounding.
+pub(crate) fn is_above(utilisation: f64, bound: f64) -> bool {
+    utilisation > bound + ROUNDING
 }
 
 impl<'d> World<'d> {

@@ -192,6 +192,26 @@ pub trait Groups: Send + Sync {
     fn groups(&self) -> impl Future<Output = Result<Vec<GroupName>, StoreError>> + Send;
 }
 
+/// Records of the doorbell's stream that rang for nobody (V5). They name no group: the count is the store's. No decision reads it.
+pub trait Rejections: Send + Sync {
+    /// Counts records that were acknowledged all the same, at `at`; `reason` is what was wrong with the last of them.
+    fn reject(&self, records: u32, reason: &str, at: Timestamp) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// All that have ever been counted; none: there was none.
+    fn rejected(&self) -> impl Future<Output = Result<Option<Rejected>, StoreError>> + Send;
+}
+
+/// Records that rang for nobody, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// How many.
+    pub records: u64,
+    /// When the last ones came.
+    pub last_at: Timestamp,
+    /// What was wrong with the last one.
+    pub reason: String,
+}
+
 /// Where the operator writes the policy.
 pub trait PolicySource: Send + Sync {
     /// The text as it is now; none when there is none.

@@ -14,17 +14,19 @@ pub mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::time::Duration;
 
 use aws_lambda_events::streams::DynamoDbEventResponse;
 use muster_control::activity::Activity;
-use muster_control::ports::{Clock, Fleet, GroupStore, HealthStore, PolicySource, StoreError};
+use muster_control::chain::chain;
+use muster_control::ports::{Clock, Fleet, GroupStore, HealthStore, PolicySource, Rejections, StoreError};
 use muster_control::reconcile::{Controller, Reconciled, reconcile_into};
 use muster_core::group::GroupName;
 use muster_core::time::Timestamp;
 use muster_lambda::Failure;
 use muster_lambda::clock::within;
 use muster_lambda::emf::{Metric, Metrics};
-use muster_lambda::events::{Batch, Doorbell};
+use muster_lambda::events::{Batch, Doorbell, Ignored};
 use muster_lambda::settings::check_lease;
 use serde::Serialize;
 use tracing::{info, warn};
@@ -69,7 +71,7 @@ pub async fn handle<S, F, P, C>(
     out: &mut impl Write,
 ) -> Result<Handled, Failure>
 where
-    S: GroupStore + HealthStore,
+    S: GroupStore + HealthStore + Rejections,
     F: Fleet,
     P: PolicySource,
     C: Clock,
@@ -77,15 +79,15 @@ where
     let began = controller.clock.now();
     check_lease(controller.settings.lease, began, deadline).map_err(|error| Failure::from(&error))?;
     let budget = Budget::of(began, deadline);
-    let (wanted, is_batch) = match doorbell {
+    let (wanted, ignored) = match doorbell {
         Doorbell::Batch(batch) => {
             tell_ignored(&controller.settings.stack, &batch, began, out);
-            (batch.groups, true)
+            (batch.groups, Some(batch.ignored))
         }
-        Doorbell::Groups(groups) => (groups, false),
+        Doorbell::Groups(groups) => (groups, None),
         Doorbell::All => {
             let listed = groups().await.map_err(|error| Failure::from(&error))?;
-            (listed.into_iter().collect::<BTreeSet<_>>(), false)
+            (listed.into_iter().collect::<BTreeSet<_>>(), None)
         }
     };
     let wanted = from_anywhere(wanted, jitter());
@@ -103,7 +105,8 @@ where
             Err(failure) => failures.push(failure),
         }
     }
-    if is_batch {
+    if let Some(ignored) = ignored {
+        count_ignored(controller, &ignored, &budget).await;
         return Ok(Handled { answer: Answer::Batch(DynamoDbEventResponse::default()), happened });
     }
     match failures.into_iter().next() {
@@ -159,6 +162,26 @@ where
             done.troubles.push(too_long.into());
             Ok(done)
         }
+    }
+}
+
+/// Leaves in the store what rang for nobody, for whoever looks at the groups; the groups come first. What cannot be counted is only logged.
+async fn count_ignored<S: Rejections, F, P, C: Clock>(
+    controller: &Controller<S, F, P, C>,
+    ignored: &BTreeMap<Ignored, u32>,
+    budget: &Budget,
+) {
+    if ignored.is_empty() {
+        return;
+    }
+    let (clock, records) = (&controller.clock, ignored.values().sum());
+    let reasons: Vec<String> = ignored.iter().map(|(reason, records)| format!("{records} {reason}")).collect();
+    let (reasons, now) = (reasons.join(", "), clock.now());
+    let counted = controller.store.reject(records, &reasons, now);
+    match within(clock, budget.limit(now, Duration::ZERO), counted).await {
+        Some(Ok(())) => {}
+        Some(Err(error)) => warn!(error = chain(&error), "Ignored records are not counted."),
+        None => warn!("Ignored records are not counted: no time was left."),
     }
 }
 

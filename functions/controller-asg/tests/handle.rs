@@ -9,7 +9,9 @@ use controller_asg::told::{Summary, notify};
 use controller_asg::{Answer, Handled, handle};
 use muster_control::activity::{Activity, Event};
 use muster_control::memory::{MemoryFleet, MemoryStore};
-use muster_control::ports::{ActivityLog, Clock, GroupStore, PolicySource, PolicySourceError, PolicyText, StoreError};
+use muster_control::ports::{
+    ActivityLog, Clock, GroupStore, PolicySource, PolicySourceError, PolicyText, Rejections, StoreError,
+};
 use muster_control::reconcile::{Controller, Settings};
 use muster_core::group::{GroupName, PolicyVersion};
 use muster_core::time::Timestamp;
@@ -192,6 +194,8 @@ async fn v5_a_record_that_is_not_understood_is_counted_and_acknowledged() {
     assert_eq!(serde_json::to_value(&handled.answer).expect("plain"), json!({"batchItemFailures": []}));
     assert!(lines.iter().any(|line| line["IgnoredRecords"] == 2.0 && line["Stack"] == "prod"), "{lines:?}");
     assert_eq!(launched(&world), 2);
+    let rejected = world.store.rejected().await.expect("memory").expect("a count");
+    assert_eq!((rejected.records, rejected.reason.as_str()), (2, "1 unreadable, 1 not-an-insert"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ mod activity;
 mod failure;
 mod group;
 mod health;
+mod rejected;
 mod rows;
 mod schema;
 mod store;

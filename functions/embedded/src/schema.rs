@@ -12,7 +12,7 @@ use crate::failure::{Failure, corrupt, is_busy};
 const APPLICATION_ID: i32 = 0x4d75_7374;
 
 /// The tables below. Another number is another layout.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// Prepared statements kept; the transactions use about 30.
 const STATEMENTS_KEPT: usize = 64;
@@ -37,6 +37,8 @@ const TABLES: &str = "
     CREATE TABLE activity (grp TEXT, id TEXT, at INTEGER NOT NULL, last INTEGER NOT NULL, doc TEXT NOT NULL,
                            PRIMARY KEY (grp, id)) STRICT;
     CREATE INDEX activity_by_time ON activity (grp, at, id);
+    CREATE TABLE rejected (one INTEGER PRIMARY KEY CHECK (one = 1), records INTEGER NOT NULL, last_at INTEGER NOT NULL,
+                           reason TEXT NOT NULL) STRICT;
 ";
 
 /// Why a file is not opened.

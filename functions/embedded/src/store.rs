@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use muster_control::activity::Activity;
 use muster_control::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Release, Settlement,
-    StoreError, StoredPolicy, SweepLog,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Rejected, Rejections,
+    Release, Settlement, StoreError, StoredPolicy, SweepLog,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::{Sweep, SweepFigures, SweepLoads};
@@ -17,7 +17,7 @@ use rusqlite::{Transaction, TransactionBehavior};
 use crate::failure::Failure;
 use crate::schema::{self, Access};
 use crate::worker::Worker;
-use crate::{activity, group, health};
+use crate::{activity, group, health, rejected};
 
 /// How long a write waits for other processes before it is [`StoreError::Throttled`]. A write takes under a
 /// millisecond; who waits for two seconds stands behind a process that was stopped in the middle of one.
@@ -193,6 +193,17 @@ impl ActivityLog for SqliteStore {
 impl Groups for SqliteStore {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         self.look(group::all_groups).await
+    }
+}
+
+impl Rejections for SqliteStore {
+    async fn reject(&self, records: u32, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+        let reason = reason.to_owned();
+        self.write(move |work| rejected::add(work, records, &reason, at)).await
+    }
+
+    async fn rejected(&self) -> Result<Option<Rejected>, StoreError> {
+        self.look(rejected::all).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! What everything in this crate stands on.
 
-use muster_control::ports::{ActivityLog, GroupStore, Groups, HealthStore, SweepLog};
+use muster_control::ports::{ActivityLog, GroupStore, Groups, HealthStore, Rejections, SweepLog};
 
 /// The tables: every port of a store.
-pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog + Groups {}
-impl<S: GroupStore + HealthStore + SweepLog + ActivityLog + Groups> Store for S {}
+pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog + Groups + Rejections {}
+impl<S: GroupStore + HealthStore + SweepLog + ActivityLog + Groups + Rejections> Store for S {}
 
 /// The ports that the read model and the steering stand on.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_control::memory::Scripted;
-use muster_control::ports::{ActivityLog, Claim, GroupStore, HealthStore};
+use muster_control::ports::{ActivityLog, Claim, GroupStore, HealthStore, Rejections};
 use muster_core::group::{Head, LaunchRefusal, Place, Scarcity, TemplateRecord};
 use muster_core::time::Timestamp;
 use muster_web::read::activity::{ActivityKind, AskedActivity, activity};
@@ -43,6 +43,40 @@ async fn a_calm_group_is_fine_and_says_the_same_twice() {
     assert_eq!((line.actual, line.serving, line.min, line.max), (2, 2, Some(2), Some(5)));
     assert_eq!(line.headline, first.decision.map(|decision| decision.report.headline));
     assert!(matches!(now::now(&stand, &"web".parse().expect("a name")).await, Err(ReadError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_does_not_hide_the_others() {
+    let world = World::grown(json!({})).await;
+    let head = Head { group: "web".parse().expect("a name"), version: 1, ..Head::default() };
+    let claim = Claim { expected: None, head, ..Claim::default() };
+    world.controller.store.claim(&claim).await.expect("another group");
+    let file = rusqlite::Connection::open(world.file()).expect("the store's file");
+    file.execute("UPDATE heads SET doc = '{\"version\": \"<many>\"}' WHERE grp = 'web'", []).expect("a foreign hand");
+    let all = groups::groups(&world.stand().await).await.expect("groups");
+    assert_eq!(all.groups.iter().map(|line| line.group.clone()).collect::<Vec<_>>(), [group().to_string()]);
+    let [unreadable] = &all.unreadable[..] else { panic!("{:?}", all.unreadable) };
+    assert_eq!(unreadable.group, "web");
+    assert!(unreadable.why.contains("<many>"), "{}", unreadable.why);
+}
+
+#[tokio::test]
+async fn what_waits_to_be_decided_on_is_counted_and_so_is_what_was_turned_away() {
+    let world = World::grown(json!({})).await;
+    let stand = world.stand().await;
+    let queue = async || now::now(&stand, &group()).await.expect("a group").queue;
+    let before = queue().await;
+    assert_eq!((before.sweeps, before.calls, before.rejected), (0, 0, None));
+    for waiting in 1..=3 {
+        world.pass(Duration::from_secs(10));
+        world.sweep().await;
+        assert_eq!(queue().await.sweeps, waiting);
+    }
+    world.controller.store.reject(2, "2 unreadable", Timestamp::from_millis(world.now())).await.expect("a count");
+    let rejected = queue().await.rejected.expect("a count");
+    assert_eq!((rejected.records, rejected.last_at, rejected.reason.as_str()), (2, world.now(), "2 unreadable"));
+    world.step().await;
+    assert_eq!(queue().await.sweeps, 0, "a decision is on the newest, and nobody waits any more");
 }
 
 #[tokio::test]

@@ -79,6 +79,11 @@ impl Key {
         Self { pk: GROUPS.into(), sk: group.to_string() }
     }
 
+    /// Of no group: what the stack as a whole has.
+    pub(super) fn rejected() -> Self {
+        Self { pk: "STACK".into(), sk: "REJECTED".into() }
+    }
+
     pub(super) fn sweep(group: &GroupName, shard: Shard, slot: Timestamp) -> Self {
         Self::of(group, format!("{SWEEPS}{:013}#{:05}", slot.as_millis(), shard.0))
     }

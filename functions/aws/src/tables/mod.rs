@@ -23,6 +23,7 @@ mod forget;
 mod group;
 mod items;
 mod query;
+mod rejected;
 mod row;
 pub mod schema;
 mod sweeps;

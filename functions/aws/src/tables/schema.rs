@@ -19,7 +19,7 @@ pub const EXPIRES_AT: &str = "expires_at";
 /// The names of a stack's tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
-    /// HEAD, members, intents, rosters, policies, locks, and the list of groups.
+    /// HEAD, members, intents, rosters, policies, locks, the list of groups, and the records that rang for nobody.
     pub control: String,
     /// The sweeps and their bases.
     pub sweeps: String,

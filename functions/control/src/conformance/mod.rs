@@ -41,6 +41,7 @@ macro_rules! store_conformance {
             activities_come_back_in_order_and_bounded,
             activities_are_read_backwards_page_by_page,
             groups_are_known_from_their_first_claim_on,
+            rejected_records_add_up_and_the_last_reason_stands,
         );
     };
     (@ $make:expr; $($case:ident,)*) => {

@@ -18,13 +18,13 @@ use serde_json::json;
 
 use crate::activity::{Activity, Event};
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Release, Settlement,
-    StoreError, StoredPolicy, SweepLog,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Rejected, Rejections,
+    Release, Settlement, StoreError, StoredPolicy, SweepLog,
 };
 
-/// What a store is here: all five ports.
-pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog + Groups {}
-impl<S: GroupStore + HealthStore + SweepLog + ActivityLog + Groups> Store for S {}
+/// What a store is here: all its ports.
+pub trait Store: GroupStore + HealthStore + SweepLog + ActivityLog + Groups + Rejections {}
+impl<S: GroupStore + HealthStore + SweepLog + ActivityLog + Groups + Rejections> Store for S {}
 
 fn group() -> GroupName {
     GroupName::default()
@@ -477,4 +477,13 @@ pub async fn groups_are_known_from_their_first_claim_on<S: Store>(store: &S) {
         store.claim(&Claim { head, put_rosters: Vec::new(), ..first() }).await.expect("a first claim");
     }
     assert_eq!(store.groups().await.expect("a read"), ["api", "batch", "web"].map(named));
+}
+
+pub async fn rejected_records_add_up_and_the_last_reason_stands<S: Store>(store: &S) {
+    assert_eq!(store.rejected().await.expect("a read"), None);
+    store.reject(2, "unreadable", at(10)).await.expect("a count");
+    store.reject(3, "not-a-sweep", at(20)).await.expect("a count");
+    let all = Rejected { records: 5, last_at: at(20), reason: "not-a-sweep".into() };
+    assert_eq!(store.rejected().await.expect("a read"), Some(all));
+    assert_eq!(store.groups().await.expect("a read"), Vec::new(), "they are no group's");
 }

@@ -11,8 +11,8 @@ use super::{CAUSE, Call, End, Faulty, Schedule};
 use crate::activity::Activity;
 use crate::ports::{
     ActivityLog, AgentProbe, Claim, Clock, Fleet, FleetError, Found, GroupState, GroupStore, Groups, HealthStore,
-    Launched, LeaseRequest, Mark, Marks, Parts, PolicySource, PolicySourceError, PolicyText, Probed, Release,
-    Settlement, StoreError, StoredPolicy, SweepLog, Target,
+    Launched, LeaseRequest, Mark, Marks, Parts, PolicySource, PolicySourceError, PolicyText, Probed, Rejected,
+    Rejections, Release, Settlement, StoreError, StoredPolicy, SweepLog, Target,
 };
 
 impl<P: GroupStore, S: Schedule, C: Clock> GroupStore for Faulty<P, S, C> {
@@ -96,6 +96,17 @@ impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
 impl<P: Groups, S: Schedule, C: Clock> Groups for Faulty<P, S, C> {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         self.inner.groups().await
+    }
+}
+
+/// Passed on as it is, likewise.
+impl<P: Rejections, S: Schedule, C: Clock> Rejections for Faulty<P, S, C> {
+    async fn reject(&self, records: u32, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+        self.inner.reject(records, reason, at).await
+    }
+
+    async fn rejected(&self) -> Result<Option<Rejected>, StoreError> {
+        self.inner.rejected().await
     }
 }
 

@@ -12,13 +12,13 @@ use muster_core::time::Timestamp;
 
 use crate::activity::Activity;
 use crate::ports::{
-    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Release, Settlement,
-    StoreError, StoredPolicy, SweepLog,
+    ActivityLog, Claim, GroupState, GroupStore, Groups, HealthStore, LeaseRequest, Parts, Rejected, Rejections,
+    Release, Settlement, StoreError, StoredPolicy, SweepLog,
 };
 
 /// The tables in memory.
 #[derive(Debug, Default)]
-pub struct MemoryStore(Mutex<BTreeMap<GroupName, Group>>);
+pub struct MemoryStore(Mutex<BTreeMap<GroupName, Group>>, Mutex<Option<Rejected>>);
 
 #[derive(Debug, Default)]
 struct Group {
@@ -228,6 +228,20 @@ impl Groups for MemoryStore {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         let groups = self.locked();
         Ok(groups.iter().filter(|(_, group)| group.head.is_some()).map(|(name, _)| name.clone()).collect())
+    }
+}
+
+impl Rejections for MemoryStore {
+    async fn reject(&self, records: u32, reason: &str, at: Timestamp) -> Result<(), StoreError> {
+        let mut rejected = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = rejected.as_ref().map_or(0, |rejected| rejected.records);
+        let records = before.saturating_add(u64::from(records));
+        *rejected = Some(Rejected { records, last_at: at, reason: reason.to_owned() });
+        Ok(())
+    }
+
+    async fn rejected(&self) -> Result<Option<Rejected>, StoreError> {
+        Ok(self.1.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 

@@ -104,7 +104,7 @@ export function now(group, place) {
     decision: decided(group.last) ?? null,
     waits_until: [...(inUntil > Date.now() ? [{ rule: "F2", text: "the cooldown after the last scale-in", until: inUntil }] : []), ...(silent > 0 ? [{ rule: "M2", text: `${silent} agents silent: data too thin to scale in`, until: null }] : [])],
     boot_time_ms: 31_000, intents: group.members.filter((m) => group.phase(m, group.slot) === "pending").map((m) => ({ id: `launch-${m.id}`, at: m.launched_at, kind: "launch", cause: "load", place: m.zone, attempt: 1, instance: null })),
-    faults: group.options.faults ?? [], dashboard: null,
+    faults: group.options.faults ?? [], queue: { sweeps: 0, calls: 0, rejected: null, ...group.options.queue }, dashboard: null,
   };
 }
 
@@ -197,6 +197,7 @@ export function preview(group, text, since) {
   const [start, step] = [Date.now() - since, Math.max(60_000, since / 360)];
   const demand = Array.from({ length: Math.floor(since / step) }, (_, i) => group.demand(start + i * step));
   const hours = (demand.length * step) / 3_600_000;
+  const threshold = group.policy.scaling.cpu_up_threshold ?? 70;
   const play = (document, name, kind) => {
     const { min_instances: min, max_instances: max, scaling } = document;
     let [size, changes, launches] = [min, 0, 0];
@@ -212,14 +213,14 @@ export function preview(group, text, since) {
     return {
       name, kind, bounds: [min, max], over_percent: overloaded.reduce((a, b) => a + b, 0) / overloaded.length, avoidable_percent: 0, lost_percent: 0.1, instance_hours, cost: 1.3, changes_per_hour: changes / hours,
       minutes_at_max: instances.filter((n) => n === max).length * (step / 60_000), instances_mean: instance_hours / hours, instances_most: Math.max(...instances), launches, cost_per_month: (instance_hours / hours) * 730 * 0.0416,
-      policy_differs: null, instances, overloaded,
+      minutes_above: demand.filter((load, i) => load / instances[i] > threshold / 100).length * (step / 60_000), policy_differs: null, instances, overloaded,
     };
   };
   const against = play(merge(defaults(kindOf(JSON.parse(group.text))), JSON.parse(group.text)), "in force", "against");
   const edit = play(checked.document, "your edit", "policy");
   const most = { ...checked.document, scaling: { ...checked.document.scaling, cpu_up_threshold: 85, cpu_down_threshold: 75 } };
   return {
-    looks: demand.length, start_unix_seconds: start / 1000, hours, capacity: { from: "record" }, boot: { seconds: 31, from: "measured" }, price_per_hour: 0.0416, gaps: null,
+    looks: demand.length, start_unix_seconds: start / 1000, hours, capacity: { from: "record" }, boot: { seconds: 31, from: "measured" }, price_per_hour: 0.0416, gaps: null, threshold_percent: threshold,
     load_mean: 3, load_most: 5, rows: [edit, against, play(most, "oracle", "oracle")], series: { step_seconds: step / 1000, load_mean: demand, load_most: demand },
     notes: ["The load is spread evenly and does not react: whoever waits neither leaves nor tries again."],
   };

@@ -31,6 +31,8 @@ export class Mock {
     this.failing = false;
     /** Every request: method, path, status, bytes. */
     this.log = [];
+    /** Groups whose record cannot be understood. */
+    this.unreadable = [];
     this.open = 0;
     this.mostOpen = 0;
     this.server = createServer((request, response) => void this.take(request, response));
@@ -78,7 +80,7 @@ export class Mock {
     const parts = url.pathname.split("/").slice(2).map(decodeURIComponent);
     const [first, name, ...rest] = parts;
     for (const group of this.groups.values()) group.live(Date.now());
-    if (first === "groups" && name === undefined) return { place: this.place, groups: [...this.groups.values()].map(answers.line) };
+    if (first === "groups" && name === undefined) return { place: this.place, groups: [...this.groups.values()].map(answers.line), unreadable: this.unreadable };
     if (first === "policy" && name === "schema") return answers.schema;
     if (first === "policy" && name === "defaults") return answers.defaults(url.searchParams.get("kind") ?? undefined);
     if (first === "policy" && name === "check") return answers.check(body.text);

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { activity, paths } from "./api";
 import type { ViewProps } from "./app";
-import { among, label, plural, words } from "./format";
+import { among, count, label, plural, words } from "./format";
 import { usePoll } from "./poll";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
@@ -100,12 +100,20 @@ function Line({ item, route }: { item: Happening; route: Route }): JSX.Element {
   );
 }
 
-/** Faults of the loop, refused edits, and what it has begun and not ended. */
-function Loop({ now }: { now: Now }): JSX.Element | null {
-  if (now.faults.length === 0 && now.policy.notice === null) return null;
+/** Sweeps that the server counts at most. */
+const SWEEPS_COUNTED = 100;
+
+/** What the loop has before it and has turned away, its faults, and refused edits. */
+function Loop({ now }: { now: Now }): JSX.Element {
+  const { sweeps, calls, rejected } = now.queue;
   return (
     <section class="panel" aria-labelledby="loop">
       <h2 id="loop">The loop itself</h2>
+      <dl class="loopfigures">
+        <div><dt>Sweeps to decide on</dt><dd><b>{count(sweeps)}</b>{sweeps >= SWEEPS_COUNTED && " or more"}</dd></div>
+        <div><dt>Calls to EC2 under way</dt><dd><b>{count(calls)}</b></dd></div>
+        <div><dt title="Records of the stack's stream that were no sweep: counted, and passed over">Rejected records</dt><dd>{rejected === null ? "none" : <><b>{count(rejected.records)}</b> <span class="muted">the last <Time at={rejected.last_at} />: {rejected.reason}</span></>}</dd></div>
+      </dl>
       {now.policy.notice !== null && <Notice kind="look">{now.policy.notice}</Notice>}
       {now.faults.map((fault) => (
         <Notice key={fault.what + fault.text} kind="look"><b>{label(fault.what)}</b>: {fault.text}{fault.since !== null && <> <span class="muted">since <Time at={fault.since} /></span></>}</Notice>

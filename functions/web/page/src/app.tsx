@@ -31,7 +31,7 @@ export function App(): JSX.Element {
   const route = useRoute();
   const listed = route.view === "groups";
   const groups = usePoll<GroupList>(paths.groups(), listed ? GROUPS_SHOWN_MS : GROUPS_MS);
-  const only = groups.data?.groups.length === 1 ? groups.data.groups[0]?.group : undefined;
+  const only = groups.data?.groups.length === 1 && groups.data.unreadable.length === 0 ? groups.data.groups[0]?.group : undefined;
   useEffect(() => {
     if (listed && only !== undefined) location.replace(href({ view: "overview", group: only }));
   }, [listed, only]);
@@ -103,7 +103,7 @@ function CurrentView(props: ViewProps): JSX.Element {
 
 function Top({ route, groups, now, refresh }: { route: Route; groups: GroupList | null; now: Now | null; refresh?: () => void }): JSX.Element {
   const place = now?.place ?? groups?.place;
-  const several = (groups?.groups.length ?? 0) > 1;
+  const several = (groups?.groups.length ?? 0) + (groups?.unreadable.length ?? 0) > 1;
   return (
     <header class="top">
       <div class="bar">
@@ -133,7 +133,7 @@ const Mark = (): JSX.Element => (
 );
 
 function GroupSelect({ groups, route }: { groups: GroupList; route: Route }): JSX.Element {
-  const others = groups.groups.filter((row) => row.attention !== "fine" && row.group !== route.group).length;
+  const others = groups.groups.filter((row) => row.attention !== "fine" && row.group !== route.group).length + groups.unreadable.length;
   const names = groups.groups.map((row) => row.group);
   const all = names.includes(route.group) ? names : [route.group, ...names];
   return (

@@ -6,20 +6,23 @@ import { among, count, percent, words } from "./format";
 import type { Resource } from "./poll";
 import { href } from "./route";
 import type { Attention, GroupList, GroupRow } from "./types";
-import { Absent, Age, Badge, Stale, State } from "./ui";
+import { Absent, Age, Badge, Notice, Stale, State } from "./ui";
 
 const ORDER: Record<Attention, number> = { bad: 0, look: 1, fine: 2 };
 
 export function GroupsView({ resource }: { resource: Resource<GroupList> }): JSX.Element {
   if (resource.data === null) return <Absent error={resource.error} what="list of groups" tall />;
   const groups = [...resource.data.groups].sort((a, b) => (among(ORDER, a.attention) ?? 0) - (among(ORDER, b.attention) ?? 0) || a.group.localeCompare(b.group));
-  const needy = groups.filter((row) => row.attention !== "fine").length;
+  const { unreadable } = resource.data;
+  const needy = groups.filter((row) => row.attention !== "fine").length + unreadable.length;
+  const all = groups.length + unreadable.length;
   return (
     <>
       <Stale error={resource.error} what="list of groups" />
       <section class="panel" aria-labelledby="groups">
-        <h1 id="groups">{needy === 0 ? `All ${count(groups.length)} groups are fine` : `${count(needy)} of ${count(groups.length)} groups ${needy === 1 ? "needs" : "need"} a look`}</h1>
-        {groups.length === 0 ? <p class="muted">No group is here yet.</p> : (
+        <h1 id="groups">{needy === 0 ? `All ${count(all)} groups are fine` : `${count(needy)} of ${count(all)} groups ${needy === 1 ? "needs" : "need"} a look`}</h1>
+        {unreadable.map((row) => <Notice key={row.group} kind="bad"><b>{row.group}</b> cannot be read: {row.why}</Notice>)}
+        {all === 0 ? <p class="muted">No group is here yet.</p> : (
           <ul class="grouplist">{groups.map((row) => <li key={row.group}><GroupLine row={row} /></li>)}</ul>
         )}
       </section>

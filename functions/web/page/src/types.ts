@@ -25,6 +25,8 @@ export interface GroupRow {
 export interface GroupList {
   place: string;
   groups: GroupRow[];
+  /** Groups whose record cannot be understood. */
+  unreadable: { group: string; why: string }[];
 }
 
 export interface Counts {
@@ -125,6 +127,13 @@ export interface Sweep {
   blind: string | null;
 }
 
+/** What the loop has before it, and what it has turned away. */
+export interface Queue {
+  sweeps: number;
+  calls: number;
+  rejected: { records: number; last_at: number; reason: string } | null;
+}
+
 export interface Now {
   group: string;
   place: string;
@@ -145,6 +154,7 @@ export interface Now {
   boot_time_ms: number | null;
   intents: Intent[];
   faults: Fault[];
+  queue: Queue;
   dashboard: string | null;
 }
 
@@ -308,6 +318,8 @@ export interface PreviewRow {
   cost: number;
   changes_per_hour: number;
   minutes_at_max: number;
+  /** Above the threshold of the outcome. */
+  minutes_above: number | null;
   instances_mean: number;
   instances_most: number;
   launches: number;
@@ -323,6 +335,8 @@ export interface Preview {
   hours: number;
   boot: { seconds: number; from: string };
   price_per_hour: number | null;
+  /** Where the policy in force scales out, in percent. */
+  threshold_percent: number | null;
   load_mean: number;
   load_most: number;
   rows: PreviewRow[];

@@ -43,5 +43,32 @@ export async function visit(page, url, hash) {
   await page.waitForFunction(() => document.querySelector(".panel, .notice") !== null && document.querySelector(".waiting") === null);
 }
 
+/** Presses the mark that `press` presses, and chooses the newest of several that are drawn as one: its decision is open then. */
+export async function openMark(page, press) {
+  const report = page.locator("dialog[open]").getByText("Stage by stage");
+  const several = page.locator("dialog[open] .marklist a").first();
+  await press();
+  await report.or(several).first().waitFor();
+  if (await several.isVisible()) await several.click();
+  await report.waitFor();
+}
+
+/** Closes the dialog that is open. */
+export async function escape(page) {
+  await page.keyboard.press("Escape");
+  await page.waitForFunction(() => document.querySelector("dialog[open]") === null);
+}
+
+/** Drags over the first chart, between two shares of its width. */
+export async function drag(page, from, until) {
+  const over = page.locator(".u-over").first();
+  await over.scrollIntoViewIfNeeded();
+  const { x, y, width } = await over.boundingBox();
+  await page.mouse.move(x + width * from, y + 60);
+  await page.mouse.down();
+  await page.mouse.move(x + width * until, y + 60, { steps: 4 });
+  await page.mouse.up();
+}
+
 /** How far the page is wider than its window. */
 export const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);

@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 import test, { after, afterEach, before, beforeEach } from "node:test";
 
 import { proxy } from "../mock/proxy.mjs";
-import { launch, open, visit } from "./browser.mjs";
+import { drag, escape, launch, open, openMark, visit } from "./browser.mjs";
 
 /** The world needs its first sweeps and boots; a busy machine needs longer. */
 const PATIENCE_MS = 90_000;
@@ -167,16 +167,9 @@ test("a pause stops the group, says why, and is ended", async () => {
 test("a mark opens its decision, a drag zooms, and the charts are a table, too", async () => {
   await until("a mark", async () => (await api("/load")).marks.some((mark) => mark.kind !== "held"));
   await visit(page, url, at("?range=15m"));
-  await page.locator(".markbutton").last().focus();
-  await page.keyboard.press("Enter");
-  if (await dialog().locator(".marklist a").count() > 0) await dialog().locator(".marklist a").first().click();
-  await dialog().getByText("Stage by stage").waitFor();
-  await page.keyboard.press("Escape");
-  const over = await page.locator(".u-over").first().boundingBox();
-  await page.mouse.move(over.x + over.width * 0.6, over.y + 60);
-  await page.mouse.down();
-  await page.mouse.move(over.x + over.width * 0.95, over.y + 60, { steps: 4 });
-  await page.mouse.up();
+  await openMark(page, () => page.locator(".markbutton").last().press("Enter"));
+  await escape(page);
+  await drag(page, 0.6, 0.95);
   await button("Back to live").waitFor();
   await page.getByText("The charts as a table").click();
   await page.locator(".astable tbody tr").first().waitFor();

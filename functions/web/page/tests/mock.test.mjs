@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import test, { after, afterEach, before, beforeEach } from "node:test";
 
 import { Mock } from "../mock/server.mjs";
-import { launch, open, overflow, visit } from "./browser.mjs";
+import { drag, escape, launch, open, openMark, overflow, visit } from "./browser.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 let [browser, mock, url, page, wrong, context] = [];
@@ -39,6 +39,14 @@ test("the list says which group needs a look, and leads to it", async () => {
   assert.equal(await page.title(), "! checkout – Muster");
 });
 
+test("a group that cannot be read is told of, and hides nobody", async () => {
+  mock.unreadable = [{ group: "legacy", why: "the store holds something that is not ours" }];
+  await visit(page, url, "");
+  await page.getByRole("heading", { name: "3 of 5 groups need a look" }).waitFor();
+  await page.locator(".notice", { hasText: "legacy cannot be read: the store holds something that is not ours" }).waitFor();
+  await page.locator(".groupline", { hasText: "web" }).waitFor();
+});
+
 test("a single group is shown at once", async () => {
   mock.groups = new Map([["web", web()]]);
   await visit(page, url, "");
@@ -68,15 +76,12 @@ test("a mark opens the whole report, by click and by Enter, and says which rule 
   assert.ok(await marks.count() > 3);
   await marks.last().focus();
   await page.keyboard.press("ArrowLeft");
-  await page.keyboard.press("Enter");
-  if (await dialog().getByText("Stage by stage").count() === 0 && await dialog().locator(".marklist a").count() > 0) await dialog().locator(".marklist a").first().click();
-  await dialog().getByText("Stage by stage").waitFor();
+  await openMark(page, () => page.keyboard.press("Enter"));
   assert.deepEqual(await page.locator(".stage .name").allTextContents(), ["before", "raw", "filled", "stabilised", "limited", "bounded"]);
   assert.match(await dialog().textContent(), /Bound by rule [A-Z]\d/);
   assert.equal(await page.locator(".stage.binding").count(), 1);
   await dialog().getByText("What would change it").waitFor();
-  await page.keyboard.press("Escape");
-  await page.waitForFunction(() => document.querySelector("dialog[open]") === null);
+  await escape(page);
   assert.doesNotMatch(page.url(), /decision=/);
 });
 
@@ -88,11 +93,7 @@ test("ranges, zoom by drag, back to live, and the charts as a table", async () =
   }
   await button("24 h", { exact: true }).click();
   await page.waitForFunction(() => document.querySelector(".chartbox.old") === null);
-  const over = await page.locator(".u-over").first().boundingBox();
-  await page.mouse.move(over.x + over.width * 0.3, over.y + 60);
-  await page.mouse.down();
-  await page.mouse.move(over.x + over.width * 0.5, over.y + 60, { steps: 4 });
-  await page.mouse.up();
+  await drag(page, 0.3, 0.5);
   await button("Back to live").waitFor();
   const asked = new URLSearchParams(page.url().split("?")[1]);
   const span = Number(asked.get("until")) - Number(asked.get("from"));
@@ -201,7 +202,7 @@ test("an edit is previewed, saved, and followed", async () => {
   await button("Play the recorded load").click();
   await page.locator(".numbers").waitFor();
   const figures = await page.locator(".numbers tbody th").allTextContents();
-  for (const name of ["Instance-hours", "Money a month", "Overloaded requests", "Minutes above 90 % of capacity", "Size changes"]) assert.ok(figures.includes(name), name);
+  for (const name of ["Instance-hours", "Money a month", "Overloaded requests", "Minutes above 70 % of load", "Minutes above 90 % of capacity", "Size changes"]) assert.ok(figures.includes(name), name);
   const [before_, after_] = await Promise.all([1, 2].map((n) => page.locator(`.numbers tbody tr:first-child td:nth-of-type(${n})`).textContent()));
   assert.notEqual(before_, after_);
   await page.locator("#preview canvas").waitFor();
@@ -279,6 +280,18 @@ test("activity is filtered by kind, goes back in time, and leads to its decision
   await page.getByText("an edit of the policy was refused").waitFor();
   await page.getByRole("link", { name: "why" }).first().click();
   await dialog().getByText("Stage by stage").waitFor();
+});
+
+test("what the loop has before it is said, and what it has turned away", async () => {
+  await visit(page, url, "#/g/web/activity");
+  const figure = (name) => page.locator(".loopfigures > div", { hasText: name }).locator("dd");
+  assert.match(await figure("Sweeps to decide on").textContent(), /^0/);
+  assert.match(await figure("Rejected records").textContent(), /^none/);
+  web().options.queue = { sweeps: 100, calls: 3, rejected: { records: 7, last_at: Date.now() - 60_000, reason: "7 unreadable" } };
+  await page.locator(".loopfigures", { hasText: "7 unreadable" }).waitFor();
+  assert.match(await figure("Sweeps to decide on").textContent(), /^100 or more/);
+  assert.match(await figure("Calls to EC2 under way").textContent(), /^3/);
+  assert.match(await figure("Rejected records").textContent(), /^7.*7 unreadable/);
 });
 
 test("a lost connection is said, keeps what is there, and is noticed when it is back", async () => {

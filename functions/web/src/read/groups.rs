@@ -1,7 +1,10 @@
 //! All groups, each in a line.
 
-use futures_util::stream::{self, StreamExt, TryStreamExt};
-use muster_control::ports::Clock;
+use std::pin::pin;
+
+use futures_util::stream::{self, StreamExt};
+use muster_control::chain::chain;
+use muster_control::ports::{Clock, StoreError};
 use muster_core::group::GroupName;
 use muster_core::policy::Mode;
 use muster_core::time::millis;
@@ -22,6 +25,17 @@ pub struct Groups {
     pub place: String,
     /// The groups, by name.
     pub groups: Vec<GroupLine>,
+    /// Groups whose record cannot be understood, by name: they are no reason not to tell of the others.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A group whose record cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Unreadable {
+    /// Its name.
+    pub group: String,
+    /// Why.
+    pub why: String,
 }
 
 /// A group in a line.
@@ -58,9 +72,19 @@ pub struct GroupLine {
 /// All groups of the stand's store.
 pub async fn groups<S: Store, P: Sync, F: Sync, C: Clock>(stand: &Stand<S, P, F, C>) -> Result<Groups, ReadError> {
     let names = stand.store.groups().await?;
-    let looks = stream::iter(names).map(|group| async move { line(stand, &group).await }).buffered(AT_ONCE);
-    let lines: Vec<Option<GroupLine>> = looks.try_collect().await?;
-    Ok(Groups { place: stand.place.clone(), groups: lines.into_iter().flatten().collect() })
+    let looks = stream::iter(names).map(|group| async move { (line(stand, &group).await, group) }).buffered(AT_ONCE);
+    let mut all = Groups { place: stand.place.clone(), groups: Vec::new(), unreadable: Vec::new() };
+    let mut looks = pin!(looks);
+    while let Some((looked, group)) = looks.next().await {
+        match looked {
+            Ok(line) => all.groups.extend(line),
+            Err(ReadError::Store(error @ StoreError::Corrupt(_))) => {
+                all.unreadable.push(Unreadable { group: group.to_string(), why: chain(&error) });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
 }
 
 /// The group's line; none when it has been removed meanwhile.

@@ -1,7 +1,9 @@
 //! A group as it is now: what it has, what was decided last, what it waits for, what is wrong.
 
+use futures_util::TryFutureExt;
+use futures_util::future::try_join;
 use muster_control::ports::Clock;
-use muster_core::group::{GroupName, PolicyVersion};
+use muster_core::group::{GroupName, PolicyVersion, Shard};
 use muster_core::intent::{Call, Cause, Intent};
 use muster_core::policy::{Mode, Policy, ScalingKind, ScalingRule, Window};
 use muster_core::report::{Counts, Remark, Report, Rule, StageName};
@@ -11,8 +13,11 @@ use serde::Serialize;
 
 use super::faults::{self, Attention, Fault, place};
 use super::looked::{Decided, Pause, SweepNow, Thresholds};
-use super::{Looked, Ms, ReadError, ms};
+use super::{Looked, Ms, ReadError, count, ms};
 use crate::stand::{Stand, Store};
+
+/// Sweeps that wait to be decided on that are counted.
+const SWEEPS_COUNTED: usize = 100;
 
 /// A group as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -53,6 +58,8 @@ pub struct Now {
     pub intents: Vec<OpenIntent>,
     /// What is wrong with the loop, the worst first.
     pub faults: Vec<Fault>,
+    /// What the loop has before it, and what it has turned away.
+    pub queue: Queue,
     /// Where this can be looked at in a browser, for those who print it.
     pub dashboard: Option<String>,
 }
@@ -127,6 +134,28 @@ pub struct OpenIntent {
     pub instance: Option<String>,
 }
 
+/// What the loop has before it, and what it has turned away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Queue {
+    /// Sweeps that are written and that nobody has decided on; no more than a hundred are counted. One may have just come in.
+    pub sweeps: u32,
+    /// Calls of EC2 that have been decided and are not settled.
+    pub calls: u32,
+    /// Records of the sweeps' stream that rang for nobody, of all groups of the stack; none: there was none.
+    pub rejected: Option<RejectedRecords>,
+}
+
+/// Records of the sweeps' stream that rang for nobody: nothing but a sweep should be written there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RejectedRecords {
+    /// How many there have ever been.
+    pub records: u64,
+    /// When the last ones came.
+    pub last_at: Ms,
+    /// What was wrong with the last ones.
+    pub reason: String,
+}
+
 /// What an intent does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -141,6 +170,7 @@ pub enum IntentKind {
 pub async fn now<S: Store, P, F, C: Clock>(stand: &Stand<S, P, F, C>, group: &GroupName) -> Result<Now, ReadError> {
     let state = stand.store.read(group).await?.ok_or_else(|| ReadError::no_group(group))?;
     let looked = Looked::with(stand, state.head).await?;
+    let (sweeps, rejected) = try_join(undecided(&stand.store, &looked), stand.store.rejected().err_into()).await?;
     let faults = faults::faults(&looked);
     let (attention, why) = faults::attention(&looked, &faults);
     let policy = looked.policy.as_ref();
@@ -164,11 +194,30 @@ pub async fn now<S: Store, P, F, C: Clock>(stand: &Stand<S, P, F, C>, group: &Gr
         sweep: looked.sweep(),
         waits_until: waits(&looked),
         boot_time_ms: millis(looked.head.boot_time()),
+        queue: Queue {
+            sweeps,
+            calls: count(state.intents.len()),
+            rejected: rejected.map(|rejected| RejectedRecords {
+                records: rejected.records,
+                last_at: ms(rejected.last_at),
+                reason: rejected.reason,
+            }),
+        },
         intents: state.intents.iter().map(open_intent).collect(),
         faults,
         decision: looked.decision,
         dashboard: None,
     })
+}
+
+/// Sweeps that nobody has decided on. Most looks find that there are none in what they have read already.
+async fn undecided<S: Store>(store: &S, looked: &Looked) -> Result<u32, ReadError> {
+    let last = looked.head.last_slot.unwrap_or(Timestamp::EPOCH);
+    if looked.slot().is_none_or(|slot| slot <= last) {
+        return Ok(0);
+    }
+    let waiting = store.sweeps_after(&looked.head.group, (last, Shard(u16::MAX)), SWEEPS_COUNTED).await?;
+    Ok(count(waiting.len()))
 }
 
 /// The kind of a rule.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::record::{RecordError, looks};
-use super::{ReadError, count};
+use super::{ReadError, Thresholds, count};
 use crate::stand::Stand;
 
 /// The time that is played when nobody says which.
@@ -53,6 +53,7 @@ pub struct Play {
     recording: Recording,
     boot: Boot,
     price: Option<f64>,
+    threshold: Option<f64>,
     policies: Vec<Named>,
 }
 
@@ -85,11 +86,18 @@ pub async fn prepare<S: GroupStore + SweepLog, P, F, C: Clock>(
     });
     let both = std::iter::once(Named { name: "new".into(), policy: new }).chain(in_force);
     // A pause says nothing about what a policy would do without it.
-    let policies = both.map(|named| Named { policy: Policy { pause: None, ..named.policy }, ..named }).collect();
+    let policies: Vec<Named> =
+        both.map(|named| Named { policy: Policy { pause: None, ..named.policy }, ..named }).collect();
+    let threshold = threshold(&policies);
     let (span, from) =
         if head.boot_times_ms.is_empty() { (BOOT, BootFrom::Assumed) } else { (head.boot_time(), BootFrom::Measured) };
     let boot = Boot { seconds: span.as_secs_f64(), from };
-    Ok(Play { looks: count(looks.len()), recording, boot, price, policies })
+    Ok(Play { looks: count(looks.len()), recording, boot, price, threshold, policies })
+}
+
+/// Where the policy in force scales out, which comes second, or else the new one: what is busy has to be the same for both.
+pub fn threshold(policies: &[Named]) -> Option<f64> {
+    policies.iter().rev().find_map(|named| Thresholds::of(&named.policy.scaling).high)
 }
 
 fn refused(error: RecordError) -> ReadError {
@@ -108,6 +116,7 @@ impl Play {
             boot: self.boot,
             price: self.price,
             gaps: Some(self.recording.gaps),
+            threshold: self.threshold,
             seed: SEED,
         };
         Preview { looks: self.looks, outcome: compare(&setting, &self.policies, false, &mut |_| {}) }

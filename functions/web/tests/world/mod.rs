@@ -1,6 +1,7 @@
 //! A small world for the tests: one group over the embedded store, swept and decided on by the very use cases, and a stand over the same ports.
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use muster_embedded::SqliteStore;
 use muster_web::stand::Stand;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+/// The store's file.
+const STORE: &str = "store.sqlite";
 
 /// A clock that two may look at.
 #[derive(Clone, Debug)]
@@ -55,7 +59,7 @@ pub(crate) struct World {
     pub(crate) controller: Controller<SqliteStore, MemoryFleet, Desk, Ticking>,
     pub(crate) probe: MemoryProbe,
     clock: Ticking,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 pub(crate) fn group() -> GroupName {
@@ -82,7 +86,7 @@ impl World {
     /// A world that begins then.
     pub(crate) fn at(begin: Timestamp, changes: Value) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = SqliteStore::open(folder.path().join("store.sqlite")).expect("a store");
+        let store = SqliteStore::open(folder.path().join(STORE)).expect("a store");
         let clock = Ticking(Arc::new(ManualClock::at(begin)));
         let settings = Settings {
             stack: "test".into(),
@@ -92,7 +96,7 @@ impl World {
         };
         let policies = Desk(Arc::new(MemoryPolicy::of(&policy(changes))));
         let controller = Controller { store, fleet: MemoryFleet::default(), policies, clock: clock.clone(), settings };
-        Self { controller, probe: MemoryProbe::default(), clock, _folder: folder }
+        Self { controller, probe: MemoryProbe::default(), clock, folder }
     }
 
     /// A world whose group has grown to its minimum, at a load of 50 %.
@@ -129,6 +133,11 @@ impl World {
         let monitor =
             Monitor { store: store.clone(), probe: &self.probe, clock: self.clock.clone(), name: "monitor".into() };
         sweep(&monitor, &group(), Shard(0)).await.expect("a sweep");
+    }
+
+    /// Where its store is.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder.path().join(STORE)
     }
 
     pub(crate) fn pass(&self, span: Duration) {
