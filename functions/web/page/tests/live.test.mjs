@@ -3,6 +3,10 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test, { after, afterEach, before, beforeEach } from "node:test";
 
@@ -12,11 +16,21 @@ import { drag, escape, launch, open, openMark, visit } from "./browser.mjs";
 /** The world needs its first sweeps and boots; a busy machine needs longer. */
 const PATIENCE_MS = 90_000;
 
-let [browser, child, front, url, group, page, wrong, context] = [];
+let [browser, child, state, front, url, group, page, wrong, context] = [];
+
+/** Of the two groups of a world that is started here this one lives; the other one was left to itself a while ago. */
+const [LIVES, LEFT] = ["lives", "left"];
+
+const muster = (state, ...args) => spawn(process.env.MUSTER_BIN, ["up", "--json", "--scenario", "calm", "--state", state, ...args], { stdio: ["ignore", "pipe", "inherit"] });
 
 /** Starts `muster up`, and learns from its first line where the page is. */
 async function up() {
-  child = spawn(process.env.MUSTER_BIN, ["up", "--json", "--scenario", "calm"], { stdio: ["ignore", "pipe", "inherit"] });
+  state = mkdtempSync(join(tmpdir(), "muster-live-"));
+  const left = muster(state, "--group", LEFT, "--for", "6s", "--no-dashboard");
+  left.stdout.resume();
+  const [code] = await once(left, "exit");
+  assert.equal(code, 0, "a world that ends by itself");
+  child = muster(state, "--group", LIVES);
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: child.stdout });
     lines.on("line", (line) => {
@@ -55,11 +69,11 @@ before(async () => {
     url = front.url;
   }
   browser = await launch();
-  const { groups } = await until("a group", async () => {
-    const list = await (await fetch(new URL("api/groups", url))).json();
-    return list.groups.length > 0 && list.groups[0].serving > 0 ? list : null;
+  const found = await until("a group", async () => {
+    const { groups } = await (await fetch(new URL("api/groups", url))).json();
+    return groups.find((one) => one.serving > 0 && (!child || one.group === LIVES));
   });
-  group = groups[0].group;
+  group = found.group;
 });
 after(async () => {
   await browser?.close();
@@ -70,6 +84,7 @@ after(async () => {
     child.kill("SIGINT");
     await ended;
   }
+  if (state) rmSync(state, { recursive: true });
 });
 beforeEach(async () => {
   ({ page, wrong, context } = await open(browser, url));
@@ -89,6 +104,19 @@ const save = async () => {
   await button("Save…").click();
   await dialog().getByRole("button", { name: "Save", exact: true }).click();
 };
+
+test("of several groups the list says which one needs a look, and why, and leads to it", async (t) => {
+  if (!child) return t.skip("the world is not one of this test's");
+  await visit(page, url, "#/");
+  await page.getByRole("heading", { name: "1 of 2 groups needs a look" }).waitFor();
+  assert.deepEqual(await page.locator(".g-name b").allTextContents(), [LEFT, LIVES]);
+  await page.locator(".groupline", { hasText: "no sweep for" }).click();
+  await page.locator(".why", { hasText: "no sweep for" }).waitFor();
+  assert.equal(new URL(page.url()).hash, `#/g/${LEFT}`);
+  await page.getByLabel("Group", { exact: true }).selectOption(LIVES);
+  await page.waitForURL(new RegExp(`#/g/${LIVES}$`));
+  await page.getByText("other groups need a look").waitFor({ state: "attached" });
+});
 
 test("the group is there, with its size, its load and its reasons", async () => {
   await visit(page, url, at("?range=15m"));
