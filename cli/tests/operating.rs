@@ -112,3 +112,36 @@ fn what_a_shell_needs_is_printed_for_each_shell() {
     let stack = muster(nowhere.path(), &["--stack", "prod", "status"]);
     assert_ne!(code(&stack), Some(0), "there is no AWS here");
 }
+
+/// Every command with its options, as fish completes them: what is renamed or taken away is seen in reviews. `MUSTER_GOLDEN=write` takes it over.
+#[cfg(feature = "aws")]
+#[test]
+fn commands_and_options_are_those_that_were_agreed() {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    let script = String::from_utf8(muster(directory().path(), &["completions", "fish"]).stdout).expect("text");
+    let mut commands: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in script.lines() {
+        let Some((when, what)) = line.strip_prefix("complete -c muster -n \"").and_then(|rest| rest.split_once('"'))
+        else {
+            continue;
+        };
+        let words =
+            when.split([' ', ';']).filter(|word| !word.is_empty() && !word.starts_with("__fish") && *word != "and");
+        // What is completed where no subcommand has been named yet is the command's own.
+        let command = words.take_while(|word| *word != "not").collect::<Vec<_>>().join(" ");
+        let options = commands.entry(command).or_default();
+        options
+            .extend(what.split(" -l ").nth(1).and_then(|rest| rest.split(' ').next()).map(|name| format!("--{name}")));
+    }
+    let told = |(command, options): (&String, &BTreeSet<String>)| {
+        let options = options.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        format!("{}\n", format!("muster {command}: {options}").replace(" :", ":").trim_end())
+    };
+    let text: String = commands.iter().map(told).collect();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/completions.txt");
+    if std::env::var_os("MUSTER_GOLDEN").is_some_and(|wish| wish == "write") {
+        std::fs::write(file, &text).expect("the golden text is written");
+    }
+    assert_eq!(text, std::fs::read_to_string(file).unwrap_or_default(), "MUSTER_GOLDEN=write takes it over");
+}

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Cloud, StackArgs, run};
 use crate::failure::Failure;
 use crate::local::dashboard::{listen, url};
-use crate::policy::{print, say};
+use crate::said::Said;
 
 /// Where to show it.
 #[derive(Clone, Debug, Args)]
@@ -32,11 +32,7 @@ pub fn dashboard(stack: &StackArgs, args: &DashboardArgs) -> Result<(), Failure>
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
-        if args.json {
-            print(&serde_json::json!({"stack": cloud.stack, "url": url}))?;
-        } else {
-            say(&format!("stack {} is at {url} until Ctrl-C", cloud.stack))?;
-        }
+        said(&cloud.stack, &url)?.print(args.json)?;
         let stand = cloud.stand();
         let end = async move {
             tokio::select! {
@@ -47,4 +43,18 @@ pub fn dashboard(stack: &StackArgs, args: &DashboardArgs) -> Result<(), Failure>
         serve(listener, router(stand, Guards::loopback(port)), end).await;
         Ok(())
     })
+}
+
+fn said(stack: &str, url: &str) -> Result<Said, Failure> {
+    Said::new(format!("stack {stack} is at {url} until Ctrl-C"), &serde_json::json!({"stack": stack, "url": url}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_it_is_is_told_both_ways() {
+        crate::golden::check_said("dashboard", &said("prod", "http://127.0.0.1:7718/").expect("plain data"));
+    }
 }
