@@ -141,6 +141,9 @@ test("an edit is played, saved, and the group follows it; the decision says so",
   await page.locator(".numbers, #preview .notice").first().waitFor();
   const hours = page.locator(".numbers tbody tr", { hasText: "Instance-hours" });
   assert.match(await hours.textContent(), /\d/, await page.locator("#preview").textContent());
+  const cells = await page.locator(".numbers tbody tr", { hasText: "Instances, mean" }).locator("td").allTextContents();
+  const [inForce, edit, difference] = cells.map((cell) => Number.parseFloat(cell.replace("−", "-")));
+  assert.ok(edit >= min && edit > inForce && difference > 0, `one more at least would have been there: ${cells}`);
   await save();
   await page.locator(".notice-good", { hasText: "Saved" }).waitFor();
   await visit(page, url, at("?range=15m"));

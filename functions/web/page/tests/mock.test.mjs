@@ -202,7 +202,7 @@ test("an edit is previewed, saved, and followed", async () => {
   await button("Play the recorded load").click();
   await page.locator(".numbers").waitFor();
   const figures = await page.locator(".numbers tbody th").allTextContents();
-  for (const name of ["Instance-hours", "Money a month", "Overloaded requests", "Minutes above 70 % of load", "Minutes above 90 % of capacity", "Size changes"]) assert.ok(figures.includes(name), name);
+  for (const name of ["Instance-hours", "Money a month", "Overloaded requests", "Minutes above the threshold, 70 %", "Minutes overloaded, above 90 %", "Size changes"]) assert.ok(figures.includes(name), name);
   const [before_, after_] = await Promise.all([1, 2].map((n) => page.locator(`.numbers tbody tr:first-child td:nth-of-type(${n})`).textContent()));
   assert.notEqual(before_, after_);
   await page.locator("#preview canvas").waitFor();

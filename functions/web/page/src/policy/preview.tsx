@@ -111,9 +111,9 @@ function Numbers({ outcome, now, before }: { outcome: Preview; now: PreviewRow; 
     { name: "Instance-hours", value: (row) => row.instance_hours, text: decimal, bad: true },
     { name: "Money a month", value: (row) => row.cost_per_month, text: money, bad: true },
     { name: "Overloaded requests", value: (row) => row.over_percent, text: per(" %"), bad: true },
-    ...(outcome.threshold_percent === null ? [] : [{ name: `Minutes above ${decimal(outcome.threshold_percent)} % of load`, value: (row: PreviewRow) => row.minutes_above, text: decimal, bad: true }]),
+    ...(outcome.threshold_percent === null ? [] : [{ name: `Minutes above the threshold, ${decimal(outcome.threshold_percent)} %`, value: (row: PreviewRow) => row.minutes_above, text: decimal, bad: true }]),
     // The threshold of the backtest (`OVERLOADED`): not every rule has one of its own.
-    { name: "Minutes above 90 % of capacity", value: (row) => (row.overloaded.reduce((a, b) => a + b, 0) / 100) * minutes, text: decimal, bad: true },
+    { name: "Minutes overloaded, above 90 %", value: (row) => (row.overloaded.reduce((a, b) => a + b, 0) / 100) * minutes, text: decimal, bad: true },
     { name: "Lost requests", value: (row) => row.lost_percent, text: per(" %"), bad: true },
     { name: "Size changes", value: (row) => row.changes_per_hour * outcome.hours, text: (value) => count(Math.round(value)), bad: true },
     { name: "Instances, mean", value: (row) => row.instances_mean, text: decimal, bad: false },
