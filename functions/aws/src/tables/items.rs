@@ -80,7 +80,7 @@ impl Key {
     }
 
     /// Of no group: what the stack as a whole has.
-    pub(super) fn rejected() -> Self {
+    pub(super) fn rejections() -> Self {
         Self { pk: "STACK".into(), sk: "REJECTED".into() }
     }
 

@@ -28,11 +28,11 @@ impl Rejections for Tables {
             .value(":records", number(records))
             .value(":last_at", number(at.as_millis()))
             .value(":reason", text(reason));
-        self.update_once(&Key::rejected(), &update, "attribute_not_exists(#pk) OR attribute_exists(#records)").await
+        self.update_once(&Key::rejections(), &update, "attribute_not_exists(#pk) OR attribute_exists(#records)").await
     }
 
     async fn rejected(&self) -> Result<Option<Rejected>, StoreError> {
-        let counted: Option<Counted> = self.one(&self.names.control, &Key::rejected()).await?;
+        let counted: Option<Counted> = self.one(&self.names.control, &Key::rejections()).await?;
         Ok(counted.map(|Counted { records, last_at, reason }| Rejected {
             records,
             last_at: Timestamp::from_millis(last_at),

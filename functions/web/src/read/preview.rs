@@ -96,8 +96,8 @@ pub async fn prepare<S: GroupStore + SweepLog, P, F, C: Clock>(
 }
 
 /// Where the policy in force scales out, which comes second, or else the new one: what is busy has to be the same for both.
-pub fn threshold(policies: &[Named]) -> Option<f64> {
-    policies.iter().rev().find_map(|named| Thresholds::of(&named.policy.scaling).high)
+pub fn threshold(played: &[Named]) -> Option<f64> {
+    played.iter().rev().find_map(|named| Thresholds::of(&named.policy.scaling).high)
 }
 
 fn refused(error: RecordError) -> ReadError {
