@@ -75,12 +75,16 @@ impl Command for EditArgs {
     ) -> Result<Said, Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
         let mut person = Person::new()?;
-        match edit(stand, &group, self.draft.as_deref(), &mut person).await? {
-            Ended::Unchanged => {
-                Said::new(format!("{group} keeps its policy: nothing was changed"), &json!({"unchanged": true}))
-            }
-            Ended::Saved(written) => Said::new(told_written(&group, &written, "has its policy"), &written),
+        said(&group, &edit(stand, &group, self.draft.as_deref(), &mut person).await?)
+    }
+}
+
+fn said(group: &GroupName, ended: &Ended) -> Result<Said, Failure> {
+    match ended {
+        Ended::Unchanged => {
+            Said::new(format!("{group} keeps its policy: nothing was changed"), &json!({"unchanged": true}))
         }
+        Ended::Saved(written) => Said::new(told_written(group, written, "has its policy"), written),
     }
 }
 
@@ -300,7 +304,7 @@ mod tests {
             ..Script::default()
         };
         let ended = edit(&lived.stand, &group(), None, &mut person).await.expect("it is saved");
-        assert!(matches!(ended, Ended::Saved(_)), "{ended:?}");
+        crate::golden::check_said("policy-edit", &said(&group(), &ended).expect("plain data"));
         assert_eq!(text(&lived.stand).await, good());
         assert!(person.shown.iter().any(|shown| shown.contains("max_instances is 70000")), "{:?}", person.shown);
         assert!(!person.draft.exists(), "what is saved is no draft");
@@ -311,7 +315,7 @@ mod tests {
         let lived = Lived::new(&policy(serde_json::json!({})));
         let mut person = Script::default();
         let ended = edit(&lived.stand, &group(), None, &mut person).await.expect("it ends");
-        assert_eq!(ended, Ended::Unchanged);
+        crate::golden::check_said("policy-edit-unchanged", &said(&group(), &ended).expect("plain data"));
         assert!(!person.draft.exists());
     }
 
