@@ -21,25 +21,41 @@ let [browser, child, state, front, url, group, page, wrong, context] = [];
 /** Of the two groups of a world that is started here this one lives; the other one was left to itself a while ago. */
 const [LIVES, LEFT] = ["lives", "left"];
 
-const muster = (state, ...args) => spawn(process.env.MUSTER_BIN, ["up", "--json", "--scenario", "calm", "--state", state, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+/** All that have been started: none of them outlives the tests. */
+const worlds = [];
+
+function muster(...args) {
+  const world = spawn(process.env.MUSTER_BIN, ["up", "--json", "--scenario", "calm", "--state", state, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  worlds.push(world);
+  return world;
+}
+
+async function end(world) {
+  if (world.exitCode !== null || world.signalCode !== null) return;
+  world.kill("SIGINT");
+  await once(world, "exit");
+}
+
+/** Waits for the line that is wanted, and reads on: a world whose lines nobody reads would wait. */
+function told(world, wanted) {
+  return new Promise((resolve, reject) => {
+    createInterface({ input: world.stdout }).on("line", (line) => {
+      const found = wanted(JSON.parse(line));
+      if (found) resolve(found);
+    });
+    world.once("exit", (code) => reject(new Error(`muster up has ended with ${code}`)));
+    setTimeout(() => reject(new Error(`muster up has not told it within ${PATIENCE_MS / 1000} s`)), PATIENCE_MS).unref();
+  });
+}
 
 /** Starts `muster up`, and learns from its first line where the page is. */
 async function up() {
   state = mkdtempSync(join(tmpdir(), "muster-live-"));
-  const left = muster(state, "--group", LEFT, "--for", "6s", "--no-dashboard");
-  left.stdout.resume();
-  const [code] = await once(left, "exit");
-  assert.equal(code, 0, "a world that ends by itself");
-  child = muster(state, "--group", LIVES);
-  return new Promise((resolve, reject) => {
-    const lines = createInterface({ input: child.stdout });
-    lines.on("line", (line) => {
-      const { world } = JSON.parse(line);
-      if (world?.dashboard) resolve(world.dashboard);
-      else if (world) reject(new Error(`\`muster up --json\` names no dashboard: ${line}`));
-    });
-    child.once("exit", (code) => reject(new Error(`muster up has ended with ${code}`)));
-  });
+  const left = muster("--group", LEFT, "--no-dashboard");
+  await told(left, (line) => line.decision);
+  await end(left);
+  child = muster("--group", LIVES);
+  return told(child, ({ world }) => world?.dashboard);
 }
 
 const api = async (path) => (await fetch(new URL(`api/groups/${encodeURIComponent(group)}${path}`, url))).json();
@@ -79,11 +95,7 @@ after(async () => {
   await browser?.close();
   front?.server.closeAllConnections();
   front?.server.close();
-  if (child && child.exitCode === null) {
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGINT");
-    await ended;
-  }
+  await Promise.all(worlds.map(end));
   if (state) rmSync(state, { recursive: true });
 });
 beforeEach(async () => {
