@@ -302,32 +302,13 @@ pub struct SweepFigures {
     pub counts: SweepCounts,
 }
 
-/// A sweep as a chart of its members needs it. What else is said of them is skipped when it is read, not kept and thrown away.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// A sweep as a chart of its members needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepLoads {
     /// When.
     pub slot: Timestamp,
-    /// Its members.
-    pub members: BTreeMap<InstanceId, MemberLoad>,
-}
-
-/// The load of a member that answered, if it gave one.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-#[serde(from = "LoadOfHealth")]
-pub struct MemberLoad(pub Option<Load>);
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LoadOfHealth {
-    seen: Seen,
-    #[serde(deserialize_with = "read_load")]
-    load: Option<Load>,
-}
-
-impl From<LoadOfHealth> for MemberLoad {
-    fn from(LoadOfHealth { seen, load }: LoadOfHealth) -> Self {
-        Self(load.filter(|_| seen == Seen::Answered))
-    }
+    /// The load of each member that answered and gave one.
+    pub members: BTreeMap<InstanceId, Option<Load>>,
 }
 
 /// A sweep in numbers.
@@ -387,7 +368,7 @@ impl Sweep {
 
     /// What a chart of its members needs.
     pub fn loads(&self) -> SweepLoads {
-        let load = |health: &Health| LoadOfHealth { seen: health.seen, load: health.load }.into();
+        let load = |health: &Health| health.load.filter(|_| health.seen == Seen::Answered);
         let members = self.members.iter().map(|(id, health)| (id.clone(), load(health))).collect();
         SweepLoads { slot: self.slot, members }
     }

@@ -84,25 +84,30 @@ impl JsonSchema for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged, expecting = "an RFC 3339 time such as \"2026-11-22T10:00:00Z\", or milliseconds since 1970")]
-        enum Form {
-            Millis(u64),
-            Text(String),
-        }
-        match Form::deserialize(deserializer)? {
-            Form::Millis(ms) => Ok(Self::from_millis(ms)),
-            Form::Text(text) => {
-                let instant: jiff::Timestamp = text.parse().map_err(|error| {
-                    de::Error::custom(format!(
-                        "{text:?} is not an RFC 3339 time such as \"2026-11-22T10:00:00Z\": {error}"
-                    ))
-                })?;
-                u64::try_from(instant.as_millisecond())
-                    .map(Self::from_millis)
-                    .map_err(|_| de::Error::custom(format!("{text:?} lies before 1970")))
-            }
-        }
+        deserializer.deserialize_any(Form)
+    }
+}
+
+/// The forms that a timestamp is read from.
+struct Form;
+
+impl de::Visitor<'_> for Form {
+    type Value = Timestamp;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an RFC 3339 time such as \"2026-11-22T10:00:00Z\", or milliseconds since 1970")
+    }
+
+    fn visit_u64<E: de::Error>(self, ms: u64) -> Result<Timestamp, E> {
+        Ok(Timestamp::from_millis(ms))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Timestamp, E> {
+        let instant: jiff::Timestamp = text.parse().map_err(|error| {
+            E::custom(format!("{text:?} is not an RFC 3339 time such as \"2026-11-22T10:00:00Z\": {error}"))
+        })?;
+        let ms = u64::try_from(instant.as_millisecond());
+        ms.map(Timestamp::from_millis).map_err(|_| E::custom(format!("{text:?} lies before 1970")))
     }
 }
 

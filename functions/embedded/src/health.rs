@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_control::ports::Parts;
 use muster_core::group::Shard;
-use muster_core::health::{Sweep, SweepFigures};
+use muster_core::health::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 use rusqlite::Transaction;
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::failure::{Failure, conflict};
 use crate::rows::{all, encode, number, one, run};
 
-/// How long sweeps are kept, counted back from the newest slot: a day of charts. One of 500 members has 150 kB.
+/// How long sweeps are kept, counted back from the newest slot: a day of charts. One of 500 members has 165 kB.
 const SWEEPS_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Rows that one append removes at most, so that its length has a bound after a long pause, too.
@@ -38,8 +38,10 @@ pub(crate) fn take_slot(
 pub(crate) fn append(work: &Transaction<'_>, sweep: &Sweep) -> Result<(), Failure> {
     let group = sweep.group.to_string();
     let roster = sweep.roster.map(|roster| number(roster.0)).transpose()?;
-    let row = (&group, sweep.shard.0, number(sweep.slot.as_millis())?, roster, encode(sweep)?);
-    let once = "INSERT INTO sweeps (grp, shard, slot, roster, doc) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+    let (figures, loads) = (encode(&sweep.figures())?, encode(&sweep.loads())?);
+    let row = (&group, sweep.shard.0, number(sweep.slot.as_millis())?, roster, figures, loads, encode(sweep)?);
+    let once = "INSERT INTO sweeps (grp, shard, slot, roster, figures, loads, doc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                ON CONFLICT DO NOTHING";
     if run(work, once, row)? == 0 {
         return Err(conflict());
     }
@@ -73,24 +75,41 @@ pub(crate) fn sweeps_after(
     (slot, shard): (Timestamp, Shard),
     limit: usize,
 ) -> Result<Vec<SweepFigures>, Failure> {
-    let page = "SELECT doc FROM sweeps WHERE rowid IN
+    let page = "SELECT figures FROM sweeps WHERE rowid IN
         (SELECT rowid FROM sweeps WHERE grp = ?1 AND (slot, shard) > (?2, ?3) ORDER BY slot, shard LIMIT ?4)
         ORDER BY slot, shard";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     all(work, page, (group, number(slot.as_millis())?, shard.0, limit))
 }
 
-/// The first sweep of each part: whole, or as much of the same document as is wanted.
-pub(crate) fn sampled<T: DeserializeOwned>(
-    work: &Transaction<'_>,
-    group: &str,
-    parts: Parts,
-) -> Result<Vec<T>, Failure> {
-    let first =
-        "SELECT doc FROM sweeps WHERE grp = ?1 AND shard = ?2 AND slot >= ?3 AND slot < ?4 ORDER BY slot LIMIT 1";
+/// What may be wanted of a sweep.
+pub(crate) trait Wanted: DeserializeOwned {
+    /// The column that holds it.
+    const COLUMN: &str;
+}
+
+impl Wanted for Sweep {
+    const COLUMN: &str = "doc";
+}
+
+impl Wanted for SweepFigures {
+    const COLUMN: &str = "figures";
+}
+
+impl Wanted for SweepLoads {
+    const COLUMN: &str = "loads";
+}
+
+/// The first sweep of each part: whole, or as much of it as is wanted.
+pub(crate) fn sampled<T: Wanted>(work: &Transaction<'_>, group: &str, parts: Parts) -> Result<Vec<T>, Failure> {
+    let first = format!(
+        "SELECT {} FROM sweeps WHERE grp = ?1 AND shard = ?2 AND slot >= ?3 AND slot < ?4 ORDER BY slot LIMIT 1",
+        T::COLUMN
+    );
     let mut found = Vec::new();
     for (start, end) in parts.each() {
-        found.extend(one(work, first, (group, parts.shard.0, number(start.as_millis())?, number(end.as_millis())?))?);
+        let part = (group, parts.shard.0, number(start.as_millis())?, number(end.as_millis())?);
+        found.extend(one(work, &first, part)?);
     }
     Ok(found)
 }

@@ -12,7 +12,7 @@ use crate::failure::{Failure, corrupt, is_busy};
 const APPLICATION_ID: i32 = 0x4d75_7374;
 
 /// The tables below. Another number is another layout.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 /// Prepared statements kept; the transactions use about 30.
 const STATEMENTS_KEPT: usize = 64;
@@ -20,7 +20,8 @@ const STATEMENTS_KEPT: usize = 64;
 /// Pause between attempts to open a file that several processes are making.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// `doc` is the item as JSON; the other columns are its keys. Times are epoch milliseconds. No `WITHOUT ROWID`: documents
+/// `doc` is the item as JSON; the other columns are its keys, and of a sweep what charts read of very many: they stand before the document, since
+/// SQLite reads a row from its beginning. Times are epoch milliseconds. No `WITHOUT ROWID`: documents
 /// of many kilobytes make such trees slow. <https://www.sqlite.org/withoutrowid.html>
 const TABLES: &str = "
     CREATE TABLE heads    (grp TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
@@ -32,8 +33,8 @@ const TABLES: &str = "
     CREATE TABLE learnt   (grp TEXT PRIMARY KEY, doc TEXT NOT NULL) STRICT;
     CREATE TABLE slots    (grp TEXT, shard INTEGER, slot INTEGER NOT NULL, owner TEXT NOT NULL,
                            PRIMARY KEY (grp, shard)) STRICT;
-    CREATE TABLE sweeps   (grp TEXT, shard INTEGER, slot INTEGER, roster INTEGER, doc TEXT NOT NULL,
-                           PRIMARY KEY (grp, shard, slot)) STRICT;
+    CREATE TABLE sweeps   (grp TEXT, shard INTEGER, slot INTEGER, roster INTEGER, figures TEXT NOT NULL,
+                           loads TEXT NOT NULL, doc TEXT NOT NULL, PRIMARY KEY (grp, shard, slot)) STRICT;
     CREATE TABLE activity (grp TEXT, id TEXT, at INTEGER NOT NULL, last INTEGER NOT NULL, doc TEXT NOT NULL,
                            PRIMARY KEY (grp, id)) STRICT;
     CREATE INDEX activity_by_time ON activity (grp, at, id);

@@ -101,9 +101,9 @@ fn a_file_of_another_application_is_refused_and_left_as_it_is() {
 fn a_newer_schema_is_refused_by_its_number() {
     let (_folder, path) = folder();
     drop(SqliteStore::open(&path).expect("a new store"));
-    Connection::open(&path).expect("the file").pragma_update(None, "user_version", 4).expect("a pragma");
+    Connection::open(&path).expect("the file").pragma_update(None, "user_version", 5).expect("a pragma");
     for opened in [SqliteStore::open(&path), SqliteStore::open_read_only(&path)] {
-        corrupt(&opened.expect_err("newer than we are"), "has schema version 4, this program knows version 3");
+        corrupt(&opened.expect_err("newer than we are"), "has schema version 5, this program knows version 4");
     }
 }
 

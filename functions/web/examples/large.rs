@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use muster_control::memory::Scripted;
 use muster_core::time::Timestamp;
 use muster_web::api::{Guards, router, serve};
+use muster_web::read;
 use serde_json::json;
 use tokio::net::TcpListener;
 use world::World;
@@ -68,9 +69,12 @@ async fn main() {
         world.pass(if left > LATELY + COARSE { COARSE } else { FINE });
         look(&world).await;
     }
+    let stand = world.stand().await;
+    let now = read::now::now(&stand, &world::group()).await.expect("the group");
+    assert_eq!(now.counts.map(|counts| counts.serving), Some(size), "not all of the group serves");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("its address");
-    let router = router(world.stand().await, Guards::loopback(address.port()));
+    let router = router(stand, Guards::loopback(address.port()));
     println!("http://{address}/");
     std::io::stdout().flush().expect("somebody reads");
     // In a thread of its own, as the monitor and the controller are processes of their own: no answer waits for a sweep.

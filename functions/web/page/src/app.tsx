@@ -1,7 +1,7 @@
 // The frame: which group, which view, whether anybody answers. Each view reads what it needs itself.
 
 import type { JSX } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { ActivityView } from "./activity";
 import { paths } from "./api";
@@ -16,7 +16,7 @@ import { PauseBanner, PauseButton } from "./pause";
 import { PolicyView } from "./policy/view";
 import { paced, prefetch, useLost, usePoll } from "./poll";
 import type { Route, View } from "./route";
-import { go, href, useRoute } from "./route";
+import { go, href, parse } from "./route";
 import { setTheme, useTheme } from "./theme";
 import type { Theme } from "./theme";
 import type { GroupList, Now } from "./types";
@@ -26,6 +26,16 @@ const TABS: [View, string][] = [["overview", "Overview"], ["members", "Members"]
 /** The list of groups is read this often beside a group's own view. */
 const GROUPS_MS = 15_000;
 const GROUPS_SHOWN_MS = 5_000;
+
+function useRoute(): Route {
+  const [route, setRoute] = useState(() => parse(location.hash));
+  useEffect(() => {
+    const moved = (): void => setRoute(parse(location.hash));
+    window.addEventListener("hashchange", moved);
+    return () => window.removeEventListener("hashchange", moved);
+  }, []);
+  return route;
+}
 
 export function App(): JSX.Element {
   const route = useRoute();

@@ -3,11 +3,11 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 
-import { useNow } from "./clock";
 import { count, iso, percent, span, utc, words } from "./format";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
 import { Spark } from "./spark";
+import { useNow } from "./tick";
 import type { Member } from "./types";
 import { Badge, Icon } from "./ui";
 
@@ -57,12 +57,11 @@ function chosen(members: Member[], { sort, down, phase, find }: Asked): Member[]
   const suits = (member: Member): boolean =>
     (phase === "" || (phase === "hot" ? member.hot : member.phase === phase)) &&
     (sought === "" || `${member.id} ${member.zone} ${member.detail} ${member.template ?? ""} ${member.agent_version}`.toLowerCase().includes(sought));
-  return members.filter(suits).sort((a, b) => {
-    const [x, y] = [key(a), key(b)];
-    const order = typeof x === "string" && typeof y === "string" ? x.localeCompare(y) : Number(x) - Number(y);
-    return sign * order || a.id.localeCompare(b.id);
-  });
+  return members.filter(suits).sort((a, b) => sign * order(key(a), key(b)) || order(a.id, b.id));
 }
+
+/** Names of instances, zones and versions are ASCII: no language sorts them otherwise, and a thousand are sorted at every answer. */
+const order = <T extends number | string>(x: T, y: T): number => (x < y ? -1 : x > y ? 1 : 0);
 
 export function MembersTable({ members, route, group }: { members: Member[]; route: Route; group: string }): JSX.Element {
   const wants = asked(route);

@@ -4,9 +4,10 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
 import { pause, resume } from "./api";
-import { serverNow, useNow } from "./clock";
+import { serverNow } from "./clock";
 import { Act, Dialog } from "./dialog";
 import { inputTime, local, span } from "./format";
+import { useNow } from "./tick";
 import type { Now } from "./types";
 import { Icon, Left, Time } from "./ui";
 

@@ -1,6 +1,4 @@
-// Where the viewer is: everything that a link can say stands behind the `#`.
-
-import { useEffect, useState } from "preact/hooks";
+// Where the viewer is: everything that a link can say stands behind the `#`. Needed before anything is drawn: no Preact here.
 
 export type View = "groups" | "overview" | "members" | "policy" | "activity";
 
@@ -67,14 +65,4 @@ export function withQuery(route: Route, parts: Record<string, string | null>): R
     else query.set(key, value);
   }
   return { ...route, query };
-}
-
-export function useRoute(): Route {
-  const [route, setRoute] = useState(() => parse(location.hash));
-  useEffect(() => {
-    const moved = (): void => setRoute(parse(location.hash));
-    window.addEventListener("hashchange", moved);
-    return () => window.removeEventListener("hashchange", moved);
-  }, []);
-  return route;
 }

@@ -3,8 +3,8 @@
 import type { ComponentChildren, JSX } from "preact";
 
 import type { ApiError } from "./api";
-import { useNow } from "./clock";
 import { among, iso, label, local, ms, span, utc } from "./format";
+import { useNow } from "./tick";
 import type { Attention, Instant } from "./types";
 
 /** A time in the viewer's zone, with UTC for whoever points at it. */

@@ -12,6 +12,8 @@ import { Group } from "../mock/world.mjs";
 import { launch, open, overflow } from "./browser.mjs";
 
 const MEMBERS = 1_000;
+/** A view is opened so often, each time by a browser profile that has never seen it: how busy the machine is differs more than the page does. */
+const OPENINGS = 5;
 /** As long as one round of updates lasts, and a little more. */
 const UPDATES_MS = 12_000;
 let [browser, url, group, server, end] = [];
@@ -80,26 +82,43 @@ async function work(page, all, wait) {
   return { updates: news() - read, total: (after_.TaskDuration - before_.TaskDuration) * 1000, longest: await page.evaluate(() => window.longest) };
 }
 
-for (const [name, view] of [["overview", ""], ["members", "/members"]]) {
+/** Opens a view and waits for the first data that it is opened for: milliseconds since the navigation began, in the page and as this test hears of it. */
+async function opened(view, data_) {
+  const { page, context, wrong } = await open(browser, url);
+  const all = reads(page);
+  await page.addInitScript(seenAt, data_);
+  const began = performance.now();
+  await page.goto(`${url}#/g/${group}${view}?range=24h`);
+  await page.locator(data_).first().waitFor();
+  const told = performance.now() - began;
+  return { page, context, wrong, all, began, told, first: await page.evaluate(() => window.firstData) };
+}
+
+const middle = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)].toFixed(0);
+const range = (values) => `${middle(values)} ms (median of ${values.length}, ${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)})`;
+
+for (const [name, view, data_] of [["overview", "", ".headline a"], ["members", "/members", "table.members tbody tr"]]) {
   test(`${name} of ${MEMBERS} members over a day`, async (t) => {
-    const { page, context, wrong } = await open(browser, url);
+    const times = [];
+    for (let i = 1; i < OPENINGS; i++) {
+      const { context, first, told } = await opened(view, data_);
+      times.push({ first, told });
+      await context.close();
+    }
+    const { page, context, wrong, all, began, first, told } = await opened(view, data_);
     t.after(() => context.close());
-    const all = reads(page);
-    const data_ = name === "overview" ? ".headline a" : "table.members tbody tr";
-    await page.addInitScript(seenAt, data_);
-    const began = performance.now();
-    await page.goto(`${url}#/g/${group}${view}?range=24h`);
-    await page.locator(data_).first().waitFor();
-    const told = performance.now() - began;
-    const first = await page.evaluate(() => window.firstData);
+    times.push({ first, told });
     await page.waitForFunction(() => document.querySelector(".waiting") === null && document.querySelector("canvas") !== null);
     const whole = performance.now() - began;
     const bytes = (path) => all.filter((read) => read.path.startsWith(path)).reduce((sum, read) => sum + read.bytes, 0);
     const [data, sum] = [bytes("/api/"), bytes("/")];
     const { updates, total, longest } = await work(page, all, UPDATES_MS);
-    console.log(`${name}, ${server}: first data ${first.toFixed(0)} ms after the navigation began (${told.toFixed(0)} until this test hears of it), everything ${whole.toFixed(0)} ms; ${(data / 1000).toFixed(0)} kB of data, ${(sum / 1000).toFixed(0)} kB in all, as transferred; in ${UPDATES_MS / 1000} s ${updates} answers with news, ${total.toFixed(0)} ms of main-thread work, ${(total / Math.max(1, updates)).toFixed(0)} ms an answer, longest task ${longest.toFixed(0)} ms (0: none above 50 ms)`);
+    console.log(`${name}, ${server}: first data ${range(times.map((time) => time.first))} after the navigation began, ${range(times.map((time) => time.told))} until this test hears of it; everything ${whole.toFixed(0)} ms; ${(data / 1000).toFixed(0)} kB of data, ${(sum / 1000).toFixed(0)} kB in all, as transferred; in ${UPDATES_MS / 1000} s ${updates} answers with news, ${total.toFixed(0)} ms of main-thread work, ${(total / Math.max(1, updates)).toFixed(0)} ms an answer, longest task ${longest.toFixed(0)} ms (0: none above 50 ms)`);
     assert.ok(await overflow(page) <= 0);
-    if (name === "members") assert.equal(await page.locator("table.members tbody tr").count(), 50);
+    if (name === "members") {
+      assert.equal(await page.locator("h1").innerText(), "1,000 members");
+      assert.equal(await page.locator("table.members tbody tr").count(), 50);
+    }
     assert.deepEqual(wrong, []);
   });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use muster_control::ports::{Clock, GroupState, SweepLog};
 use muster_core::group::{GroupName, Shard};
-use muster_core::health::{AgentState, Health, Load, MemberLoad, Seen, SweepLoads};
+use muster_core::health::{AgentState, Health, Load, Seen, SweepLoads};
 use muster_core::member::{InstanceId, Leaving, MemberRecord, MemberState, Phase};
 use muster_core::policy::Policy;
 use muster_core::time::Timestamp;
@@ -218,12 +218,14 @@ async fn loads<S: SweepLog>(
     }
     let mut members: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
     for (nth, (_, sweeps)) in points.values().enumerate() {
-        for (id, MemberLoad(load)) in sweeps.iter().flat_map(|sweep| &sweep.members) {
-            if !members.contains_key(&id.0) {
-                members.insert(id.to_string(), vec![None; points.len()]);
-            }
-            if let Some(place) = members.get_mut(&id.0).and_then(|loads| loads.get_mut(nth)) {
-                *place = load.map(Load::percent);
+        for (id, load) in sweeps.iter().flat_map(|sweep| &sweep.members) {
+            let load = load.map(Load::percent);
+            if let Some(loads) = members.get_mut(&id.0) {
+                loads[nth] = load;
+            } else {
+                let mut loads = vec![None; points.len()];
+                loads[nth] = load;
+                members.insert(id.to_string(), loads);
             }
         }
     }

@@ -132,7 +132,12 @@ impl World {
         let Controller { store, .. } = &self.controller;
         let monitor =
             Monitor { store: store.clone(), probe: &self.probe, clock: self.clock.clone(), name: "monitor".into() };
-        sweep(&monitor, &group(), Shard(0)).await.expect("a sweep");
+        // Before the first decision there is no roster: the sweep says so.
+        let head = store.head(&group()).await.expect("a read").unwrap_or_default();
+        let first = head.rosters.is_empty().then_some(Shard(0));
+        for shard in head.rosters.keys().copied().chain(first) {
+            sweep(&monitor, &group(), shard).await.expect("a sweep");
+        }
     }
 
     /// Where its store is.
