@@ -12,8 +12,10 @@ use std::time::{Duration, SystemTime};
 
 use muster_control::memory::Scripted;
 use muster_core::time::Timestamp;
+use muster_embedded::SqliteStore;
 use muster_web::api::{Guards, router, serve};
 use muster_web::read;
+use muster_web::stand::Stand;
 use serde_json::json;
 use tokio::net::TcpListener;
 use world::World;
@@ -69,7 +71,9 @@ async fn main() {
         world.pass(if left > LATELY + COARSE { COARSE } else { FINE });
         look(&world).await;
     }
-    let stand = world.stand().await;
+    // A connection of its own, as the dashboard is a process of its own: no answer waits for a sweep that is being written.
+    let store = SqliteStore::open_read_only(world.file()).expect("the store");
+    let stand = Stand { store, ..world.stand().await };
     let now = read::now::now(&stand, &world::group()).await.expect("the group");
     assert_eq!(now.counts.map(|counts| counts.serving), Some(size), "not all of the group serves");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -77,7 +81,7 @@ async fn main() {
     let router = router(stand, Guards::loopback(address.port()));
     println!("http://{address}/");
     std::io::stdout().flush().expect("somebody reads");
-    // In a thread of its own, as the monitor and the controller are processes of their own: no answer waits for a sweep.
+    // In a thread of its own, as the monitor and the controller are processes of their own.
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         loop {
