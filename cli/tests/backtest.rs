@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use muster_control::ports::{Claim, GroupStore, HealthStore, StoredPolicy};
 use muster_core::group::{GroupName, Head, PolicyVersion, Shard};
-use muster_core::health::{Sweep, SweepCounts};
+use muster_core::sweep::{Sweep, SweepCounts};
 use muster_core::time::Timestamp;
 use muster_embedded::SqliteStore;
 use serde_json::Value;

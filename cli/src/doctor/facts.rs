@@ -1,7 +1,7 @@
 //! What the doctor looks at: facts as they were gathered, without a judgement.
 
 use muster_core::group::{GroupName, Head};
-use muster_core::health::{Sweep, SweepCounts};
+use muster_core::sweep::{Sweep, SweepCounts};
 use muster_core::time::Timestamp;
 
 /// An answer, or why there is none; none at all when it was not asked, because something before it failed.

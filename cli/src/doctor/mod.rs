@@ -137,8 +137,8 @@ mod tests {
     use std::time::Duration;
 
     use muster_core::group::{Head, LaunchRefusal, PolicyVersion, TemplateRecord};
-    use muster_core::health::SweepCounts;
     use muster_core::policy::Mode;
+    use muster_core::sweep::SweepCounts;
     use muster_core::time::Timestamp;
 
     use super::*;

@@ -9,10 +9,10 @@ use muster_control::ports::{
     StoreError, StoredPolicy,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 use rustix::process::{Signal, getpid, kill_process};
 

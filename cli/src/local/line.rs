@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use muster_control::activity::{Activity, Event};
 use muster_core::group::Shard;
-use muster_core::health::{Health, Seen, Sweep};
+use muster_core::health::{Health, Seen};
 use muster_core::member::InstanceId;
 use muster_core::report::Report;
 use muster_core::snapshot::InstanceState;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 

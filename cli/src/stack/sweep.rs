@@ -10,7 +10,8 @@ use muster_control::ports::{
 };
 use muster_control::sweep::{Monitor, Swept};
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Health, Seen, Sweep};
+use muster_core::health::{Health, Seen};
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 use muster_probe::{GrpcProbe, Settings};
 

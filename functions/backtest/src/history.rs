@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use muster_core::group::Shard;
-use muster_core::health::SweepFigures;
+use muster_core::sweep::SweepFigures;
 use muster_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;

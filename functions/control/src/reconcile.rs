@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use muster_core::decide::{Decision, decide};
 use muster_core::group::{GroupName, Head, Shard};
-use muster_core::health::Sweep;
 use muster_core::member::InstanceId;
 use muster_core::report::{Report, Rule};
 use muster_core::snapshot::{FleetInstance, Member, Snapshot, SweepFacts};
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::activity::{Activity, Event};

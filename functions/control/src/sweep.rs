@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use muster_core::group::{GroupName, Head, Roster, RosterEntry, Shard, Wanted};
-use muster_core::health::{Observation, Sweep};
+use muster_core::health::Observation;
 use muster_core::policy::{Mode, Policy};
+use muster_core::sweep::Sweep;
 
 use crate::ports::{AgentProbe, Clock, GroupStore, HealthStore, Order, StoreError, Target};
 

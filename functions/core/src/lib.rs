@@ -21,4 +21,5 @@ pub mod policy;
 pub mod report;
 pub mod signals;
 pub mod snapshot;
+pub mod sweep;
 pub mod time;

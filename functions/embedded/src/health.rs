@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_control::ports::Parts;
 use muster_core::group::Shard;
-use muster_core::health::{Sweep, SweepFigures, SweepLoads};
+use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 use rusqlite::Transaction;
 use serde::de::DeserializeOwned;

@@ -10,7 +10,7 @@ use muster_control::ports::{
     Release, Settlement, StoreError, StoredPolicy, SweepLog,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Sweep, SweepFigures, SweepLoads};
+use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
 

@@ -11,7 +11,7 @@ use muster_control::ports::{ActivityLog, Claim, Clock, GroupState, GroupStore, H
 use muster_control::reconcile::{Controller, Settings, reconcile};
 use muster_control::sweep::{Monitor, sweep};
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Sweep, SweepCounts};
+use muster_core::sweep::{Sweep, SweepCounts};
 use muster_core::time::Timestamp;
 use muster_embedded::SqliteStore;
 use rusqlite::Connection;

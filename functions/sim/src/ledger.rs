@@ -8,11 +8,12 @@ use muster_control::activity::Event as Deed;
 use muster_control::ports::{Claim, GroupState, Settlement};
 use muster_core::decide::decide;
 use muster_core::group::Outcome;
-use muster_core::health::{Seen, Sweep};
+use muster_core::health::Seen;
 use muster_core::intent::{Call, Cause, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::report::{Report, Rule};
 use muster_core::snapshot::Snapshot;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::fault::Fault;

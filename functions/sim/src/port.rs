@@ -13,10 +13,10 @@ use muster_control::ports::{
     PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError, StoredPolicy, Target,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::fate::{Fate, Turn};

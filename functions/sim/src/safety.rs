@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use muster_control::activity::Event as Deed;
 use muster_control::ports::{Claim, GroupState, Order, Probed, Settlement, Target};
-use muster_core::health::{Health, Observation, Seen, Sweep};
+use muster_core::health::{Health, Observation, Seen};
 use muster_core::intent::{Call, Cause, Intent, IntentId, LaunchSpec};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::policy::{Mode, Policy};
 use muster_core::report::Report;
 use muster_core::snapshot::Snapshot;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::decisions::{CLOCKS, let_go};

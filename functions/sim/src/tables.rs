@@ -5,8 +5,8 @@ use muster_control::ports::{
     Claim, GroupState, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
 };
 use muster_core::group::{GroupName, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
 use muster_core::policy::Policy;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::story::Weight;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use muster_control::packed::{Base, Standing};
 use muster_core::group::{GroupName, RosterNumber, Shard};
-use muster_core::health::{AgentState, Answer, Application, Observation, Sweep};
+use muster_core::health::{AgentState, Answer, Application, Observation};
 use muster_core::member::InstanceId;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 use muster_web::read::sampling::{BUDGET, MOST_POINTS, cost, points};
 

@@ -10,8 +10,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use muster_control::packed::{self, BASE_LIFE, Base, Standing};
 use muster_control::ports::{Cause, StoreError};
 use muster_core::group::{GroupName, RosterNumber, Shard};
-use muster_core::health::{Health, Sweep, SweepCounts, SweepFigures};
+use muster_core::health::Health;
 use muster_core::member::InstanceId;
+use muster_core::sweep::{Sweep, SweepCounts, SweepFigures};
 use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use muster_control::packed::{Base, Standing};
 use muster_control::ports::{HealthStore, Parts, StoreError, SweepLog};
 use muster_core::group::{GroupName, Shard};
-use muster_core::health::{Sweep, SweepFigures, SweepLoads};
+use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 
 use super::failure::{Endless, failure, unsent};

@@ -8,7 +8,7 @@ use muster_control::ports::{ActivityLog, Clock, GroupState, GroupStore, HealthSt
 use muster_control::reconcile::{Controller, Settings, reconcile};
 use muster_control::sweep::{Monitor, sweep};
 use muster_core::group::{GroupName, Shard};
-use muster_core::health::Sweep;
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::emulator::fresh;

@@ -10,8 +10,9 @@ use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
 use dynoxide::actions::list_streams::ListStreamsRequest;
 use muster_control::ports::{HealthStore, StoreError};
 use muster_core::group::{RosterNumber, Shard};
-use muster_core::health::{Health, Load, Seen, Sweep, SweepCounts};
+use muster_core::health::{Health, Load, Seen};
 use muster_core::member::InstanceId;
+use muster_core::sweep::{Sweep, SweepCounts};
 
 use crate::emulator::{Emulator, STACK, fresh};
 use crate::items::{at, group};

@@ -8,11 +8,12 @@ use futures_util::future::join_all;
 use muster_core::auto::{Learnt, Recent, Sample, Setting};
 use muster_core::decide::decide;
 use muster_core::group::{GroupName, Head, Outcome, Place, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Health, Load, Seen, Sweep, SweepCounts};
+use muster_core::health::{Health, Load, Seen};
 use muster_core::intent::{Call, Cause, Intent, IntentId};
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
 use muster_core::policy::Policy;
 use muster_core::snapshot::Snapshot;
+use muster_core::sweep::{Sweep, SweepCounts};
 use muster_core::time::Timestamp;
 use serde_json::json;
 

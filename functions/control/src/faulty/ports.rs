@@ -1,10 +1,11 @@
 //! The ports, each call under its schedule.
 
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Observation, Sweep, SweepFigures, SweepLoads};
+use muster_core::health::Observation;
 use muster_core::intent::{IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
+use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 
 use super::{CAUSE, Call, End, Faulty, Schedule};

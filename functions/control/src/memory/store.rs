@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Sweep, SweepFigures, SweepLoads};
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::{InstanceId, MemberRecord};
+use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 
 use crate::activity::Activity;

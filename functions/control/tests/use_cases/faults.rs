@@ -13,10 +13,10 @@ use muster_control::ports::{
     PolicySource, PolicySourceError, PolicyText, Probed, Release, Settlement, StoreError, StoredPolicy, Target,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
 use muster_core::intent::{Call as Ec2Call, Intent, IntentId, LaunchSpec, Token};
 use muster_core::member::{InstanceId, MemberState};
 use muster_core::snapshot::{FleetInstance, InstanceState};
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use crate::world::{World, group};

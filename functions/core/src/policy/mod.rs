@@ -1,6 +1,7 @@
 //! The policy of a group: [`PolicyDocument`] is how it is written, [`Policy`] is what the core decides with, and
 //! [`Policy::parse`] is the only way from one to the other. A policy that is not valid is refused whole (Z9).
 
+mod checks;
 mod cron;
 mod document;
 mod kind;

@@ -7,7 +7,7 @@ use garde::Validate;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::document::{Check, refuse};
+use super::checks::{Check, refuse};
 use crate::time::Timestamp;
 
 /// Characters of a reason at most: it stands in every report while the pause holds.

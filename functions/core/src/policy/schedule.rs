@@ -14,8 +14,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
+use super::checks::{Check, each_once, ranged, refuse, within};
 use super::cron::Cron;
-use super::document::{Check, each_once, ranged, refuse, within};
 use super::span::Span;
 use crate::time::Timestamp;
 

@@ -6,9 +6,9 @@ use std::future::Future;
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::Sweep;
 use muster_core::intent::{Intent, IntentId, Lease};
 use muster_core::member::{InstanceId, MemberRecord};
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterEntry, RosterNumber, Shard, Wanted};
-use muster_core::health::Sweep;
 use muster_core::intent::IntentId;
 use muster_core::member::{InstanceId, MemberRecord, MemberState};
+use muster_core::sweep::Sweep;
 use muster_core::time::Timestamp;
 
 use super::store::{Conflict, StoreModel, Tables};

@@ -1,25 +1,17 @@
-//! What the use cases need of the world. Named for the domain, few methods each; every implementation passes the suites in
-//! `conformance`. Errors carry only what a caller acts on.
+//! What is kept: groups, their sweeps and their activities; what a use case reads of them and writes in one transaction.
 
-use std::collections::BTreeMap;
-use std::error::Error;
 use std::future::Future;
-use std::time::Duration;
 
 use muster_core::auto::Learnt;
 use muster_core::group::{GroupName, Head, Outcome, PolicyVersion, Roster, RosterNumber, Shard};
-use muster_core::health::{Observation, Sweep, SweepFigures, SweepLoads};
-use muster_core::intent::{Intent, IntentId, LaunchSpec};
+use muster_core::intent::{Intent, IntentId};
 use muster_core::member::{InstanceId, MemberRecord};
-use muster_core::snapshot::FleetInstance;
+use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use super::Cause;
 use crate::activity::Activity;
-
-/// An error's cause, for the log.
-pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -212,265 +204,6 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// Where the operator writes the policy.
-pub trait PolicySource: Send + Sync {
-    /// The text as it is now; none when there is none.
-    fn fetch(&self, group: &GroupName) -> impl Future<Output = Result<Option<PolicyText>, PolicySourceError>> + Send;
-}
-
-/// The policy's source cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the policy cannot be read")]
-pub struct PolicySourceError(#[source] pub Cause);
-
-/// A policy's text by its digest: so a file and a parameter are alike, and the same text written again is no edit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Revision(pub String);
-
-impl Revision {
-    /// The revision that `text` is: the first 32 hexadecimal digits of its SHA-256.
-    pub fn of(text: &str) -> Self {
-        Self(Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect())
-    }
-}
-
-/// Where the operator writes the policy, for writing it: nobody's edit is lost unseen.
-pub trait PolicyDesk: PolicySource {
-    /// Writes `text` over the text whose revision is `over`; none: only when there is no text.
-    ///
-    /// `LostUpdate` when another text is there, or none; then nothing is written. The text is not judged: that is the caller's.
-    fn put(
-        &self,
-        group: &GroupName,
-        text: &str,
-        over: Option<&Revision>,
-    ) -> impl Future<Output = Result<Put, PutError>> + Send;
-}
-
-/// A policy that has been written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
-    /// The source's own version number, if it has one.
-    pub version: Option<PolicyVersion>,
-    /// What is there now.
-    pub revision: Revision,
-    /// The version of an edit that came between the look and the write and is now overwritten: a source without conditional
-    /// writes can only tell.
-    pub overwrote: Option<PolicyVersion>,
-}
-
-/// Why a policy was not written.
-#[derive(Debug, thiserror::Error)]
-pub enum PutError {
-    /// Another text is there than the one that was to be replaced.
-    #[error("somebody else has edited the policy: nothing was written")]
-    LostUpdate {
-        /// The text that is there; none when there is none.
-        found: Option<PolicyText>,
-    },
-    /// The source keeps no text of this length.
-    #[error("the policy has {bytes} bytes, and {most} fit")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-        /// The longest that fits.
-        most: usize,
-    },
-    /// It can never be written as it is: a permission, a parameter, a folder. Nothing was written.
-    #[error("the policy cannot be written")]
-    Refused(#[source] Cause),
-    /// No answer of use: it may or may not have been written.
-    #[error("the policy's source did not answer")]
-    Unavailable(#[source] Cause),
-}
-
-/// The running instances of a group, and the only way to change them.
-///
-/// Every call ends within a deadline of the implementation's own, shorter than the time between a controller's budget and
-/// the end of its lease: a call that outlived its lease could act beside the next holder's.
-pub trait Fleet: Send + Sync {
-    /// Every instance that carries the group's tag, every page. Eventually consistent.
-    fn list(&self, group: &GroupName) -> impl Future<Output = Result<Vec<FleetInstance>, FleetError>> + Send;
-
-    /// What EC2 says of the instances with these ids, whatever tags they carry; an id that it does not know is left out.
-    fn describe(
-        &self,
-        group: &GroupName,
-        ids: &[InstanceId],
-    ) -> impl Future<Output = Result<Vec<FleetInstance>, FleetError>> + Send;
-
-    /// The number of the launch template's default version.
-    fn template_version(&self, template: &str) -> impl Future<Output = Result<u64, FleetError>> + Send;
-
-    /// Launches `spec` at most once per `spec.token`, however often it is called with that token while EC2 remembers it.
-    /// `attempt` is the lease's: an implementation may refuse a lower one than it has seen.
-    fn launch(&self, spec: &LaunchSpec, attempt: u32) -> impl Future<Output = Result<Launched, FleetError>> + Send;
-
-    /// The instance that `spec` has launched, by client token and intent tag: for when EC2 may have forgotten the token
-    /// (L10).
-    fn find(&self, spec: &LaunchSpec) -> impl Future<Output = Result<Found, FleetError>> + Send;
-
-    /// Ends one instance for `intent`; ending what has ended is success (D6). An instance that does not carry the group's
-    /// tag is `Refused`, and never touched (C1).
-    fn terminate(
-        &self,
-        group: &GroupName,
-        instance: &InstanceId,
-        intent: &IntentId,
-        attempt: u32,
-    ) -> impl Future<Output = Result<(), FleetError>> + Send;
-}
-
-/// The tags by which an operator tells the controller something of one instance; it learns of them by [`Fleet::list`].
-///
-/// A port of its own: whoever steers a group by hand holds it, himself or by Dashboard, and no function that decides.
-pub trait Marks: Send + Sync {
-    /// Sets the mark of an instance, or takes it off; what is so already stays so. An instance that does not carry the group's tag,
-    /// one that EC2 does not know among them, is `Refused`, and never touched (C1).
-    fn mark(
-        &self,
-        group: &GroupName,
-        instance: &InstanceId,
-        mark: Mark,
-        on: bool,
-    ) -> impl Future<Output = Result<(), FleetError>> + Send;
-}
-
-/// What an operator may tell of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mark {
-    /// It may not be a scale-in victim (D2).
-    Protected,
-    /// It is to be replaced and drained (D8).
-    Drain,
-}
-
-impl Mark {
-    /// The key of the tag in EC2, whose value is [`Self::VALUE`].
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Protected => "muster:protected",
-            Self::Drain => "muster:drain",
-        }
-    }
-
-    /// The value of a tag that is set; any other means that it is not.
-    pub const VALUE: &'static str = "true";
-}
-
-/// An instance that EC2 has accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Launched {
-    /// Its id.
-    pub id: InstanceId,
-    /// Where its agent will listen: `address:port`.
-    pub endpoint: String,
-}
-
-/// What a launch has come to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Found {
-    /// Nothing.
-    Nothing,
-    /// This instance, which has not ended.
-    Running(Launched),
-    /// An instance that has ended.
-    Ended(InstanceId),
-}
-
-/// Why EC2 did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum FleetError {
-    /// Too many calls: the same again, later.
-    #[error("EC2 is throttling")]
-    Throttled(#[source] Cause),
-    /// No instance of that type in that zone now. Nothing was launched.
-    #[error("EC2 has no capacity")]
-    NoCapacity(#[source] Cause),
-    /// The call can never succeed as it is: a permission, an image, a parameter. Nothing was done.
-    #[error("EC2 refuses the call")]
-    Refused(#[source] Cause),
-    /// The token has launched an instance that has ended since. Nothing was done.
-    #[error("the instance of this token has ended")]
-    Ended(#[source] Cause),
-    /// A later attempt has been seen: this caller has lost its lease.
-    #[error("a later attempt is under way")]
-    Superseded,
-    /// No answer: it may or may not have happened.
-    #[error("EC2 did not answer")]
-    Unavailable(#[source] Cause),
-}
-
-/// One bounded look at many agents.
-pub trait AgentProbe: Send + Sync {
-    /// Asks every target, within the probe's own deadline. Never fails: what could not be seen is data.
-    fn probe(&self, targets: &[Target]) -> impl Future<Output = Probed> + Send;
-}
-
-/// An agent to ask, and what to tell it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The member.
-    pub id: InstanceId,
-    /// Where its agent listens: `address:port`.
-    pub endpoint: String,
-    /// The cursor of its last answer, and the boot id that it belongs to.
-    pub cursor: u64,
-    /// See `cursor`.
-    pub boot_id: String,
-    /// What to tell the agent; [`Order::Look`] tells it nothing.
-    pub order: Order,
-}
-
-/// What to tell an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Nothing: only look.
-    Look,
-    /// `Register`, if it is not registered with this roster or its lease nears its end.
-    Register {
-        /// Who monitors.
-        monitor: String,
-        /// The group.
-        group: GroupName,
-        /// The roster's number.
-        roster: RosterNumber,
-        /// How long the registration holds.
-        lease: Duration,
-        /// The sweep interval, as a setting for the agent.
-        sweep_interval: Duration,
-    },
-    /// `Unregister`.
-    Unregister {
-        /// Why.
-        reason: String,
-        /// The roster's number.
-        roster: RosterNumber,
-        /// How long the agent may take.
-        deadline: Duration,
-    },
-}
-
-/// What a probe saw.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Probed {
-    /// One observation of each target.
-    pub observations: BTreeMap<InstanceId, Observation>,
-    /// Why silence says nothing this time: evidence about ourselves only.
-    pub blind: Option<String>,
-}
-
-/// Time. A use case asks it once for its decision, and again only for what has a deadline.
-pub trait Clock: Send + Sync {
-    /// Now.
-    fn now(&self) -> Timestamp;
-    /// Ends after `span`.
-    fn sleep(&self, span: Duration) -> impl Future<Output = ()> + Send;
-}
-
 /// A group as it is stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupState {
@@ -483,15 +216,6 @@ pub struct GroupState {
     /// What the rule `auto` knew when it was stored last; none unless HEAD says that it has been, and when it cannot be read: it is
     /// learnt again.
     pub learnt: Option<Box<Learnt>>,
-}
-
-/// A policy text as its source gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyText {
-    /// The text.
-    pub text: String,
-    /// The source's own version number, if it has one.
-    pub version: Option<PolicyVersion>,
 }
 
 /// A valid policy that has been in force.
