@@ -259,14 +259,14 @@ fn shortened(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn at(ms: u64) -> Timestamp {
         Timestamp::from_millis(ms)
     }
 
-    fn answer(ms: u64, load: f64) -> Answer {
+    pub(crate) fn answer(ms: u64, load: f64) -> Answer {
         Answer {
             received_at: at(ms),
             boot_id: "b".into(),
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    fn silence() -> Observation {
+    pub(crate) fn silence() -> Observation {
         Observation::Unreachable { detail: "no answer within 1 s".into() }
     }
 

@@ -162,29 +162,11 @@ impl SweepCounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::health::{AgentState, Answer, Application};
+    use crate::health::Answer;
+    use crate::health::tests::{answer, silence};
 
     fn at(ms: u64) -> Timestamp {
         Timestamp::from_millis(ms)
-    }
-
-    fn answer(load: f64) -> Answer {
-        Answer {
-            received_at: at(1_000),
-            boot_id: "b".into(),
-            version: "0.1.0".into(),
-            state: AgentState::Serving,
-            application: Application::NotProbed,
-            load: Some(load),
-            cursor: 1,
-            unregistered: false,
-            protected: false,
-            signals: BTreeMap::new(),
-        }
-    }
-
-    fn silence() -> Observation {
-        Observation::Unreachable { detail: "no answer within 1 s".into() }
     }
 
     #[test]
@@ -199,8 +181,8 @@ mod tests {
     #[test]
     fn a_sweep_counts_what_it_saw() {
         let observations = BTreeMap::from([
-            (InstanceId::from("i-1"), Observation::Answered(answer(10.0))),
-            (InstanceId::from("i-2"), Observation::Answered(answer(30.0))),
+            (InstanceId::from("i-1"), Observation::Answered(answer(1_000, 10.0))),
+            (InstanceId::from("i-2"), Observation::Answered(answer(1_000, 30.0))),
             (InstanceId::from("i-3"), silence()),
             (InstanceId::from("i-4"), Observation::Unknown),
         ]);
@@ -226,7 +208,7 @@ mod tests {
     fn the_requests_of_all_are_told_by_those_that_count_them() {
         let member = |rate: Option<f64>| {
             let signals = rate.map(|rate| (signals::RATE.to_owned(), rate)).into_iter().collect();
-            fold(None, &Observation::Answered(Answer { signals, ..answer(50.0) }), at(1))
+            fold(None, &Observation::Answered(Answer { signals, ..answer(1_000, 50.0) }), at(1))
         };
         let told = |each: &[Option<f64>]| {
             let members = (0..).zip(each).map(|(n, rate): (u32, _)| (InstanceId(n.to_string()), member(*rate)));
@@ -247,7 +229,7 @@ mod tests {
         for (members, p90) in
             [(0, None), (1, Some(1.0)), (9, Some(9.0)), (10, Some(9.0)), (11, Some(10.0)), (20, Some(18.0))]
         {
-            let load = |n: u32| fold(None, &Observation::Answered(answer(n.into())), at(1));
+            let load = |n: u32| fold(None, &Observation::Answered(answer(1_000, n.into())), at(1));
             let members = (1..=members).rev().map(|n| (InstanceId(n.to_string()), load(n))).collect();
             assert_eq!(SweepCounts::of(&members).p90, p90, "{} members", members.len());
         }
