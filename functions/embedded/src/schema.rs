@@ -47,7 +47,10 @@ const TABLES: &str = "
 enum NotOurs {
     #[error("the file is a database of another application (application_id {0:#010x})")]
     Foreign(i32),
-    #[error("the file has schema version {found}, this program knows version {SCHEMA_VERSION}")]
+    #[error(
+        "the file has schema version {found}, this program knows version {SCHEMA_VERSION}: another release of Muster has \
+         written it, and goes on with it; this one begins with a folder of its own"
+    )]
     OtherVersion { found: i32 },
     #[error("the file is empty: nothing has been stored yet")]
     Empty,

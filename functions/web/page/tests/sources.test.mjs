@@ -38,3 +38,12 @@ test("the document has no inline script and no inline style", () => {
     assert.equal(body.trim(), "");
   }
 });
+
+test("what a view is opened for is asked for by the first script, and nothing is drawn before", () => {
+  const html = read(join(ROOT, "dist/index.html"));
+  const [first] = html.matchAll(/<script[^>]* src="\.\/(assets\/[^"]*)"/g);
+  assert.match(first[1], /\/early-/);
+  const early = read(join(ROOT, "dist", first[1]));
+  assert.doesNotMatch(early, /^import|from\s*["'`]/m, "it needs no other script");
+  assert.ok(early.length < 8_000, `${early.length} bytes`);
+});
