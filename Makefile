@@ -50,7 +50,7 @@ page: ## Build the dashboard's page, when its sources have changed; without npm 
 	@functions/web/page/build
 
 test-page: ## Pass the tests of the page in Debian's Chromium; MUSTER_BIN and MUSTER_LARGE name real servers to drive, too
-	@functions/web/page/tests/run
+	@functions/web/page/tests/run $(ARGS)
 
 test-infra: ## Pass the tests of the templates and of what deploys them: rules, cfn-lint, what each role may and may not do
 	@infra/tests/run

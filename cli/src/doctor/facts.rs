@@ -1,5 +1,6 @@
 //! What the doctor looks at: facts as they were gathered, without a judgement.
 
+use muster_control::ports::Rejected;
 use muster_core::group::{GroupName, Head};
 use muster_core::sweep::{Sweep, SweepCounts};
 use muster_core::time::Timestamp;
@@ -14,6 +15,8 @@ pub struct Facts {
     pub now: Timestamp,
     /// Where it runs.
     pub home: Home,
+    /// What the sweeps' stream brought that was no sweep; none when it never did.
+    pub rejected: Asked<Option<Rejected>>,
     /// Its groups.
     pub groups: Asked<Vec<GroupFacts>>,
 }

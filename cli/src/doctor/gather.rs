@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use muster_control::chain::chain;
-use muster_control::ports::{Clock, Fleet, GroupStore, Groups, HealthStore, PolicySource, StoreError};
+use muster_control::ports::{
+    Clock, Fleet, GroupStore, Groups, HealthStore, PolicySource, Rejected, Rejections, StoreError,
+};
 use muster_core::group::{GroupName, Head, Shard};
 use muster_embedded::SqliteStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,16 +39,17 @@ pub(super) async fn world(state: Option<&Path>, group: Option<&GroupName>) -> Re
             None => None,
         },
     };
-    let groups = match store {
-        Err(_) => None,
+    let (rejected, groups) = match store {
+        Err(_) => (None, None),
         Ok(store) => {
             let policy_at = found.policy.display().to_string();
             let fleet = found.runs.then(|| FleetClient(paths.fleet_socket()));
             let policies = PolicyFile(found.policy);
-            Some(groups(&store, &policies, fleet.as_ref(), group, &|_| policy_at.clone()).await)
+            let groups = groups(&store, &policies, fleet.as_ref(), group, &|_| policy_at.clone()).await;
+            (Some(rejected(&store).await), Some(groups))
         }
     };
-    Ok(Facts { now: SystemClock.now(), home: Home::World(world), groups })
+    Ok(Facts { now: SystemClock.now(), home: Home::World(world), rejected, groups })
 }
 
 fn free(folder: &Path) -> Result<u64, String> {
@@ -70,6 +73,11 @@ async fn answers(page: &str) -> Result<(), String> {
         Ok(Err(error)) => Err(format!("{page}: {error}")),
         Err(_) => Err(format!("{page} does not answer within {} s", PATIENCE.as_secs())),
     }
+}
+
+/// What the sweeps' stream brought that was no sweep.
+pub(crate) async fn rejected<S: Rejections>(store: &S) -> Result<Option<Rejected>, String> {
+    store.rejected().await.map_err(|error| chain(&error))
 }
 
 /// The facts of each group, or of the one that is named.

@@ -21,7 +21,7 @@ use crate::words::plain;
 
 /// Say what is wrong with a stack or a local world, and what to do about it. Nothing is changed.
 ///
-/// Of a stack: credentials, region, tables, the sweeps' stream, CloudFormation; of each group its policy, whether it is swept and decided
+/// Of a stack: credentials, region, tables, the sweeps' stream and what it brought, CloudFormation; of each group its policy, whether it is swept and decided
 /// on, its agents, clocks, launches, open calls, EC2. Of a local world: processes, folder, disk, store and page instead. The exit code is
 /// 3 when something is bad.
 ///
@@ -136,6 +136,7 @@ const fn mark(verdict: Verdict) -> &'static str {
 mod tests {
     use std::time::Duration;
 
+    use muster_control::ports::Rejected;
     use muster_core::group::{Head, LaunchRefusal, PolicyVersion, TemplateRecord};
     use muster_core::policy::Mode;
     use muster_core::sweep::SweepCounts;
@@ -197,7 +198,8 @@ mod tests {
         let mut group = group();
         fault(&mut account, &mut group);
         let reached = account.region.is_ok() && account.tables.as_ref().is_some_and(Result::is_ok);
-        Facts { now: now(), home: Home::Account(account), groups: reached.then(|| Ok(vec![group])) }
+        let rejected = reached.then_some(Ok(None));
+        Facts { now: now(), home: Home::Account(account), rejected, groups: reached.then(|| Ok(vec![group])) }
     }
 
     fn world(fault: impl FnOnce(&mut World, &mut GroupFacts)) -> Facts {
@@ -211,7 +213,7 @@ mod tests {
         };
         let mut group = GroupFacts { policy_at: "/tmp/world/policy.json".into(), instances: None, ..group() };
         fault(&mut world, &mut group);
-        Facts { now: now(), home: Home::World(world), groups: Some(Ok(vec![group])) }
+        Facts { now: now(), home: Home::World(world), rejected: Some(Ok(None)), groups: Some(Ok(vec![group])) }
     }
 
     fn head(group: &mut GroupFacts) -> &mut Head {
@@ -336,7 +338,15 @@ mod tests {
         });
         let silent = stack(|_, group| (sweep(group).counts.answered, sweep(group).counts.silent) = (3, 1));
         let page = world(|world, _| world.page = Some(Err("connection refused".into())));
-        for (facts, check) in [(paused, "policy"), (silent, "agents"), (page, "page")] {
+        let poisoned = |seconds| {
+            let reason = "it has no slot".to_owned();
+            let rejected = Some(Ok(Some(Rejected { records: 3, last_at: ago(seconds), reason })));
+            Facts { rejected, ..stack(|_, _| {}) }
+        };
+        let damaged = Facts { rejected: Some(Err("its item cannot be read".into())), ..stack(|_, _| {}) };
+        assert!(judge(&poisoned(2 * 86_400)).iter().all(|finding| finding.verdict != Verdict::Warn), "that is no news");
+        let looked = [(paused, "policy"), (silent, "agents"), (page, "page"), (damaged, "records")];
+        for (facts, check) in looked.into_iter().chain([(poisoned(60), "records")]) {
             assert_eq!(bad(&facts), []);
             let looks = judge(&facts).into_iter().filter(|finding| finding.verdict == Verdict::Warn);
             assert_eq!(looks.map(|finding| finding.check).collect::<Vec<_>>(), [check]);

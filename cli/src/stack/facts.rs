@@ -22,7 +22,7 @@ pub(crate) async fn facts(stack: &str, group: Option<&GroupName>) -> Facts {
         Ok(connection) => connection,
         Err(error) => {
             account.region = Err(chain(&error));
-            return Facts { now: SystemClock.now(), home: Home::Account(account), groups: None };
+            return Facts { now: SystemClock.now(), home: Home::Account(account), rejected: None, groups: None };
         }
     };
     account.region = Ok(connection.region().unwrap_or_default().to_owned());
@@ -31,7 +31,7 @@ pub(crate) async fn facts(stack: &str, group: Option<&GroupName>) -> Facts {
     let tables = tables.map(|tables| tables.into_iter().map(table).collect::<Vec<_>>());
     let whole = tables.as_ref().is_ok_and(|tables| tables.iter().all(|table| table.status.is_some()));
     account.tables = Some(tables);
-    let mut groups = None;
+    let (mut rejected, mut groups) = (None, None);
     if whole {
         let listed = Stacks::new(&connection).list().await.map_err(|error| chain(&error));
         account.stacks = Some(listed.map(|stacks| {
@@ -40,10 +40,11 @@ pub(crate) async fn facts(stack: &str, group: Option<&GroupName>) -> Facts {
         }));
         let (store, policies) = (Tables::new(client, stack), Parameters::new(&connection));
         let fleet = Ec2Fleet::new(&connection, stack, AGENT_PORT);
+        rejected = Some(gather::rejected(&store).await);
         groups = Some(gather::groups(&store, &policies, Some(&fleet), group, &Parameters::name).await);
     }
     // The clock last: what has been gathered is older, never younger.
-    Facts { now: SystemClock.now(), home: Home::Account(account), groups }
+    Facts { now: SystemClock.now(), home: Home::Account(account), rejected, groups }
 }
 
 fn table(described: Described) -> TableFacts {

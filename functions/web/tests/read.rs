@@ -77,6 +77,9 @@ async fn what_waits_to_be_decided_on_is_counted_and_so_is_what_was_turned_away()
     assert_eq!((rejected.records, rejected.last_at, rejected.reason.as_str()), (2, world.now(), "2 unreadable"));
     world.step().await;
     assert_eq!(queue().await.sweeps, 0, "a decision is on the newest, and nobody waits any more");
+    let file = rusqlite::Connection::open(world.file()).expect("the file");
+    file.execute("UPDATE rejected SET records = -1", []).expect("a foreign hand");
+    assert_eq!(queue().await.rejected, None, "a count that cannot be read hides no group");
 }
 
 #[tokio::test]

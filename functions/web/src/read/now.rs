@@ -1,8 +1,7 @@
 //! A group as it is now: what it has, what was decided last, what it waits for, what is wrong.
 
-use futures_util::TryFutureExt;
 use futures_util::future::try_join;
-use muster_control::ports::Clock;
+use muster_control::ports::{Clock, Rejected, StoreError};
 use muster_core::group::{GroupName, PolicyVersion, Shard};
 use muster_core::intent::{Call, Cause, Intent};
 use muster_core::policy::{Mode, Policy, ScalingKind, ScalingRule, Window};
@@ -170,7 +169,7 @@ pub enum IntentKind {
 pub async fn now<S: Store, P, F, C: Clock>(stand: &Stand<S, P, F, C>, group: &GroupName) -> Result<Now, ReadError> {
     let state = stand.store.read(group).await?.ok_or_else(|| ReadError::no_group(group))?;
     let looked = Looked::with(stand, state.head).await?;
-    let (sweeps, rejected) = try_join(undecided(&stand.store, &looked), stand.store.rejected().err_into()).await?;
+    let (sweeps, rejected) = try_join(undecided(&stand.store, &looked), rejected(&stand.store)).await?;
     let faults = faults::faults(&looked);
     let (attention, why) = faults::attention(&looked, &faults);
     let policy = looked.policy.as_ref();
@@ -218,6 +217,14 @@ async fn undecided<S: Store>(store: &S, looked: &Looked) -> Result<u32, ReadErro
     }
     let waiting = store.sweeps_after(&looked.head.group, (last, Shard(u16::MAX)), SWEEPS_COUNTED).await?;
     Ok(count(waiting.len()))
+}
+
+/// What was turned away. It is the stack's: a count that cannot be read hides no group, and `muster doctor` tells of it.
+async fn rejected<S: Store>(store: &S) -> Result<Option<Rejected>, ReadError> {
+    match store.rejected().await {
+        Err(StoreError::Corrupt(_)) => Ok(None),
+        found => Ok(found?),
+    }
 }
 
 /// The kind of a rule.
