@@ -21,9 +21,9 @@ use crate::words::plain;
 
 /// Say what is wrong with a stack or a local world, and what to do about it. Nothing is changed.
 ///
-/// Of a stack: credentials, region, tables, the sweeps' stream and what it brought, CloudFormation; of each group its policy, whether it is swept and decided
-/// on, its agents, clocks, launches, open calls, EC2. Of a local world: processes, folder, disk, store and page instead. The exit code is
-/// 3 when something is bad.
+/// Of a stack: credentials, region, tables, the sweeps' stream and what it brought that was no sweep, CloudFormation; of each group its
+/// policy, whether it is swept and decided on, its agents, clocks, launches, open calls, EC2. Of a local world: processes, folder, disk,
+/// store and page instead. The exit code is 3 when something is bad.
 ///
 ///   muster doctor
 ///   muster --stack prod doctor --json

@@ -49,7 +49,7 @@ enum NotOurs {
     Foreign(i32),
     #[error(
         "the file has schema version {found}, this program knows version {SCHEMA_VERSION}: another release of Muster has \
-         written it, and goes on with it; this one begins with a folder of its own"
+         written it, and goes on with it; this one begins with another file"
     )]
     OtherVersion { found: i32 },
     #[error("the file is empty: nothing has been stored yet")]

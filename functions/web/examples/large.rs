@@ -7,7 +7,6 @@
 mod world;
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use muster_control::memory::Scripted;
@@ -57,7 +56,7 @@ async fn main() {
     let begin = machine().minus(DAY);
     let unlimited = json!({"percent": 100, "at_least": MEMBERS});
     let changes = json!({"min_instances": size, "max_instances": size, "max_out_per_window": unlimited});
-    let world = Arc::new(World::at(begin, changes));
+    let world = World::at(begin, changes);
     for _ in 0..GROWTH {
         if world.members().await.len() == MEMBERS {
             break;

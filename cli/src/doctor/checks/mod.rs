@@ -106,7 +106,7 @@ fn of_rejected(rejected: &Result<Option<Rejected>, String>, now: Timestamp) -> F
         Err(why) => Finding::warn(
             CHECK,
             format!("the count of those that were turned away cannot be read: {why}"),
-            "delete the item STACK, REJECTED of the control table: the count begins anew",
+            "see what holds it: the item STACK, REJECTED of the control table, the table `rejected` of a local store",
         ),
         Ok(None) => Finding::ok(CHECK, "none of the sweeps' stream was turned away"),
         Ok(Some(Rejected { records, last_at, reason })) => {
