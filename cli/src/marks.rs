@@ -103,7 +103,7 @@ const fn told(mark: Mark, on: bool, before: Protection) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use muster_web::read::members::members;
+    use muster_web::read::members::{AskedMembers, members};
 
     use super::*;
     use crate::golden;
@@ -128,7 +128,7 @@ mod tests {
             "drain-protected",
             &Marked { mark: Mark::Drain, one: &args("i-0004", false) }.run(&lived.stand).await.expect("a member"),
         );
-        let found = members(&lived.stand, &group()).await.expect("the members");
+        let found = members(&lived.stand, &group(), AskedMembers::default()).await.expect("the members");
         let protected: Vec<&str> =
             found.members.iter().filter(|member| member.protected).map(|member| member.id.as_str()).collect();
         assert_eq!(protected, ["i-0004"]);

@@ -3,7 +3,7 @@
 use clap::Args;
 use muster_control::ports::{Clock, Marks, PolicyDesk};
 use muster_core::time::Timestamp;
-use muster_web::read::members::{MemberLine, Members, members};
+use muster_web::read::members::{AskedMembers, MemberLine, Members, members};
 use muster_web::stand::{Stand, Store};
 
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ use crate::words::{age, away, name, or_dash, percent, spark, table};
 pub struct MembersArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    /// Print one JSON object: {"members": [...]}.
+    /// Print one JSON object: {"members": [...], ...}.
     #[arg(long)]
     json: bool,
 }
@@ -35,7 +35,7 @@ impl Command for MembersArgs {
 
     async fn run<S: Store, P: PolicyDesk, F: Marks, C: Clock>(&self, stand: &Stand<S, P, F, C>) -> Result<(), Failure> {
         let group = group_of(stand, self.place.group.as_ref()).await?;
-        let found = members(stand, &group).await.map_err(unread(stand.place.as_str()))?;
+        let found = members(stand, &group, AskedMembers::default()).await.map_err(unread(stand.place.as_str()))?;
         if self.json { print(&found) } else { say(&told(&found, stand.clock.now())) }
     }
 }
@@ -101,9 +101,9 @@ mod tests {
     #[tokio::test]
     async fn the_members_read_like_this() {
         let lived = story().await;
-        let found = members(&lived.stand, &group()).await.expect("the members");
+        let found = members(&lived.stand, &group(), AskedMembers::default()).await.expect("the members");
         golden::check("members.txt", &told(&found, lived.stand.clock.now()));
         golden::check_json("members.json", &found);
-        assert_eq!(told(&Members { members: Vec::new() }, lived.stand.clock.now()), "nobody");
+        assert_eq!(told(&Members::default(), lived.stand.clock.now()), "nobody");
     }
 }

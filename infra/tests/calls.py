@@ -106,6 +106,7 @@ PORTS = {
     ("store", "sampled_loads"): {("dynamodb:GetItem", SWEEPS), ("dynamodb:Query", SWEEPS)},
     ("store", "between"): {("dynamodb:Query", ACTIVITY)},
     ("store", "groups"): {("dynamodb:Query", CONTROL)},
+    ("store", "intents"): {("dynamodb:Query", CONTROL)},
     ("store", "reject"): {("dynamodb:UpdateItem", CONTROL)},
     ("store", "rejected"): {("dynamodb:GetItem", CONTROL)},
     ("fleet", "list"): LOOK,

@@ -11,7 +11,7 @@ use muster_control::ports::{Clock, Marks, PolicyDesk};
 use muster_core::group::GroupName;
 use muster_web::read::ReadError;
 use muster_web::read::activity::{ActivityKind, AskedActivity, activity};
-use muster_web::read::members::members;
+use muster_web::read::members::{AskedMembers, members};
 use muster_web::read::now::now;
 use muster_web::stand::{Stand, Store};
 use ratatui::DefaultTerminal;
@@ -162,7 +162,7 @@ async fn look<S: Store, P: PolicyDesk, F: Marks, C: Clock>(
     Ok(View {
         now: stand.clock.now(),
         group: now(stand, group).await?,
-        members: members(stand, group).await?,
+        members: members(stand, group, AskedMembers::default()).await?,
         decisions: activity(stand, group, &asked).await?,
         trouble: None,
         scrolled: 0,

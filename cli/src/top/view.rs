@@ -193,7 +193,7 @@ fn bar(view: &View, load: Option<f64>, width: u16, colour: Color) -> Vec<Span<'s
 mod tests {
     use muster_control::ports::Clock;
     use muster_web::read::activity::{ActivityKind, AskedActivity, activity};
-    use muster_web::read::members::members;
+    use muster_web::read::members::{AskedMembers, members};
     use muster_web::read::now::now;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
@@ -209,7 +209,7 @@ mod tests {
         View {
             now: lived.stand.clock.now(),
             group: now(&lived.stand, &group()).await.expect("the group"),
-            members: members(&lived.stand, &group()).await.expect("the members"),
+            members: members(&lived.stand, &group(), AskedMembers::default()).await.expect("the members"),
             decisions: activity(&lived.stand, &group(), &asked).await.expect("the log"),
             trouble: None,
             scrolled: 0,

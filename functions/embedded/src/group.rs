@@ -24,7 +24,7 @@ pub(crate) fn all_groups(work: &Transaction<'_>) -> Result<Vec<GroupName>, Failu
 pub(crate) fn read(work: &Transaction<'_>, group: &str) -> Result<Option<GroupState>, Failure> {
     let Some(head) = head(work, group)? else { return Ok(None) };
     let members = all(work, "SELECT doc FROM members WHERE grp = ?1 ORDER BY id", [group])?;
-    let intents = all(work, "SELECT doc FROM intents WHERE grp = ?1 ORDER BY id", [group])?;
+    let intents = intents(work, group)?;
     let stored = head.auto.stored_at.is_some();
     // What cannot be read is learnt again.
     let learnt = if stored { one(work, "SELECT doc FROM learnt WHERE grp = ?1", [group]) } else { Ok(None) };
@@ -33,6 +33,10 @@ pub(crate) fn read(work: &Transaction<'_>, group: &str) -> Result<Option<GroupSt
         read => read?,
     };
     Ok(Some(GroupState { head, members, intents, learnt }))
+}
+
+pub(crate) fn intents(work: &Transaction<'_>, group: &str) -> Result<Vec<Intent>, Failure> {
+    all(work, "SELECT doc FROM intents WHERE grp = ?1 ORDER BY id", [group])
 }
 
 pub(crate) fn claim(work: &Transaction<'_>, claim: &Claim) -> Result<(), Failure> {

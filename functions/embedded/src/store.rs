@@ -10,6 +10,7 @@ use muster_control::ports::{
     Release, Settlement, StoreError, StoredPolicy, SweepLog,
 };
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
+use muster_core::intent::Intent;
 use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
 use muster_core::time::Timestamp;
 use rusqlite::{Transaction, TransactionBehavior};
@@ -193,6 +194,11 @@ impl ActivityLog for SqliteStore {
 impl Groups for SqliteStore {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         self.look(group::all_groups).await
+    }
+
+    async fn intents(&self, group: &GroupName) -> Result<Vec<Intent>, StoreError> {
+        let group = group.to_string();
+        self.look(move |work| group::intents(work, &group)).await
     }
 }
 

@@ -2,7 +2,7 @@ import { defineConfig } from "vite";
 
 // What a page is opened for is asked for first: src/early.ts and what it needs are a small script, which runs as soon as it is there, while the others
 // are still fetched.
-const EARLY = /\/src\/(early|api|clock|route)\.ts$/;
+const EARLY = /\/src\/(early|api|clock|listing|route)\.ts$/;
 
 /** The document would only have loaded that chunk: it runs it, before the others. */
 const runEarly = {

@@ -236,7 +236,7 @@ async fn every_path_answers_as_the_description_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 18);
+    assert_eq!(seen, 19);
     let failed = &description["components"]["schemas"]["Problem"];
     for path in ["/api/groups/nobody", "/api/groups/example/load?from=2&until=1", "/api/nothing"] {
         fits(&get(&router, path).await.json(), failed, &description, path).expect("a problem");
@@ -265,6 +265,49 @@ async fn what_has_not_changed_is_not_sent_again() {
             );
         }
         assert_eq!(send(&router, ask("\"x\"".into())).await.body, first.body, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn members_come_page_by_page_and_what_cannot_be_asked_for_is_named() {
+    let world = World::grown(json!({})).await;
+    world.steps(2, 95.0).await;
+    let router = router_of(&world).await;
+    let all = get(&router, "/api/groups/example/members").await.json();
+    let ids = |found: &Value| -> Vec<String> {
+        found["members"].as_array().expect("a list").iter().map(|one| one["id"].to_string()).collect()
+    };
+    let (count, by_id) = (ids(&all).len(), ids(&all));
+    assert!(count >= 3 && by_id.is_sorted() && all["total"] == count);
+    let mut found = Vec::new();
+    for page in 0..count {
+        let query = format!("sort=id&order=down&limit=1&page={page}");
+        found.extend(ids(&get(&router, &format!("/api/groups/example/members?{query}")).await.json()));
+    }
+    found.reverse();
+    assert_eq!(found, by_id);
+    let first = by_id[0].trim_matches('"');
+    for (query, matching) in [
+        (format!("find={}", first.to_uppercase()), 1),
+        ("phase=suspect".into(), 0),
+        ("hot=false&page=9999999999".into(), count),
+    ] {
+        let found = get(&router, &format!("/api/groups/example/members?{query}")).await;
+        assert_eq!((found.status, &found.json()["matching"]), (StatusCode::OK, &json!(matching)), "{query}");
+    }
+    for (query, named) in [
+        ("sort=size", "sort is \"size\""),
+        ("order=DOWN", "order is \"DOWN\""),
+        ("phase=hot", "phase is \"hot\""),
+        ("hot=yes", "hot is \"yes\": it must be true or false"),
+        ("limit=-1", "limit is \"-1\""),
+        ("page=x", "page is \"x\""),
+        ("offset=1", "offset"),
+        ("find=a&find=b", "\"find\" twice"),
+    ] {
+        let refused = get(&router, &format!("/api/groups/example/members?{query}")).await;
+        let told = String::from_utf8_lossy(&refused.body).replace("\\\"", "\"");
+        assert!(refused.status == 400 && told.contains(named), "{query}: {told}");
     }
 }
 
@@ -554,8 +597,9 @@ async fn whatever_is_asked_the_answer_is_json_and_no_fault_of_ours() {
             "[a-z0-9~.%-]{0,12}",
         ];
         let path = prop::collection::vec(part, 0..6).prop_map(|parts| format!("/api/{}", parts.join("/")));
-        let query =
-            prop::option::of("[a-z]{0,6}=[0-9a-z%,-]{0,20}(&(from|until|points|since|limit|kind|at)=[0-9]{0,21}){0,3}");
+        let query = prop::option::of(
+            "[a-z]{0,6}=[0-9a-z%,-]{0,20}(&(from|until|points|since|limit|page|kind|at)=[0-9]{0,21}){0,3}",
+        );
         let method = prop_oneof![Just("GET"), Just("POST"), Just("PUT"), Just("DELETE"), Just("HEAD"), Just("PATCH")];
         let body = prop_oneof![
             Just("{}".to_owned()),

@@ -8,11 +8,12 @@ use std::time::Duration;
 use muster_control::memory::Scripted;
 use muster_control::ports::{ActivityLog, Claim, GroupStore, HealthStore, Rejections};
 use muster_core::group::{Head, LaunchRefusal, Place, Scarcity, TemplateRecord};
+use muster_core::member::InstanceId;
 use muster_core::time::Timestamp;
 use muster_web::read::activity::{ActivityKind, AskedActivity, activity};
 use muster_web::read::faults::{Attention, FaultKind};
 use muster_web::read::load::{MarkKind, load};
-use muster_web::read::members::{PhaseName, member_loads, members};
+use muster_web::read::members::{AskedMembers, PhaseName, member, member_loads, members};
 use muster_web::read::sampling::Asked;
 use muster_web::read::{ReadError, decisions, groups, now, policy as policies};
 use serde_json::json;
@@ -171,7 +172,7 @@ async fn members_have_their_phase_load_and_loads_of_late() {
     world.steps(5, 60.0).await;
     world.steps(2, 80.0).await;
     let stand = world.stand().await;
-    let found = members(&stand, &group()).await.expect("members").members;
+    let found = members(&stand, &group(), AskedMembers::default()).await.expect("members").members;
     let first = &found[0];
     assert_eq!((first.phase, first.load, first.hot, first.protected), (PhaseName::InService, Some(80.0), true, false));
     assert_eq!(first.spark.iter().rev().take(3).collect::<Vec<_>>(), [&Some(80.0), &Some(80.0), &Some(60.0)]);
@@ -183,9 +184,23 @@ async fn members_have_their_phase_load_and_loads_of_late() {
         [of(PhaseName::InService), of(PhaseName::Suspect), of(PhaseName::Warming), of(PhaseName::Draining)],
         [counts.in_service, counts.suspect, counts.warming, counts.draining]
     );
-    let loads = member_loads(&stand, &group(), Asked::default()).await.expect("loads");
+    let loads = member_loads(&stand, &group(), Asked::default(), None).await.expect("loads");
     assert!(loads.members.values().all(|line| line.len() == loads.at.len()) && loads.at.is_sorted());
     assert_eq!(loads.members[&first.id].last(), Some(&Some(80.0)));
+    // One of them alone is the same as among all.
+    let alone = member(&stand, &group(), &InstanceId(first.id.clone())).await.expect("a member");
+    assert_eq!(&alone, first);
+    let own = member_loads(&stand, &group(), Asked::default(), Some(&first.id)).await.expect("loads");
+    assert_eq!((own.at, own.members.len(), &own.members[&first.id]), (loads.at, 1, &loads.members[&first.id]));
+    let nobody = member(&stand, &group(), &InstanceId("i-nobody".into())).await;
+    assert!(matches!(nobody, Err(ReadError::NotFound(what)) if what.contains("i-nobody")));
+    // A page has the loads of late of those that are on it.
+    let page = AskedMembers { page: 1, limit: Some(1), ..AskedMembers::default() };
+    let page = members(&stand, &group(), page).await.expect("a page");
+    assert_eq!(
+        (page.members.len(), &page.members[0], page.matching),
+        (1, &found[1], u32::try_from(found.len()).expect("few"))
+    );
 }
 
 #[tokio::test]
@@ -299,7 +314,14 @@ async fn a_group_without_sweeps_is_told_without_inventing_any() {
     let told = now::now(&stand, &group()).await.expect("a group");
     assert_eq!((told.sweep, told.attention), (None, Attention::Fine), "it is too young to miss one");
     assert!(load(&stand, &group(), Asked::default()).await.expect("a load").points.is_empty());
-    assert!(members(&stand, &group()).await.expect("members").members.iter().all(|member| member.spark.is_empty()));
+    assert!(
+        members(&stand, &group(), AskedMembers::default())
+            .await
+            .expect("members")
+            .members
+            .iter()
+            .all(|member| member.spark.is_empty())
+    );
     world.pass(Duration::from_secs(120));
     let told = now::now(&stand, &group()).await.expect("a group");
     assert_eq!((told.attention, told.why.as_deref()), (Attention::Bad, Some("there has been no sweep yet")));

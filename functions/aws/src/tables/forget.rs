@@ -5,7 +5,7 @@ use muster_core::group::GroupName;
 
 use super::Tables;
 use super::failure::{Endless, unsent};
-use super::items::{Key, POLICIES, decode, key_in, number, partition};
+use super::items::{Key, POLICIES, key_in, number, partition};
 use super::query::PAGES_MAX;
 use super::schema::SORT_KEY;
 use super::transaction::{Expression, ITEMS_MAX, Transaction};
@@ -19,9 +19,7 @@ impl Tables {
     /// # Errors
     /// As any read of the ports.
     pub async fn policies(&self, group: &GroupName) -> Result<Vec<StoredPolicy>, StoreError> {
-        let table = &self.names.control;
-        let items = self.all(table, &partition(group), POLICIES).await?;
-        items.into_iter().map(|item| decode(table, item)).collect()
+        self.documents(&self.names.control, &partition(group), POLICIES).await
     }
 
     /// Forgets a group in which nobody lives: HEAD first, and only at `version`, at which its caller has found neither member nor intent;

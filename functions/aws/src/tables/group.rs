@@ -52,10 +52,8 @@ impl GroupStore for Tables {
     async fn read(&self, group: &GroupName) -> Result<Option<GroupState>, StoreError> {
         let (table, pk) = (&self.names.control, partition(group));
         let Some(head) = self.head(group).await? else { return Ok(None) };
-        let intents = self.all(table, &pk, INTENTS).await?.into_iter().map(|item| decode(table, item));
-        let intents = intents.collect::<Result<_, _>>()?;
-        let members = self.all(table, &pk, MEMBERS).await?.into_iter().map(|item| decode(table, item));
-        let members = members.collect::<Result<_, _>>()?;
+        let intents = self.documents(table, &pk, INTENTS).await?;
+        let members = self.documents(table, &pk, MEMBERS).await?;
         let learnt = if head.auto.stored_at.is_some() { self.learnt(group).await? } else { None };
         Ok(Some(GroupState { head, members, intents, learnt }))
     }

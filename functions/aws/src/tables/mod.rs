@@ -37,8 +37,9 @@ use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use muster_control::ports::{Groups, StoreError};
 use muster_core::group::GroupName;
+use muster_core::intent::Intent;
 
-use items::GROUPS;
+use items::{GROUPS, INTENTS, partition};
 use row::Bases;
 use schema::Names;
 
@@ -67,6 +68,10 @@ impl Groups for Tables {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         let listed = self.all(&self.names.control, GROUPS, "").await?;
         listed.iter().map(|item| items::group_listed(&self.names.control, item)).collect()
+    }
+
+    async fn intents(&self, group: &GroupName) -> Result<Vec<Intent>, StoreError> {
+        self.documents(&self.names.control, &partition(group), INTENTS).await
     }
 }
 

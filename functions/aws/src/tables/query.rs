@@ -45,6 +45,16 @@ impl Tables {
         Err(unsent(Endless { table: table.to_owned(), pages: PAGES_MAX }))
     }
 
+    /// What each of these items is.
+    pub(super) async fn documents<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        pk: &str,
+        prefix: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        self.all(table, pk, prefix).await?.into_iter().map(|item| decode(table, item)).collect()
+    }
+
     /// A strong query of a whole partition.
     pub(super) fn query(&self, table: &str, pk: &str) -> QueryFluentBuilder {
         let query = self.client.query().table_name(table).consistent_read(true);

@@ -173,6 +173,7 @@ pub async fn a_claim_writes_all_or_nothing<S: Store>(store: &S) {
     store.claim(&whole).await.expect("the claim without the bad condition");
     let now = state(store).await;
     assert_eq!((now.head.version, now.members.len(), now.intents), (2, 2, vec![intent("a")]));
+    assert_eq!(store.intents(&group()).await.expect("a read"), [intent("a")]);
     assert_eq!(store.since(&group(), at(0), 10).await.expect("a read"), vec![activity("a", 1)]);
 }
 

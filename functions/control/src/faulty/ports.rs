@@ -2,7 +2,7 @@
 
 use muster_core::group::{GroupName, Head, PolicyVersion, Roster, RosterNumber, Shard};
 use muster_core::health::Observation;
-use muster_core::intent::{IntentId, LaunchSpec};
+use muster_core::intent::{Intent, IntentId, LaunchSpec};
 use muster_core::member::InstanceId;
 use muster_core::snapshot::FleetInstance;
 use muster_core::sweep::{Sweep, SweepFigures, SweepLoads};
@@ -97,6 +97,10 @@ impl<P: SweepLog, S: Schedule, C: Clock> SweepLog for Faulty<P, S, C> {
 impl<P: Groups, S: Schedule, C: Clock> Groups for Faulty<P, S, C> {
     async fn groups(&self) -> Result<Vec<GroupName>, StoreError> {
         self.inner.groups().await
+    }
+
+    async fn intents(&self, group: &GroupName) -> Result<Vec<Intent>, StoreError> {
+        self.inner.intents(group).await
     }
 }
 

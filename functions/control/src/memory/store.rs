@@ -229,6 +229,10 @@ impl Groups for MemoryStore {
         let groups = self.locked();
         Ok(groups.iter().filter(|(_, group)| group.head.is_some()).map(|(name, _)| name.clone()).collect())
     }
+
+    async fn intents(&self, group: &GroupName) -> Result<Vec<Intent>, StoreError> {
+        Ok(self.locked().get(group).map_or_else(Vec::new, |group| group.intents.values().cloned().collect()))
+    }
 }
 
 impl Rejections for MemoryStore {

@@ -178,10 +178,13 @@ pub trait ActivityLog: Send + Sync {
     }
 }
 
-/// Which groups there are.
+/// Which groups there are and what each has under way, for those who look on: they need not read every member for it. No decision reads it.
 pub trait Groups: Send + Sync {
     /// Every group of the store that has ever had a claim, by name.
     fn groups(&self) -> impl Future<Output = Result<Vec<GroupName>, StoreError>> + Send;
+
+    /// The group's intents that are not settled, by id; none of a group that is unknown.
+    fn intents(&self, group: &GroupName) -> impl Future<Output = Result<Vec<Intent>, StoreError>> + Send;
 }
 
 /// Records of the doorbell's stream that rang for nobody (V5). They name no group: the count is the store's. No decision reads it.

@@ -108,23 +108,51 @@ export function now(group, place) {
   };
 }
 
+/** Every member, by id. */
 export function members(group) {
   const at = group.slot;
-  return {
-    members: group.members.map((member) => {
-      const phase = group.phase(member, at);
-      const load = group.loadOf(member, at);
-      const silentSince = phase === "suspect" ? at - 240_000 : null;
-      return {
-        id: member.id, zone: member.zone, shard: 0, phase, load, signals: load === null ? {} : { memory: 40 + Math.round(chance(member.id, "memory") * 40), rate: Math.round(load * 1.7) },
-        last_answer: silentSince ?? at, silent_since: silentSince, detail: member.detail ?? (phase === "suspect" ? "silent for 4 m: has not answered the last 24 sweeps" : ""), agent: member.drain ? "draining" : "serving",
-        agent_version: "0.1.0", marked_since: member.marked ?? null,
-        protected: member.protected, protected_by_agent: false, leaving: member.drain ? { since: member.drain.since, cause: member.drain.cause, timeout_ms: 20_000, unregistered_at: null } : null, replaces: null,
-        template: "lt-0abc", template_version: 7, launched_at: member.launched_at, first_answer: member.launched_at + 9_000,
-        spark: Array.from({ length: 30 }, (_, i) => group.loadOf(member, at - (29 - i) * constants.PERIOD_MS)), hot: load !== null && load > group.meanAt(at) + 20,
-      };
-    }),
-  };
+  return group.members.map((member) => {
+    const phase = group.phase(member, at);
+    const load = group.loadOf(member, at);
+    const silentSince = phase === "suspect" ? at - 240_000 : null;
+    return {
+      id: member.id, zone: member.zone, shard: 0, phase, load, signals: load === null ? {} : { memory: 40 + Math.round(chance(member.id, "memory") * 40), rate: Math.round(load * 1.7) },
+      last_answer: silentSince ?? at, silent_since: silentSince, detail: member.detail ?? (phase === "suspect" ? "silent for 4 m: has not answered the last 24 sweeps" : ""), agent: member.drain ? "draining" : "serving",
+      agent_version: "0.1.0", marked_since: member.marked ?? null,
+      protected: member.protected, protected_by_agent: false, leaving: member.drain ? { since: member.drain.since, cause: member.drain.cause, timeout_ms: 20_000, unregistered_at: null } : null, replaces: null,
+      template: "lt-0abc", template_version: 7, launched_at: member.launched_at, first_answer: member.launched_at + 9_000,
+      spark: Array.from({ length: 30 }, (_, i) => group.loadOf(member, at - (29 - i) * constants.PERIOD_MS)), hot: load !== null && load > group.meanAt(at) + 20,
+    };
+  }).sort((a, b) => order(a.id, b.id));
+}
+
+const order = (x, y) => (x < y ? -1 : x > y ? 1 : 0);
+const PHASES = ["suspect", "terminating", "draining", "pending", "warming", "in-service"];
+const SORTS = {
+  id: (member) => member.id, phase: (member) => PHASES.indexOf(member.phase), zone: (member) => member.zone, age: (member) => -member.launched_at, load: (member) => member.load ?? -1,
+  answer: (member) => member.last_answer ?? 0, agent: (member) => member.agent_version,
+};
+
+/** The members that are asked for, as the server finds and orders them. */
+export function page(group, query) {
+  const all = members(group);
+  const [key, sign] = [SORTS[query.get("sort") ?? "id"], query.get("order") === "down" ? -1 : 1];
+  const find = (query.get("find") ?? "").toLowerCase();
+  const suits = (member) => (!query.has("phase") || member.phase === query.get("phase")) && (query.get("hot") !== "true" || member.hot)
+    && [member.id, member.zone, member.template, member.agent_version, member.detail].some((text) => text.toLowerCase().includes(find));
+  const found = all.filter(suits).sort((a, b) => sign * order(key(a), key(b)) || order(a.id, b.id));
+  const limit = Number(query.get("limit") ?? Math.max(1, found.length));
+  const nth = Math.min(Number(query.get("page") ?? 0), Math.floor(Math.max(0, found.length - 1) / limit));
+  const hot = all.filter((member) => member.hot).sort((a, b) => b.load - a.load);
+  const phases = {};
+  for (const { phase } of all) phases[phase] = (phases[phase] ?? 0) + 1;
+  return { total: all.length, phases, hot: { count: hot.length, ids: hot.slice(0, 60).map(({ id }) => id) }, matching: found.length, page: nth, members: found.slice(nth * limit, (nth + 1) * limit) };
+}
+
+export function member(group, id) {
+  const found = members(group).find((other) => other.id === id);
+  if (!found) throw fail(404, "not-found", `there is no member ${JSON.stringify(id)} of group ${group.name}`);
+  return found;
 }
 
 function grid(query) {
@@ -158,7 +186,7 @@ export function membersLoad(group, query) {
   const { from, until, step } = grid(query);
   const at = [];
   for (let slot = from; slot < until && slot <= group.slot; slot += step) at.push(slot);
-  return { from, until, at, members: Object.fromEntries(group.members.map((member) => [member.id, at.map((slot) => group.loadOf(member, slot))])) };
+  return { from, until, at, members: Object.fromEntries(group.members.filter((member) => (query.get("member") ?? member.id) === member.id).map((member) => [member.id, at.map((slot) => group.loadOf(member, slot))])) };
 }
 
 export function activity(group, query) {

@@ -90,9 +90,10 @@ export class Mock {
   }
 
   ofGroup(method, group, rest, query, body) {
-    switch (`${method} ${rest.length > 1 && rest[0] === "members" && rest[1] !== "load" ? `members/*/${rest[2]}` : rest[0] === "decisions" ? "decisions" : rest.join("/")}`) {
+    switch (`${method} ${rest.length > 1 && rest[0] === "members" && rest[1] !== "load" ? ["members/*", ...rest.slice(2)].join("/") : rest[0] === "decisions" ? "decisions" : rest.join("/")}`) {
       case "GET ": return answers.now(group, this.place);
-      case "GET members": return answers.members(group);
+      case "GET members": return answers.page(group, query);
+      case "GET members/*": return answers.member(group, rest[1]);
       case "GET load": return answers.load(group, query);
       case "GET members/load": return answers.membersLoad(group, query);
       case "GET activity": return answers.activity(group, query);

@@ -1,8 +1,10 @@
 // The only way to the server: typed requests, conditional ones for what is polled, errors as the server words them.
 
 import { noteDate } from "./clock";
+import type { Listing } from "./listing";
+import { PAGE } from "./listing";
 import type {
-  Activity, Checked, Explained, Found, GroupList, JsonObject, Load, Members, MembersLoad, Now, PolicyHistory, PolicyNow, Preview, Problem, Put,
+  Activity, Checked, Explained, Found, GroupList, JsonObject, Load, Member, Members, MembersLoad, Now, PolicyHistory, PolicyNow, Preview, Problem, Put,
 } from "./types";
 
 /** A request waits no longer than this for its answer. The server's own deadline is 10 s, a preview's 20 s. */
@@ -112,9 +114,11 @@ const query = (parts: Record<string, string | number | undefined>): string => {
 export const paths = {
   groups: (): string => "api/groups",
   now: (group: string): string => of(group),
-  members: (group: string): string => `${of(group)}/members`,
+  members: (group: string, { sort, down, only, find, page }: Listing): string =>
+    `${of(group)}/members${query({ sort, order: down ? "down" : "up", ...(only === "hot" ? { hot: "true" } : { phase: only }), find, page, limit: PAGE })}`,
+  member: (group: string, id: string): string => `${of(group)}/members/${encodeURIComponent(id)}`,
   load: (group: string, span: Span, since?: number): string => `${of(group)}/load${query({ ...span, since })}`,
-  membersLoad: (group: string, span: Span): string => `${of(group)}/members/load${query({ ...span })}`,
+  membersLoad: (group: string, span: Span, member?: string): string => `${of(group)}/members/load${query({ ...span, member })}`,
   activity: (group: string, kinds: string[], until?: number): string =>
     `${of(group)}/activity${query({ limit: 50, kind: kinds.join(","), until })}`,
   decision: (group: string, id: string): string => `${of(group)}/decisions/${encodeURIComponent(id)}`,
@@ -126,6 +130,7 @@ export type Read = {
   groups: GroupList;
   now: Now;
   members: Members;
+  member: Member;
   load: Load;
   membersLoad: MembersLoad;
   activity: Activity;

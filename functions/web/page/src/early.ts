@@ -3,6 +3,7 @@
 
 import type { Answer } from "./api";
 import { paths, read } from "./api";
+import { listing } from "./listing";
 import type { Route } from "./route";
 import { parse } from "./route";
 
@@ -18,10 +19,11 @@ function ask(path: string): void {
 }
 
 /** Asks for what a view shows, as far as it is not `known` yet. */
-export function askFor({ view, group }: Route, known: (path: string) => boolean): void {
+export function askFor(route: Route, known: (path: string) => boolean): void {
+  const { view, group } = route;
   const wanted = [paths.groups()];
   if (view !== "groups") wanted.push(paths.now(group));
-  if (view === "members") wanted.push(paths.members(group));
+  if (view === "members") wanted.push(paths.members(group, listing(route)));
   if (view === "policy") wanted.push(paths.policy(group));
   wanted.filter((path) => !known(path)).forEach(ask);
 }

@@ -13,7 +13,7 @@ import { usePoll } from "./poll";
 import { href } from "./route";
 import type { Route } from "./route";
 import { colours, useTheme } from "./theme";
-import type { Member, Members, MembersLoad } from "./types";
+import type { Member, MembersLoad } from "./types";
 import { Absent, Age, Icon, Left, Notice, Time } from "./ui";
 
 const POINTS = 120;
@@ -21,13 +21,12 @@ const CHART_HEIGHT = 160;
 const LOAD_MS = 15_000;
 
 export function MemberDialog({ route, id, period, close }: { route: Route; id: string; period: number; close: () => void }): JSX.Element {
-  const { data, error, refresh } = usePoll<Members>(paths.members(route.group), period);
-  const member = data?.members.find((other) => other.id === id);
+  const { data, error, refresh } = usePoll<Member>(paths.member(route.group, id), period);
   return (
     <Dialog title={id} close={close} side>
-      {data === null ? <Absent error={error} what="member" tall />
-        : member ? <Card member={member} route={route} refresh={refresh} />
-          : <Notice kind="info">{id} is not a member of {route.group} any more. <a href={href({ view: "activity", group: route.group })}>Its activity</a> says why.</Notice>}
+      {error?.status === 404
+        ? <Notice kind="info">{id} is not a member of {route.group} any more. <a href={href({ view: "activity", group: route.group })}>Its activity</a> says why.</Notice>
+        : data === null ? <Absent error={error} what="member" tall /> : <Card member={data} route={route} refresh={refresh} />}
     </Dialog>
   );
 }
@@ -89,9 +88,9 @@ function Facts({ member }: { member: Member }): JSX.Element {
 
 function MemberChart({ group, member }: { group: string; member: Member }): JSX.Element {
   const { dark } = useTheme();
-  // One span for as long as the card is open; what is newer comes from the spark line.
+  // One span for as long as the card is open.
   const asked = useMemo(() => spanOf({ live: "1h" }, POINTS), []);
-  const { data, error } = usePoll<MembersLoad>(paths.membersLoad(group, asked), LOAD_MS);
+  const { data, error } = usePoll<MembersLoad>(paths.membersLoad(group, asked, member.id), LOAD_MS);
   const options = useMemo(() => {
     const color = colours("muted", "grid", "line", "fill");
     const base = common(color, null);

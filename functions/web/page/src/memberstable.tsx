@@ -1,107 +1,67 @@
-// The table of the members. A page of it is rendered at a time, so that a thousand members cost no more than fifty.
+// The table of the members: a page of them, so that a thousand cost no more than fifty.
 
 import type { JSX } from "preact";
-import { useMemo } from "preact/hooks";
 
-import { count, iso, percent, span, utc, words } from "./format";
+import { count, percent, words } from "./format";
+import { PAGE } from "./listing";
+import type { Listing, Sort } from "./listing";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
 import { Spark } from "./spark";
-import { useNow } from "./tick";
-import type { Member } from "./types";
-import { Badge, Icon } from "./ui";
+import type { Member, Members } from "./types";
+import { Age, Badge, Icon } from "./ui";
 
-const PAGE = 50;
-
-type Column = "id" | "phase" | "zone" | "age" | "load" | "answer" | "agent";
-const COLUMNS: [Column, string, string][] = [
+const COLUMNS: [Sort, string, string][] = [
   ["id", "Instance", ""], ["phase", "State", ""], ["zone", "Zone", "wide-only"], ["age", "Age", "wide-only number"], ["load", "Load", ""], ["answer", "Last answer", "wide-only number"],
   ["agent", "Agent", "wide-only number"],
 ];
-/** What wants to be seen first stands first. */
-const PHASES = ["suspect", "terminating", "draining", "pending", "warming", "in-service"];
 
-const KEYS: Record<Column, (member: Member) => number | string> = {
-  id: (member) => member.id,
-  phase: (member) => PHASES.indexOf(member.phase),
-  zone: (member) => member.zone,
-  age: (member) => -(member.launched_at ?? Infinity),
-  load: (member) => member.load ?? -1,
-  answer: (member) => member.last_answer ?? 0,
-  agent: (member) => member.agent_version,
-};
-
-interface Asked {
-  sort: Column;
-  down: boolean;
-  phase: string;
-  find: string;
-  page: number;
+interface Props {
+  members: Members;
+  /** Whether others are asked for, and have not come yet. */
+  old: boolean;
+  wanted: Listing;
+  route: Route;
+  group: string;
 }
 
-const asked = (route: Route): Asked => {
-  const sort = COLUMNS.find(([column]) => column === route.query.get("sort"))?.[0];
-  return {
-    sort: sort ?? "load",
-    down: route.query.get("order") !== "up",
-    phase: route.query.get("phase") ?? "",
-    find: route.query.get("find") ?? "",
-    page: Math.max(0, Math.floor(Number(route.query.get("page") ?? 0)) || 0),
-  };
-};
-
-function chosen(members: Member[], { sort, down, phase, find }: Asked): Member[] {
-  const key = KEYS[sort];
-  const sign = down ? -1 : 1;
-  const sought = find.toLowerCase();
-  const suits = (member: Member): boolean =>
-    (phase === "" || (phase === "hot" ? member.hot : member.phase === phase)) &&
-    (sought === "" || `${member.id} ${member.zone} ${member.detail} ${member.template ?? ""} ${member.agent_version}`.toLowerCase().includes(sought));
-  return members.filter(suits).sort((a, b) => sign * order(key(a), key(b)) || order(a.id, b.id));
-}
-
-/** Names of instances, zones and versions are ASCII: no language sorts them otherwise, and a thousand are sorted at every answer. */
-const order = <T extends number | string>(x: T, y: T): number => (x < y ? -1 : x > y ? 1 : 0);
-
-export function MembersTable({ members, route, group }: { members: Member[]; route: Route; group: string }): JSX.Element {
-  const wants = asked(route);
-  const rows = useMemo(() => chosen(members, wants), [members, route]);
-  const pages = Math.max(1, Math.ceil(rows.length / PAGE));
-  const page = Math.min(wants.page, pages - 1);
+export function MembersTable({ members: { members: rows, total, matching, page, phases }, old, wanted, route, group }: Props): JSX.Element {
+  const pages = Math.ceil(matching / PAGE);
   const set = (parts: Record<string, string | null>): void => replace(withQuery(route, { page: null, ...parts }));
-  const sortBy = (column: Column): void => set({ sort: column, order: wants.sort === column && wants.down ? "up" : null });
-  const phases = [...new Set(members.map((member) => member.phase))];
+  const sortBy = (column: Sort): void => set({ sort: column, order: wanted.sort === column && wanted.down ? "up" : null });
+  const states = new Set(Object.keys(phases));
+  if (wanted.only !== "" && wanted.only !== "hot") states.add(wanted.only);
   return (
     <>
       <div class="filters">
-        <input type="search" aria-label="Find members" placeholder="Find an instance, zone or reason" value={wants.find} onInput={(event) => set({ find: event.currentTarget.value })} />
-        <select aria-label="State" value={wants.phase} onChange={(event) => set({ phase: event.currentTarget.value })}>
+        <input type="search" aria-label="Find members" placeholder="Find an instance, zone or reason" value={wanted.find} onInput={(event) => set({ find: event.currentTarget.value })} />
+        <select aria-label="State" value={wanted.only} onChange={(event) => set({ phase: event.currentTarget.value })}>
           <option value="">every state</option>
           <option value="hot">hot spots</option>
-          {phases.map((phase) => <option key={phase} value={phase}>{words(phase)}</option>)}
+          {[...states].map((phase) => <option key={phase} value={phase}>{words(phase)}</option>)}
         </select>
-        <span class="muted" role="status">{rows.length === members.length ? "" : `${count(rows.length)} of ${count(members.length)}`}</span>
+        <span class="muted" role="status">{matching === total ? "" : `${count(matching)} of ${count(total)}`}</span>
       </div>
-      <div class="scroll">
+      <div class={old ? "scroll old" : "scroll"} aria-busy={old}>
         <table class="members">
           <thead>
             <tr>
               {COLUMNS.map(([column, text, kind]) => (
-                <th key={column} scope="col" class={kind} aria-sort={wants.sort === column ? (wants.down ? "descending" : "ascending") : undefined}>
-                  <button type="button" onClick={() => sortBy(column)}>{text}<span aria-hidden="true">{wants.sort === column ? (wants.down ? " ▾" : " ▴") : ""}</span></button>
+                <th key={column} scope="col" class={kind} aria-sort={wanted.sort === column ? (wanted.down ? "descending" : "ascending") : undefined}>
+                  <button type="button" onClick={() => sortBy(column)}>{text}<span aria-hidden="true">{wanted.sort === column ? (wanted.down ? " ▾" : " ▴") : ""}</span></button>
                 </th>
               ))}
               <th scope="col" class="wide-only">What it does</th>
             </tr>
           </thead>
-          <tbody>{rows.slice(page * PAGE, (page + 1) * PAGE).map((member) => <Row key={member.id} member={member} route={route} />)}</tbody>
+          <tbody>{rows.map((member) => <Row key={member.id} member={member} route={route} />)}</tbody>
         </table>
-        {rows.length === 0 && <p class="muted none">{members.length === 0 ? `${group} has no members.` : "No member is like that."}</p>}
+        {rows.length === 0 && <p class="muted none">{total === 0 ? `${group} has no members.` : "No member is like that."}</p>}
       </div>
       {pages > 1 && (
         <div class="pager" role="group" aria-label="Pages">
           <button type="button" disabled={page === 0} onClick={() => set({ page: String(page - 1) })}>Previous</button>
-          <span role="status">{count(page * PAGE + 1)}–{count(Math.min(rows.length, (page + 1) * PAGE))} of {count(rows.length)}</span>
+          <span role="status">{count(page * PAGE + 1)}–{count(page * PAGE + rows.length)} of {count(matching)}</span>
           <button type="button" disabled={page >= pages - 1} onClick={() => set({ page: String(page + 1) })}>Next</button>
         </div>
       )}
@@ -129,15 +89,7 @@ function Row({ member, route }: { member: Member; route: Route }): JSX.Element {
 
 export const Phase = ({ member }: { member: Member }): JSX.Element => <Badge kind={`phase phase-${member.phase}`}>{words(member.phase)}</Badge>;
 
-/** How long ago, without a timer of its own: a row is rendered whenever the members are read. */
-function Old({ at }: { at: number | null }): JSX.Element {
-  return at === null ? <span>–</span> : <Passed at={at} />;
-}
-
-function Passed({ at }: { at: number }): JSX.Element {
-  const now = useNow();
-  return <time datetime={iso(at)} title={utc(at)}>{span(now - at)}</time>;
-}
+const Old = ({ at }: { at: number | null }): JSX.Element => (at === null ? <span>–</span> : <Age at={at} ago={false} />);
 
 /** What it is doing about leaving, or why it is suspect. */
 export function doing(member: Member): string {

@@ -183,7 +183,14 @@ export interface Member {
   hot: boolean;
 }
 
+/** A page of a group's members, and what is known of all of them. */
 export interface Members {
+  total: number;
+  phases: Record<string, number>;
+  /** The hottest first; no more than sixty are named. */
+  hot: { count: number; ids: string[] };
+  matching: number;
+  page: number;
   members: Member[];
 }
 

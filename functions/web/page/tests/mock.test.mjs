@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import test, { after, afterEach, before, beforeEach } from "node:test";
 
 import { Mock } from "../mock/server.mjs";
+import { Group } from "../mock/world.mjs";
 import { drag, escape, launch, open, openMark, overflow, visit } from "./browser.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -116,8 +117,11 @@ test("the table of members is sorted, filtered, and tells what is hot and why so
   await page.locator("table.members thead").getByRole("button", { name: "Instance" }).click();
   await page.waitForURL(/sort=id/);
   await page.locator("table.members thead").getByRole("button", { name: "Instance" }).click();
+  await page.waitForFunction(() => {
+    const ids = [...document.querySelectorAll("table.members tbody th a")].map((link) => link.textContent);
+    return ids.length > 2 && ids.every((id, i) => i === 0 || ids[i - 1] < id);
+  });
   const ids = await page.locator("table.members tbody th a").allTextContents();
-  assert.deepEqual(ids, [...ids].sort());
   await page.getByLabel("Find members").fill(ids[0]);
   await page.waitForFunction(() => document.querySelectorAll("table.members tbody tr").length === 1);
   await page.getByLabel("Find members").fill("");
@@ -126,6 +130,38 @@ test("the table of members is sorted, filtered, and tells what is hot and why so
   await visit(page, url, "#/g/web/members");
   await page.locator(".hotmark").first().waitFor();
   assert.match(await page.locator(".hotline").textContent(), /hot spot/);
+});
+
+test("a large group's members are read page by page, and what was read stays until the next has come", async () => {
+  const large = new Group("large", { size: 62, start: 120, policy: { min_instances: 120, max_instances: 120 } });
+  mock.groups = new Map([["large", large]]);
+  await visit(page, url, "#/g/large/members?sort=id&order=up");
+  const [shown, pager] = [page.locator("table.members tbody th a"), page.locator(".pager")];
+  const all = large.members.map(({ id }) => id).sort();
+  const read = [];
+  for (const [first, last] of [[1, 50], [51, 100], [101, 120]]) {
+    await pager.getByText(`${first}–${last} of 120`).waitFor();
+    read.push(...await shown.allTextContents());
+    if (last < 120) await pager.getByRole("button", { name: "Next" }).click();
+  }
+  assert.deepEqual(read, all);
+  assert.ok(await pager.getByRole("button", { name: "Next" }).isDisabled());
+  const asked = mock.log.filter(({ path }) => path.startsWith("/api/groups/large/members?"));
+  assert.ok(asked.length >= 3 && asked.every(({ path }) => path.includes("limit=50")), JSON.stringify(asked));
+  // What is typed is asked for once, and meanwhile nothing is taken away.
+  const before = mock.log.length;
+  await page.getByLabel("Find members").pressSequentially(all[0]);
+  assert.ok(await shown.count() > 0);
+  await page.waitForFunction(() => document.querySelectorAll("table.members tbody tr").length === 1);
+  assert.equal(await page.locator(".filters [role=status]").innerText(), "1 of 120");
+  assert.ok(mock.log.slice(before).filter(({ path }) => path.includes("find=")).length < all[0].length);
+  // A page that is not there is the last one; nobody is found by what nobody has.
+  await visit(page, url, "#/g/large/members?page=99");
+  await pager.getByText("101–120 of 120").waitFor();
+  await visit(page, url, "#/g/large/members?find=nobody");
+  await page.getByText("No member is like that.").waitFor();
+  await visit(page, url, "#/g/large/members?member=i-nobody");
+  await dialog().getByText("i-nobody is not a member of large any more.").waitFor();
 });
 
 test("a member is protected and drained, after a question", async () => {
@@ -355,15 +391,15 @@ test("what is asked for is said until it holds", async () => {
   await page.getByText("A pause is asked for and holds from the next decision on: one follows each sweep, every").waitFor();
   await page.unroute(path);
   await page.locator(".paused").getByText("deploying").waitFor();
-  const members = `${path}/members`;
-  const { members: [{ id }] } = await (await fetch(members)).json();
-  const known = await (await fetch(members)).json();
-  await page.route(members, (route) => route.fulfill({ json: { members: known.members.map((one) => (one.id === id ? { ...one, protected: false, protected_by_agent: false } : one)) } }));
+  const { members: [{ id }] } = await (await fetch(`${path}/members`)).json();
+  const member = `${path}/members/${id}`;
+  const known = await (await fetch(member)).json();
+  await page.route(member, (route) => route.fulfill({ json: { ...known, protected: false, protected_by_agent: false } }));
   await visit(page, url, `#/g/web/members?member=${id}`);
   await dialog().getByRole("button", { name: "Protect…" }).click();
   await dialog().getByRole("button", { name: "Protect", exact: true }).click();
   await page.getByText("Protect is asked for: the controller reads it at its next decision.").waitFor();
-  await page.unroute(members);
+  await page.unroute(member);
   await dialog().getByRole("button", { name: "Take the protection away…" }).waitFor();
   assert.equal(await page.getByText("is asked for: the controller").count(), 0);
 });

@@ -65,6 +65,13 @@ impl Ask {
         self.query.get(name).map(|text| word(name, text)).transpose()
     }
 
+    /// Whether something is so; not when it is not said.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        let Some(text) = self.query.get(name) else { return Ok(false) };
+        text.parse()
+            .map_err(|_| Problem::bad_request(&format!("{name} is {:?}: it must be true or false", short(text))))
+    }
+
     /// Words of a set, separated by commas.
     pub(super) fn words<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, Problem> {
         let text = self.query.get(name).map(String::as_str).unwrap_or_default();

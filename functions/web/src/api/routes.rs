@@ -17,6 +17,7 @@ use super::query::{SPAN, TIME};
 use super::route::{Ask, Param, Route, look, send};
 use super::{App, PREVIEW_DEADLINE};
 use crate::read::activity::AskedActivity;
+use crate::read::members::AskedMembers;
 use crate::read::sampling::Asked;
 use crate::read::{activity, decisions, groups, load, members, now, policy, preview};
 use crate::stand::{Stand, Store};
@@ -106,6 +107,31 @@ const ACTIVITY: &[Param] = &[
     Param { name: "kind", about: "Only these kinds, separated by commas: decision, launched, ...", kind: "string" },
 ];
 
+const MEMBERS: &[Param] = &[
+    Param {
+        name: "find",
+        about: "Only those in whose id, zone, template, agent's version or detail this stands, in capitals or not.",
+        kind: "string",
+    },
+    Param { name: "phase", about: "Only those in this phase: pending, warming, in-service, ...", kind: "string" },
+    Param { name: "hot", about: "true: only those whose load is hot. Default: false.", kind: "boolean" },
+    Param { name: "sort", about: "id, phase, zone, age, load, answer or agent. Default: id.", kind: "string" },
+    Param { name: "order", about: "up or down. Default: up.", kind: "string" },
+    Param {
+        name: "page",
+        about: "Which page, from 0 on; where there are fewer, the last. Default: 0.",
+        kind: "integer",
+    },
+    Param { name: "limit", about: "How many make a page, one at least. Default: all are on one.", kind: "integer" },
+];
+const MEMBER_LOADS: &[Param] = &[
+    SPAN[0],
+    SPAN[1],
+    SPAN[2],
+    SPAN[3],
+    Param { name: "member", about: "Only this instance's. Default: every member's.", kind: "string" },
+];
+
 /// Everything that can be asked.
 pub(super) fn routes<S, P, F, C>() -> Vec<Route<Stand<S, P, F, C>>>
 where
@@ -138,16 +164,28 @@ where
             "/api/groups/{group}/members",
             "members",
             "Its members.",
+            MEMBERS,
+            |app: On<S, P, F, C>, ask: Ask| async move {
+                Ok(members::members(&app.stand, &ask.group()?, asked_members(&ask)?).await?)
+            },
+        ),
+        look(
+            "/api/groups/{group}/members/{id}",
+            "member",
+            "One of its members.",
             &[],
-            |app: On<S, P, F, C>, ask: Ask| async move { Ok(members::members(&app.stand, &ask.group()?).await?) },
+            |app: On<S, P, F, C>, ask: Ask| async move {
+                Ok(members::member(&app.stand, &ask.group()?, &InstanceId::from(ask.part("id"))).await?)
+            },
         ),
         look(
             "/api/groups/{group}/members/load",
             "memberLoads",
             "The loads of its members over time.",
-            SPAN,
+            MEMBER_LOADS,
             |app: On<S, P, F, C>, ask: Ask| async move {
-                Ok(members::member_loads(&app.stand, &ask.group()?, span(&ask)?).await?)
+                let member = ask.query.get("member").map(String::as_str);
+                Ok(members::member_loads(&app.stand, &ask.group()?, span(&ask)?, member).await?)
             },
         ),
         look(
@@ -191,6 +229,18 @@ where
             },
         ),
     ]
+}
+
+fn asked_members(ask: &Ask) -> Result<AskedMembers, Problem> {
+    Ok(AskedMembers {
+        find: ask.query.get("find").cloned().unwrap_or_default(),
+        phase: ask.word("phase")?,
+        hot: ask.flag("hot")?,
+        sort: ask.word("sort")?.unwrap_or_default(),
+        order: ask.word("order")?.unwrap_or_default(),
+        page: ask.count("page")?.unwrap_or_default(),
+        limit: ask.count("limit")?,
+    })
 }
 
 fn span(ask: &Ask) -> Result<Asked, Problem> {

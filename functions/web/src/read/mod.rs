@@ -11,6 +11,8 @@
 //! - *Sweeps over time* are sampled: the first one of each of equal parts of the time, of each shard. [`sampling::points`] chooses as many
 //!   parts as cost [`sampling::BUDGET`] bytes at most: 240 for three members, 40 for fifty, whose sweeps stand readable in the table, 78
 //!   for a thousand, whose are packed. With their bases and the decisions beside them a day of a thousand members is read with 1 MB.
+//! - *Members* come in pages of as many as the asker wants. Every member's record is read for one, as what they are ordered by may be anything of them,
+//!   and 150 kB of sampled sweeps at most for the loads of late of those that are on it. What tells of the group as a whole reads no member's record.
 //! - *Activities* come in pages of [`activity::MOST`] at most.
 //! - *A policy's history* has [`policy::MOST_VERSIONS`] versions.
 //! - *A preview* plays every sweep and so reads every sweep's item, of [`preview::LONGEST`] and [`preview::MOST_LOOKS`] at most: of a thousand
@@ -33,6 +35,7 @@ pub mod sampling;
 
 use muster_control::ports::{PolicySourceError, StoreError};
 use muster_core::group::GroupName;
+use muster_core::member::InstanceId;
 use muster_core::time::Timestamp;
 
 pub(crate) use looked::Looked;
@@ -59,6 +62,12 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// The group has no such member.
+    pub(crate) fn no_member(group: &GroupName, id: &InstanceId) -> Self {
+        let id: String = id.0.chars().take(80).collect();
+        Self::NotFound(format!("member {id:?} of group {group}"))
+    }
+
     /// There is no such group.
     pub(crate) fn no_group(group: &GroupName) -> Self {
         Self::NotFound(format!("group {group} that was ever decided on"))

@@ -1,6 +1,6 @@
 //! A group as it is now: what it has, what was decided last, what it waits for, what is wrong.
 
-use futures_util::future::try_join;
+use futures_util::future::try_join3;
 use muster_control::ports::{Clock, Rejected, StoreError};
 use muster_core::group::{GroupName, PolicyVersion, Shard};
 use muster_core::intent::{Call, Cause, Intent};
@@ -167,9 +167,10 @@ pub enum IntentKind {
 
 /// The group as it is now.
 pub async fn now<S: Store, P, F, C: Clock>(stand: &Stand<S, P, F, C>, group: &GroupName) -> Result<Now, ReadError> {
-    let state = stand.store.read(group).await?.ok_or_else(|| ReadError::no_group(group))?;
-    let looked = Looked::with(stand, state.head).await?;
-    let (sweeps, rejected) = try_join(undecided(&stand.store, &looked), rejected(&stand.store)).await?;
+    let looked = Looked::at(stand, group).await?;
+    let store = &stand.store;
+    let intents = async { Ok(store.intents(group).await?) };
+    let (sweeps, rejected, intents) = try_join3(undecided(store, &looked), rejected(store), intents).await?;
     let faults = faults::faults(&looked);
     let (attention, why) = faults::attention(&looked, &faults);
     let policy = looked.policy.as_ref();
@@ -195,14 +196,14 @@ pub async fn now<S: Store, P, F, C: Clock>(stand: &Stand<S, P, F, C>, group: &Gr
         boot_time_ms: millis(looked.head.boot_time()),
         queue: Queue {
             sweeps,
-            calls: count(state.intents.len()),
+            calls: count(intents.len()),
             rejected: rejected.map(|rejected| RejectedRecords {
                 records: rejected.records,
                 last_at: ms(rejected.last_at),
                 reason: rejected.reason,
             }),
         },
-        intents: state.intents.iter().map(open_intent).collect(),
+        intents: intents.iter().map(open_intent).collect(),
         faults,
         decision: looked.decision,
         dashboard: None,

@@ -26,10 +26,8 @@ pub async fn mark<S: Store, P, F: Marks, C: Clock>(
     on: bool,
 ) -> Result<Protection, SteerError> {
     let state = stand.store.read(group).await.map_err(ReadError::from)?.ok_or_else(|| ReadError::no_group(group))?;
-    let Some(member) = state.members.iter().find(|member| member.id == *instance) else {
-        let id: String = instance.0.chars().take(80).collect();
-        return Err(ReadError::NotFound(format!("member {id:?} of group {group}")).into());
-    };
+    let member = state.members.iter().find(|member| member.id == *instance);
+    let member = member.ok_or_else(|| ReadError::no_member(group, instance))?;
     let tag = state.head.protected.contains(instance);
     let looked = Looked::with(stand, state.head).await?;
     let agent = looked.health(member).is_some_and(|health| health.protected);

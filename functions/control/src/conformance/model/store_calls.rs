@@ -15,7 +15,7 @@ use crate::conformance::store::{self as examples, Store, at};
 use crate::faulty::{Fate, Faulty};
 use crate::memory::ManualClock;
 use crate::ports::{
-    ActivityLog, Claim, GroupStore, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
+    ActivityLog, Claim, GroupStore, Groups, HealthStore, LeaseRequest, Release, Settlement, StoreError, StoredPolicy,
 };
 
 /// A write, and its fate.
@@ -243,6 +243,7 @@ pub(super) async fn play<S: Store>(store: S, case: Case<StoreModel>) {
 async fn compare<S: Store>(store: &Tested<'_, S>, tables: &Tables, group: &GroupName) {
     let state = tables.state(group);
     assert_eq!(read(store.read(group).await), state);
+    assert_eq!(read(store.intents(group).await), state.as_ref().map_or_else(Vec::new, |state| state.intents.clone()));
     assert_eq!(read(store.head(group).await), state.map(|state| state.head));
     for ((of, shard, number), put) in tables.rosters.iter().filter(|((of, ..), _)| of == group) {
         let found = read(store.roster(of, *shard, *number).await);

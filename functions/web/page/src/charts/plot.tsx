@@ -61,17 +61,25 @@ export function Plot(props: PlotProps): JSX.Element {
   const plot = useRef<uPlot | null>(null);
   const latest = useRef(props);
   latest.current = props;
+  /** The data that are drawn: no chart is drawn twice for the same ones. */
+  const drawn = useRef<unknown[]>([]);
+  const [from, until] = props.range;
   const { uplot, failed } = useLibrary();
   useEffect(() => {
     const element = box.current;
     if (!element || !uplot) return;
     const paths = uplot.paths.stepped?.({ align: 1 });
     const series = props.options.series.map(({ steps, ...rest }) => (steps && paths ? { ...rest, paths } : rest));
-    const options = { ...props.options, ...dimensions(element, props.height), series, hooks: hooked(props.options.hooks ?? {}, latest) };
-    const made = new uplot(options, latest.current.data, element);
+    const scales = { ...props.options.scales, x: { ...props.options.scales?.["x"], min: from, max: until } };
+    const options = { ...props.options, ...dimensions(element, props.height), scales, series, hooks: hooked(props.options.hooks ?? {}, latest) };
+    const made = new uplot(options, props.data, element);
+    drawn.current = [props.data, from, until];
     made.over.addEventListener("click", () => latest.current.onPress?.(made));
     plot.current = made;
-    const observer = new ResizeObserver(() => made.setSize(dimensions(element, latest.current.height)));
+    const observer = new ResizeObserver(() => {
+      const { width, height } = dimensions(element, latest.current.height);
+      if (width !== made.width || height !== made.height) made.setSize({ width, height });
+    });
     observer.observe(element);
     return () => {
       observer.disconnect();
@@ -79,9 +87,11 @@ export function Plot(props: PlotProps): JSX.Element {
       plot.current = null;
     };
   }, [uplot, props.options, props.height]);
-  const [from, until] = props.range;
   useEffect(() => {
     const made = plot.current;
+    const wanted = [props.data, from, until];
+    if (wanted.every((one, i) => one === drawn.current[i])) return;
+    drawn.current = wanted;
     made?.batch(() => {
       made.setData(props.data, false);
       made.setScale("x", { min: from, max: until });

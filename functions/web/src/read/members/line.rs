@@ -1,38 +1,21 @@
-//! The members, each with what the latest sweep knows of it and its load of late.
+//! One member: what its record says, and what the latest sweep of its shard knows of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use muster_control::ports::{Clock, GroupState, SweepLog};
-use muster_core::group::{GroupName, Shard};
 use muster_core::health::{AgentState, Health, Load, Seen};
 use muster_core::member::{InstanceId, Leaving, MemberRecord, MemberState, Phase};
 use muster_core::policy::Policy;
-use muster_core::sweep::SweepLoads;
 use muster_core::time::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::looked::Thresholds;
-use super::now::cause;
-use super::sampling::{self, Asked, Grid};
-use super::{Looked, Ms, ReadError, count, ms};
-use crate::stand::{Stand, Store};
+use crate::read::looked::Thresholds;
+use crate::read::now::cause;
+use crate::read::{Looked, Ms, ms};
 
-/// Points of the loads of late.
-const SPARK_POINTS: u32 = 30;
-/// Bytes of sampled sweeps that they may cost: they are asked for again and again.
-const SPARK_BUDGET: u64 = 150_000;
 /// A load above it is hot where the rule has no upper threshold.
 const HOT: f64 = 90.0;
-
-/// The members.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Members {
-    /// All of them, by id.
-    pub members: Vec<MemberLine>,
-}
 
 /// A member.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -84,7 +67,7 @@ pub struct MemberLine {
 }
 
 /// A [`Phase`] by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is the phase of that name")]
 pub enum PhaseName {
@@ -94,6 +77,20 @@ pub enum PhaseName {
     Suspect,
     Draining,
     Terminating,
+}
+
+impl PhaseName {
+    /// What wants to be looked at first is the least.
+    pub(super) const fn urgency(self) -> u8 {
+        match self {
+            Self::Suspect => 0,
+            Self::Terminating => 1,
+            Self::Draining => 2,
+            Self::Pending => 3,
+            Self::Warming => 4,
+            Self::InService => 5,
+        }
+    }
 }
 
 impl From<Phase> for PhaseName {
@@ -148,92 +145,8 @@ pub struct LeavingLine {
     pub unregistered_at: Option<Ms>,
 }
 
-/// The loads of the members over time.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct MemberLoads {
-    /// From when on.
-    pub from: Ms,
-    /// Until before when.
-    pub until: Ms,
-    /// When the members were swept.
-    pub at: Vec<Ms>,
-    /// Each member's load in percent at these times; null where it gave none.
-    pub members: BTreeMap<String, Vec<Option<f64>>>,
-}
-
-/// The members of a group.
-pub async fn members<S: Store, P, F, C: Clock>(
-    stand: &Stand<S, P, F, C>,
-    group: &GroupName,
-) -> Result<Members, ReadError> {
-    let state = stand.store.read(group).await?.ok_or_else(|| ReadError::no_group(group))?;
-    let GroupState { head, members, .. } = state;
-    let looked = Looked::with(stand, head).await?;
-    let swept = looked.sweep().map_or(0, |sweep| sweep.members);
-    let sparks = match looked.slot() {
-        None => BTreeMap::new(),
-        Some(slot) => {
-            let shards = count(looked.head.rosters.len());
-            let points = sampling::points(swept, shards, SPARK_POINTS, SPARK_BUDGET);
-            let until = slot.plus(Duration::from_millis(1));
-            // Both ends of the grid are rounded outwards: one part less, so that no more points come of it.
-            let span = looked.period().saturating_mul(points.saturating_sub(1).max(1));
-            let asked = Asked { from: Some(until.minus(span)), until: Some(until), ..Asked::default() };
-            let grid = asked.grid(looked.now, looked.period(), |_| points)?;
-            loads(&stand.store, group, looked.head.rosters.keys(), grid).await?.1
-        }
-    };
-    let line = |record: &MemberRecord| line(record, &looked, sparks.get(&record.id.0));
-    Ok(Members { members: members.iter().map(line).collect() })
-}
-
-/// The loads of the members of a group over time, sampled.
-pub async fn member_loads<S: Store, P, F, C: Clock>(
-    stand: &Stand<S, P, F, C>,
-    group: &GroupName,
-    asked: Asked,
-) -> Result<MemberLoads, ReadError> {
-    let looked = Looked::at(stand, group).await?;
-    let (swept, shards) = (looked.sweep().map_or(0, |sweep| sweep.members), count(looked.head.rosters.len()));
-    let most = |wanted| sampling::points(swept, shards, wanted, sampling::BUDGET);
-    let grid = asked.grid(looked.now, looked.period(), most)?;
-    let (at, members) = loads(&stand.store, group, looked.head.rosters.keys(), grid).await?;
-    Ok(MemberLoads { from: ms(grid.from), until: ms(grid.until), at, members })
-}
-
-/// Every member's load in the sampled sweeps: the times, and a load or none for each of them.
-async fn loads<S: SweepLog>(
-    store: &S,
-    group: &GroupName,
-    shards: impl Iterator<Item = &Shard>,
-    grid: Grid,
-) -> Result<(Vec<Ms>, BTreeMap<String, Vec<Option<f64>>>), ReadError> {
-    let sampled = shards.map(|shard| store.sampled_loads(group, grid.of(*shard)));
-    let sweeps: Vec<SweepLoads> = try_join_all(sampled).await?.into_iter().flatten().collect();
-    // The shards of one part were swept at almost the same time: they are one point, at the first one's.
-    let mut points: BTreeMap<Timestamp, (Timestamp, Vec<SweepLoads>)> = BTreeMap::new();
-    for sweep in sweeps {
-        let point = points.entry(sweep.slot.round_down(grid.step)).or_insert((sweep.slot, Vec::new()));
-        point.0 = point.0.min(sweep.slot);
-        point.1.push(sweep);
-    }
-    let mut members: BTreeMap<String, Vec<Option<f64>>> = BTreeMap::new();
-    for (nth, (_, sweeps)) in points.values().enumerate() {
-        for (id, load) in sweeps.iter().flat_map(|sweep| &sweep.members) {
-            let load = load.map(Load::percent);
-            if let Some(loads) = members.get_mut(&id.0) {
-                loads[nth] = load;
-            } else {
-                let mut loads = vec![None; points.len()];
-                loads[nth] = load;
-                members.insert(id.to_string(), loads);
-            }
-        }
-    }
-    Ok((points.values().map(|(at, _)| ms(*at)).collect(), members))
-}
-
-fn line(record: &MemberRecord, looked: &Looked, spark: Option<&Vec<Option<f64>>>) -> MemberLine {
+/// What is known of a member; its loads of late are filled in by whoever has read them.
+pub(super) fn line(record: &MemberRecord, looked: &Looked) -> MemberLine {
     let health = looked.health(record);
     let load = health.and_then(|health| health.load).map(Load::percent);
     let high = looked.policy.as_ref().and_then(|policy| Thresholds::of(&policy.scaling).high).unwrap_or(HOT);
@@ -266,7 +179,7 @@ fn line(record: &MemberRecord, looked: &Looked, spark: Option<&Vec<Option<f64>>>
         template_version: record.template_version,
         launched_at: ms(record.launched_at),
         first_answer: record.first_answer.or_else(|| health?.first_answer).map(ms),
-        spark: spark.cloned().unwrap_or_default(),
+        spark: Vec::new(),
         hot: told(|health| health.seen == Seen::Answered) && load.is_some_and(|load| load > high),
     }
 }
