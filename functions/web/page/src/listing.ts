@@ -28,7 +28,8 @@ export function listing({ query }: Route): Listing {
     sort: SORTS.find((sort) => sort === query.get("sort")) ?? "load",
     down: query.get("order") !== "up",
     only: only === "hot" || PHASES.includes(only) ? only : "",
-    find: (query.get("find") ?? "").slice(0, LONGEST_FIND),
+    // By characters: half of one cannot be asked for.
+    find: [...(query.get("find") ?? "")].slice(0, LONGEST_FIND).join(""),
     page: Math.min(1e6, Math.max(0, Math.floor(Number(query.get("page") ?? 0)) || 0)),
   };
 }

@@ -22,9 +22,11 @@ const LOAD_MS = 15_000;
 
 export function MemberDialog({ route, id, period, close }: { route: Route; id: string; period: number; close: () => void }): JSX.Element {
   const { data, error, refresh } = usePoll<Member>(paths.member(route.group, id), period);
+  // An address may name anything: also what is no member's answer.
+  const gone = error?.status === 404 || (data !== null && data.id !== id);
   return (
     <Dialog title={id} close={close} side>
-      {error?.status === 404
+      {gone
         ? <Notice kind="info">{id} is not a member of {route.group} any more. <a href={href({ view: "activity", group: route.group })}>Its activity</a> says why.</Notice>
         : data === null ? <Absent error={error} what="member" tall /> : <Card member={data} route={route} refresh={refresh} />}
     </Dialog>

@@ -7,7 +7,7 @@ import { pause, resume } from "./api";
 import { serverNow } from "./clock";
 import { Act, Dialog } from "./dialog";
 import { inputTime, local, span } from "./format";
-import { useNow } from "./tick";
+import { useTold } from "./tick";
 import type { Now } from "./types";
 import { Icon, Left, Time } from "./ui";
 
@@ -95,13 +95,13 @@ export function PauseBanner({ now, refresh }: { now: Now; refresh: () => void })
 }
 
 function ResumeDialog({ now, close, refresh }: { now: Now; close: () => void; refresh: () => void }): JSX.Element {
-  const at = useNow();
   const until = now.pause?.until ?? null;
+  const left = useTold((at) => (until !== null && until > at ? ` Without this the pause ends by itself at ${local(until, Date.now())}, in ${span(until - at)}.` : ""));
   return (
     <Dialog title={`Resume ${now.group}`} close={close}>
       <p>
         The next sweep decides again, and what it decides is done.
-        {until !== null && until > at && ` Without this the pause ends by itself at ${local(until, Date.now())}, in ${span(until - at)}.`}
+        {left}
       </p>
       {now.decision && now.decision.report.withheld.length > 0 && (
         <><p>What the pause has kept from being done:</p><ul>{now.decision.report.withheld.map((text) => <li key={text}>{text}</li>)}</ul></>

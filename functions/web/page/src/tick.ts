@@ -1,6 +1,6 @@
 // A tick a second for what counts seconds.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { serverNow } from "./clock";
 
@@ -17,11 +17,17 @@ function restart(): void {
 }
 document.addEventListener("visibilitychange", restart);
 
-/** The server's time; whoever uses it is rendered again every second while the page is seen. */
-export function useNow(): number {
-  const [now, setNow] = useState(serverNow);
+/** What `tell` says of the server's time; whoever uses it is rendered again when it says something else, asked every second while the page is seen. */
+export function useTold(tell: (now: number) => string): string {
+  const text = tell(serverNow());
+  const last = useRef({ tell, text });
+  last.current = { tell, text };
+  const [, again] = useState(0);
   useEffect(() => {
-    const watcher = (): void => setNow(serverNow());
+    const watcher = (): void => {
+      const { tell, text } = last.current;
+      if (tell(serverNow()) !== text) again((n) => n + 1);
+    };
     watchers.add(watcher);
     if (timer === undefined) restart();
     return () => {
@@ -29,5 +35,5 @@ export function useNow(): number {
       if (watchers.size === 0) restart();
     };
   }, []);
-  return now;
+  return text;
 }

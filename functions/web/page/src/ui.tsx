@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 
 import type { ApiError } from "./api";
 import { among, iso, label, local, ms, span, utc } from "./format";
-import { useNow } from "./tick";
+import { useTold } from "./tick";
 import type { Attention, Instant } from "./types";
 
 /** A time in the viewer's zone, with UTC for whoever points at it. */
@@ -16,14 +16,14 @@ export function Time({ at }: { at: Instant }): JSX.Element {
 
 /** How long ago something was, counting. */
 export function Age({ at, ago = true }: { at: number; ago?: boolean }): JSX.Element {
-  const now = useNow();
-  return <time datetime={iso(at)} title={utc(at)}>{span(now - at)}{ago ? " ago" : ""}</time>;
+  const said = useTold((now) => span(now - at));
+  return <time datetime={iso(at)} title={utc(at)}>{said}{ago ? " ago" : ""}</time>;
 }
 
 /** How long something still lasts, counting down. */
 export function Left({ until }: { until: number }): JSX.Element {
-  const left = until - useNow();
-  return <time datetime={iso(until)} title={utc(until)}>{left > 0 ? `${span(left)} left` : "due"}</time>;
+  const said = useTold((now) => (until > now ? `${span(until - now)} left` : "due"));
+  return <time datetime={iso(until)} title={utc(until)}>{said}</time>;
 }
 
 const SHAPES: Record<string, JSX.Element> = {

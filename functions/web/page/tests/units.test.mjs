@@ -30,6 +30,19 @@ test("numbers are written with commas, and as exact as they are meant", async ()
   assert.deepEqual([null, 0, 61.25, 100].map(percent), ["–", "0.0 %", "61.3 %", "100.0 %"]);
 });
 
+test("whatever the address says, what is asked of the members can be asked", async () => {
+  const { listing } = await source("listing.ts");
+  const of = (query) => listing({ query: new URLSearchParams(query) });
+  const usual = { sort: "load", down: true, only: "", find: "", page: 0 };
+  assert.deepEqual(of(""), usual);
+  assert.deepEqual(of("sort=zone&order=up&phase=suspect&find=a%20b&page=3"), { sort: "zone", down: false, only: "suspect", find: "a b", page: 3 });
+  assert.equal(of("phase=hot").only, "hot");
+  for (const query of ["sort=constructor", "order=x", "phase=party", "page=-1", "page=x", "page=Infinity", "page=1e400"]) assert.deepEqual({ ...of(query), page: 0 }, usual, query);
+  for (const [page, expected] of [["-1", 0], ["x", 0], ["2.9", 2], ["1e400", 1e6]]) assert.equal(of(`page=${page}`).page, expected, page);
+  const long = of(`find=${encodeURIComponent("😀".repeat(300))}`).find;
+  assert.equal(decodeURIComponent(encodeURIComponent(long)), "😀".repeat(200));
+});
+
 test("a policy's text is changed at one key, and keeps the others", async () => {
   const { at, changed, changes, filled, keyOf, written } = await source("policy/document.ts");
   const own = { min_instances: 2, scaling: { steps: [{ above: 70, change: 1 }] } };
