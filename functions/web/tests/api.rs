@@ -287,6 +287,10 @@ async fn members_come_page_by_page_and_what_cannot_be_asked_for_is_named() {
     found.reverse();
     assert_eq!(found, by_id);
     let first = by_id[0].trim_matches('"');
+    let own = get(&router, &format!("/api/groups/example/members/load?member={first}")).await.json();
+    assert_eq!(own["members"].as_object().expect("loads").keys().collect::<Vec<_>>(), [first]);
+    let nobody = get(&router, "/api/groups/example/members/i-nobody").await;
+    assert_eq!((nobody.status, nobody.code().as_str()), (StatusCode::NOT_FOUND, "not-found"));
     for (query, matching) in [
         (format!("find={}", first.to_uppercase()), 1),
         ("phase=suspect".into(), 0),

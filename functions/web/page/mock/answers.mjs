@@ -137,7 +137,7 @@ const SORTS = {
 export function page(group, query) {
   const all = members(group);
   const [key, sign] = [SORTS[query.get("sort") ?? "id"], query.get("order") === "down" ? -1 : 1];
-  const find = (query.get("find") ?? "").toLowerCase();
+  const find = (query.get("find") ?? "").trim().toLowerCase();
   const suits = (member) => (!query.has("phase") || member.phase === query.get("phase")) && (query.get("hot") !== "true" || member.hot)
     && [member.id, member.zone, member.template, member.agent_version, member.detail].some((text) => text.toLowerCase().includes(find));
   const found = all.filter(suits).sort((a, b) => sign * order(key(a), key(b)) || order(a.id, b.id));

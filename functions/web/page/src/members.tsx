@@ -9,6 +9,7 @@ import { MembersChart } from "./charts/members";
 import { RANGES, rangeOf } from "./charts/range";
 import { count, plural, words } from "./format";
 import { listing } from "./listing";
+import type { Listing } from "./listing";
 import { MembersTable } from "./memberstable";
 import { usePoll } from "./poll";
 import { href, replace, withQuery } from "./route";
@@ -23,14 +24,13 @@ const TYPED_MS = 150;
 
 export function MembersView({ route, now, period }: ViewProps): JSX.Element {
   const wanted = listing(route);
-  const find = useSettled(wanted.find);
-  const { data, error } = usePoll<Members>(paths.members(now.group, { ...wanted, find }), period);
+  const { data, error } = usePoll<Members>(paths.members(now.group, useSettled(wanted)), period);
   // Until another page has come, the one before it stays.
   const last = useRef<Members | null>(null);
   if (data) last.current = data;
   const shown = data ?? last.current;
   const range = rangeOf(route);
-  // The chart is drawn anew when others are hot, and not at every answer.
+  // The chart is drawn anew when others are hot, and not at every answer; where more are hot than are named, when others are the hottest.
   const ids = [...(shown?.hot.ids ?? [])].sort();
   const hot = useMemo(() => new Set(ids), [JSON.stringify(ids)]);
   if (!shown) return <Absent error={error} what="members" tall />;
@@ -52,14 +52,20 @@ export function MembersView({ route, now, period }: ViewProps): JSX.Element {
   );
 }
 
-/** `value`, once it has not changed for a moment. */
-function useSettled(value: string): string {
-  const [settled, settle] = useState(value);
+/** What is wanted; as long as somebody types, what was wanted before. */
+function useSettled(wanted: Listing): Listing {
+  const settled = useRef(wanted);
+  const [, again] = useState(0);
+  if (wanted.find === settled.current.find) settled.current = wanted;
   useEffect(() => {
-    const timer = setTimeout(() => settle(value), TYPED_MS);
+    const timer = setTimeout(() => {
+      if (settled.current.find === wanted.find) return;
+      settled.current = wanted;
+      again((n) => n + 1);
+    }, TYPED_MS);
     return () => clearTimeout(timer);
-  }, [value]);
-  return settled;
+  }, [wanted.find]);
+  return settled.current;
 }
 
 function Hot({ members: { hot, phases }, route }: { members: Members; route: Route }): JSX.Element {

@@ -27,6 +27,8 @@ interface Props {
 
 export function MembersTable({ members: { members: rows, total, matching, page, phases }, old, wanted, route, group }: Props): JSX.Element {
   const pages = Math.ceil(matching / PAGE);
+  // Who presses twice before the first answer means the page after the next.
+  const at = old ? Math.min(wanted.page, Math.max(0, pages - 1)) : page;
   const set = (parts: Record<string, string | null>): void => replace(withQuery(route, { page: null, ...parts }));
   const sortBy = (column: Sort): void => set({ sort: column, order: wanted.sort === column && wanted.down ? "up" : null });
   const states = new Set(Object.keys(phases));
@@ -60,9 +62,9 @@ export function MembersTable({ members: { members: rows, total, matching, page, 
       </div>
       {pages > 1 && (
         <div class="pager" role="group" aria-label="Pages">
-          <button type="button" disabled={page === 0} onClick={() => set({ page: String(page - 1) })}>Previous</button>
+          <button type="button" disabled={at === 0} onClick={() => set({ page: String(at - 1) })}>Previous</button>
           <span role="status">{count(page * PAGE + 1)}–{count(page * PAGE + rows.length)} of {count(matching)}</span>
-          <button type="button" disabled={page >= pages - 1} onClick={() => set({ page: String(page + 1) })}>Next</button>
+          <button type="button" disabled={at >= pages - 1} onClick={() => set({ page: String(at + 1) })}>Next</button>
         </div>
       )}
     </>

@@ -132,6 +132,8 @@ const MEMBER_LOADS: &[Param] = &[
     Param { name: "member", about: "Only this instance's. Default: every member's.", kind: "string" },
 ];
 
+const _: () = assert!(MEMBER_LOADS.len() == SPAN.len() + 1, "every parameter of a span is one of these, too");
+
 /// Everything that can be asked.
 pub(super) fn routes<S, P, F, C>() -> Vec<Route<Stand<S, P, F, C>>>
 where

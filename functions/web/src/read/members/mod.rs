@@ -32,7 +32,7 @@ const MOST_HOT: usize = 60;
 /// Which members are asked for, and in which order. Nothing said: all of them, by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AskedMembers {
-    /// Only those in whose id, zone, template, agent's version or detail this stands, in capitals or not.
+    /// Only those in whose id, zone, template, agent's version or detail this stands, in capitals or not; blanks around it do not count.
     pub find: String,
     /// Only those in this phase.
     pub phase: Option<PhaseName>,
@@ -131,7 +131,7 @@ impl AskedMembers {
 
     /// The page that is asked for of the members of a group.
     fn of(mut self, mut members: Vec<MemberLine>) -> Members {
-        self.find = self.find.to_lowercase();
+        self.find = self.find.trim().to_lowercase();
         let (total, hot) = (count(members.len()), HotSpots::of(&members));
         let mut phases = BTreeMap::new();
         for member in &members {
@@ -193,7 +193,7 @@ pub async fn member<S: Store, P, F, C: Clock>(
 
 /// Fills in the loads of late of `members`.
 async fn spark<S: Store>(store: &S, looked: &Looked, members: &mut [MemberLine]) -> Result<(), ReadError> {
-    let (Some(slot), Some(sweep)) = (looked.slot(), looked.sweep()) else { return Ok(()) };
+    let (Some(slot), Some(sweep), [_, ..]) = (looked.slot(), looked.sweep(), &*members) else { return Ok(()) };
     let (group, rosters) = (&looked.head.group, &looked.head.rosters);
     let points = sampling::points(sweep.members, count(rosters.len()), SPARK_POINTS, SPARK_BUDGET);
     let until = slot.plus(Duration::from_millis(1));
@@ -272,6 +272,7 @@ mod tests {
             (AskedMembers { phase: Some(PhaseName::InService), ..all() }, "abe"),
             (AskedMembers { phase: Some(PhaseName::Suspect), hot: true, ..all() }, ""),
             (AskedMembers { find: "I-D".into(), ..all() }, "d"),
+            (AskedMembers { find: " i-d\t".into(), ..all() }, "d"),
             (AskedMembers { find: "0.2".into(), ..all() }, "be"),
             (AskedMembers { find: "REFUSED".into(), ..all() }, "c"),
             (AskedMembers { find: "lt-web".into(), ..by(Sort::Load, Order::Down) }, "ebadc"),
