@@ -9,12 +9,12 @@ import { spanOf } from "./charts/range";
 import { Act, Dialog } from "./dialog";
 import { among, decimal, percent, span, words } from "./format";
 import { Phase, doing } from "./memberstable";
-import { usePoll } from "./poll";
+import { keptOf, usePoll } from "./poll";
 import { href } from "./route";
 import type { Route } from "./route";
 import { colours, useTheme } from "./theme";
-import type { Member, MembersLoad } from "./types";
-import { Absent, Age, Icon, Left, Notice, Time } from "./ui";
+import type { Member, Members, MembersLoad } from "./types";
+import { Absent, Age, Icon, Left, Notice, Stale, Time } from "./ui";
 
 const POINTS = 120;
 const CHART_HEIGHT = 160;
@@ -24,11 +24,15 @@ export function MemberDialog({ route, id, period, close }: { route: Route; id: s
   const { data, error, refresh } = usePoll<Member>(paths.member(route.group, id), period);
   // An address may name anything: also what is no member's answer.
   const gone = error?.status === 404 || (data !== null && data.id !== id);
+  // Until it has come, and while it cannot be read: what the table knows of it.
+  const row = useMemo(() => keptOf<Members>(`${paths.now(route.group)}/members?`).flatMap(({ members }) => members).filter((one) => one.id === id).at(-1), [id]);
+  const shown = data ?? row;
   return (
     <Dialog title={id} close={close} side>
       {gone
         ? <Notice kind="info">{id} is not a member of {route.group} any more. <a href={href({ view: "activity", group: route.group })}>Its activity</a> says why.</Notice>
-        : data === null ? <Absent error={error} what="member" tall /> : <Card member={data} route={route} refresh={refresh} />}
+        : shown ? <><Stale error={error} what="member" /><Card member={shown} route={route} refresh={refresh} /></>
+          : <Absent error={error} what="member" tall />}
     </Dialog>
   );
 }

@@ -109,6 +109,9 @@ function keep(path: string, entry: Kept): void {
   if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
 }
 
+/** What is known of all paths that begin with `start`, the oldest first. */
+export const keptOf = <T,>(start: string): T[] => [...kept].filter(([path]) => path.startsWith(start)).map(([, { data }]) => data as T);
+
 /** The page is first drawn with what is answered by then: an empty one in between would delay what it is opened for. */
 const DRAWN_AFTER_MS = 150;
 

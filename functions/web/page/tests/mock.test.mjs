@@ -176,6 +176,13 @@ test("a large group's members are read page by page, and what was read stays unt
   assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Find members");
   const since = mock.log.slice(before).filter(({ path }) => path.startsWith("/api/groups/large/members?"));
   assert.ok(since.every(({ path }) => path.includes("find=") === path.includes("page=0")), JSON.stringify(since));
+  // A member's card is there at once, and stays while its own answer cannot be had.
+  const own = `${url}api/groups/large/members/${all[0]}`;
+  await page.route(own, (route) => route.fulfill({ status: 503, json: { error: { code: "unavailable", message: "the tables cannot be read" } } }));
+  await page.locator("table.members").getByRole("link", { name: all[0] }).click();
+  await dialog().getByText("The member cannot be read at the moment").waitFor();
+  await dialog().getByRole("button", { name: "Protect…" }).waitFor();
+  await page.unroute(own);
   // A page that is not there is the last one; nobody is found by what nobody has.
   await visit(page, url, "#/g/large/members?page=99");
   await pager.getByText("101–120 of 120").waitFor();
