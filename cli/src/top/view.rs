@@ -1,9 +1,10 @@
 //! What `muster top` shows, and how it is drawn: a pure function of the view and the room there is.
 
+use muster_core::member::Phase;
 use muster_core::time::Timestamp;
 use muster_web::read::activity::ActivityPage;
 use muster_web::read::faults::Attention;
-use muster_web::read::members::{MemberLine, Members, PhaseName};
+use muster_web::read::members::{MemberLine, Members};
 use muster_web::read::now::Now;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -156,11 +157,11 @@ impl Page<'_> {
 
     fn member(&mut self, view: &View, member: &MemberLine) {
         let colour = match member.phase {
-            PhaseName::InService if member.hot => Color::Red,
-            PhaseName::InService => Color::Green,
-            PhaseName::Warming | PhaseName::Pending => Color::Cyan,
-            PhaseName::Suspect => Color::Yellow,
-            PhaseName::Draining | PhaseName::Terminating => Color::DarkGray,
+            Phase::InService if member.hot => Color::Red,
+            Phase::InService => Color::Green,
+            Phase::Warming | Phase::Pending => Color::Cyan,
+            Phase::Suspect => Color::Yellow,
+            Phase::Draining | Phase::Terminating => Color::DarkGray,
         };
         let id: String = member.id.chars().take(20).collect();
         let mut spans =

@@ -182,11 +182,12 @@ export function load(group, query) {
   };
 }
 
-export function membersLoad(group, query) {
+/** Of all members, or of one. */
+export function membersLoad(group, query, id = null) {
   const { from, until, step } = grid(query);
   const at = [];
   for (let slot = from; slot < until && slot <= group.slot; slot += step) at.push(slot);
-  return { from, until, at, members: Object.fromEntries(group.members.filter((member) => (query.get("member") ?? member.id) === member.id).map((member) => [member.id, at.map((slot) => group.loadOf(member, slot))])) };
+  return { from, until, at, members: Object.fromEntries(group.members.filter((member) => (id ?? member.id) === member.id).map((member) => [member.id, at.map((slot) => group.loadOf(member, slot))])) };
 }
 
 export function activity(group, query) {

@@ -95,6 +95,7 @@ export class Mock {
       case "GET members": return answers.page(group, query);
       case "GET members/*": return answers.member(group, rest[1]);
       case "GET load": return answers.load(group, query);
+      case "GET members/*/load": return answers.membersLoad(group, query, rest[1]);
       case "GET members/load": return answers.membersLoad(group, query);
       case "GET activity": return answers.activity(group, query);
       case "GET decisions": return answers.decision(group, rest[1]);

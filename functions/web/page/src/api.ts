@@ -118,7 +118,8 @@ export const paths = {
     `${of(group)}/members${query({ sort, order: down ? "down" : "up", ...(only === "hot" ? { hot: "true" } : { phase: only }), find, page, limit: PAGE })}`,
   member: (group: string, id: string): string => `${of(group)}/members/${encodeURIComponent(id)}`,
   load: (group: string, span: Span, since?: number): string => `${of(group)}/load${query({ ...span, since })}`,
-  membersLoad: (group: string, span: Span, member?: string): string => `${of(group)}/members/load${query({ ...span, member })}`,
+  memberLoad: (group: string, id: string, span: Span): string => `${of(group)}/members/${encodeURIComponent(id)}/load${query({ ...span })}`,
+  membersLoad: (group: string, span: Span): string => `${of(group)}/members/load${query({ ...span })}`,
   activity: (group: string, kinds: string[], until?: number): string =>
     `${of(group)}/activity${query({ limit: 50, kind: kinds.join(","), until })}`,
   decision: (group: string, id: string): string => `${of(group)}/decisions/${encodeURIComponent(id)}`,

@@ -96,7 +96,7 @@ function MemberChart({ group, member }: { group: string; member: Member }): JSX.
   const { dark } = useTheme();
   // One span for as long as the card is open.
   const asked = useMemo(() => spanOf({ live: "1h" }, POINTS), []);
-  const { data, error } = usePoll<MembersLoad>(paths.membersLoad(group, asked, member.id), LOAD_MS);
+  const { data, error } = usePoll<MembersLoad>(paths.memberLoad(group, member.id, asked), LOAD_MS);
   const options = useMemo(() => {
     const color = colours("muted", "grid", "line", "fill");
     const base = common(color, null);

@@ -11,7 +11,7 @@ import { count, plural, words } from "./format";
 import { listing } from "./listing";
 import type { Listing } from "./listing";
 import { MembersTable } from "./memberstable";
-import { usePoll } from "./poll";
+import { useLast, usePoll } from "./poll";
 import { href, replace, withQuery } from "./route";
 import type { Route } from "./route";
 import type { Members } from "./types";
@@ -26,9 +26,7 @@ export function MembersView({ route, now, period }: ViewProps): JSX.Element {
   const wanted = listing(route);
   const { data, error } = usePoll<Members>(paths.members(now.group, useSettled(wanted)), period);
   // Until another page has come, the one before it stays.
-  const last = useRef<Members | null>(null);
-  if (data) last.current = data;
-  const shown = data ?? last.current;
+  const shown = useLast(data);
   const range = rangeOf(route);
   // The chart is drawn anew when others are hot, and not at every answer; where more are hot than are named, when others are the hottest.
   const ids = [...(shown?.hot.ids ?? [])].sort();

@@ -121,6 +121,13 @@ export const first = (): Promise<void> => soon(DRAWN_AFTER_MS, (path, { data, et
 /** Begins to read what a view is going to ask for as soon as it is there. */
 export const prefetch = (route: Route): void => askFor(route, (path) => kept.has(path));
 
+/** `data`; until it has come, what was there before. */
+export function useLast<T>(data: T | null): T | null {
+  const last = useRef(data);
+  last.current = data ?? last.current;
+  return last.current;
+}
+
 interface Shown<T> {
   path: string | null;
   data: T | null;

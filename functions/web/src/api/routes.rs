@@ -124,15 +124,6 @@ const MEMBERS: &[Param] = &[
     },
     Param { name: "limit", about: "How many make a page, one at least. Default: all are on one.", kind: "integer" },
 ];
-const MEMBER_LOADS: &[Param] = &[
-    SPAN[0],
-    SPAN[1],
-    SPAN[2],
-    SPAN[3],
-    Param { name: "member", about: "Only this instance's. Default: every member's.", kind: "string" },
-];
-
-const _: () = assert!(MEMBER_LOADS.len() == SPAN.len() + 1, "every parameter of a span is one of these, too");
 
 /// Everything that can be asked.
 pub(super) fn routes<S, P, F, C>() -> Vec<Route<Stand<S, P, F, C>>>
@@ -184,10 +175,19 @@ where
             "/api/groups/{group}/members/load",
             "memberLoads",
             "The loads of its members over time.",
-            MEMBER_LOADS,
+            SPAN,
             |app: On<S, P, F, C>, ask: Ask| async move {
-                let member = ask.query.get("member").map(String::as_str);
-                Ok(members::member_loads(&app.stand, &ask.group()?, span(&ask)?, member).await?)
+                Ok(members::member_loads(&app.stand, &ask.group()?, span(&ask)?, None).await?)
+            },
+        ),
+        look(
+            "/api/groups/{group}/members/{id}/load",
+            "memberLoad",
+            "The load of one of its members over time.",
+            SPAN,
+            |app: On<S, P, F, C>, ask: Ask| async move {
+                let id = InstanceId::from(ask.part("id"));
+                Ok(members::member_loads(&app.stand, &ask.group()?, span(&ask)?, Some(&id)).await?)
             },
         ),
         look(

@@ -8,7 +8,7 @@ import type uPlot from "uplot";
 import { paths } from "../api";
 import { serverNow } from "../clock";
 import { percent } from "../format";
-import { usePoll } from "../poll";
+import { useLast, usePoll } from "../poll";
 import { go } from "../route";
 import type { Route } from "../route";
 import { colours, useTheme } from "../theme";
@@ -48,9 +48,7 @@ export function MembersChart({ route, range, hot, members, thresholds }: Props):
   const [tick, setTick] = useState(0);
   const asked = useMemo(() => spanOf(range, points), [key, points, tick]);
   const { data, error } = usePoll<MembersLoad>(paths.membersLoad(route.group, asked), LATEST_MS);
-  const last = useRef<MembersLoad | null>(null);
-  if (data) last.current = data;
-  const shown = data ?? last.current;
+  const shown = useLast(data);
   // A live range moves on once its last part has passed.
   useEffect(() => {
     if (range.live === null) return;

@@ -8,7 +8,7 @@ use muster_core::member::{InstanceId, Leaving, MemberRecord, MemberState, Phase}
 use muster_core::policy::Policy;
 use muster_core::time::Timestamp;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::read::looked::Thresholds;
 use crate::read::now::cause;
@@ -27,7 +27,7 @@ pub struct MemberLine {
     /// The shard whose sweep covers it.
     pub shard: u16,
     /// Where it is in its life.
-    pub phase: PhaseName,
+    pub phase: Phase,
     /// Its latest load, in percent.
     pub load: Option<f64>,
     /// What else was measured with that load, by name.
@@ -39,7 +39,7 @@ pub struct MemberLine {
     /// Why the last probe gave no answer, or why the application fails; empty when neither is so.
     pub detail: String,
     /// What its agent said last of where it is in its life.
-    pub agent: Option<AgentName>,
+    pub agent: Option<AgentState>,
     /// Its agent's version in its last answer; empty when it has never told one.
     pub agent_version: String,
     /// Since when it is marked to be drained by hand (D8). Its replacement comes first: until then it is not on its way out.
@@ -60,76 +60,10 @@ pub struct MemberLine {
     pub launched_at: Ms,
     /// When its agent first answered.
     pub first_answer: Option<Ms>,
-    /// Its loads of late in percent, the oldest first; null where it gave none.
+    /// Its loads of late in percent, the oldest first; null where it gave none. Only in a list: of one member they are asked for over any time.
     pub spark: Vec<Option<f64>>,
     /// Whether its load is above the group's upper threshold; above 90 % where the rule has none.
     pub hot: bool,
-}
-
-/// A [`Phase`] by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the phase of that name")]
-pub enum PhaseName {
-    Pending,
-    Warming,
-    InService,
-    Suspect,
-    Draining,
-    Terminating,
-}
-
-impl PhaseName {
-    /// What wants to be looked at first is the least.
-    pub(super) const fn urgency(self) -> u8 {
-        match self {
-            Self::Suspect => 0,
-            Self::Terminating => 1,
-            Self::Draining => 2,
-            Self::Pending => 3,
-            Self::Warming => 4,
-            Self::InService => 5,
-        }
-    }
-}
-
-impl From<Phase> for PhaseName {
-    fn from(phase: Phase) -> Self {
-        match phase {
-            Phase::Pending => Self::Pending,
-            Phase::Warming => Self::Warming,
-            Phase::InService => Self::InService,
-            Phase::Suspect => Self::Suspect,
-            Phase::Draining => Self::Draining,
-            Phase::Terminating => Self::Terminating,
-        }
-    }
-}
-
-/// An [`AgentState`] by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "each is the state of that name")]
-pub enum AgentName {
-    Starting,
-    Serving,
-    Draining,
-    Drained,
-    Restarting,
-    Leaving,
-}
-
-impl From<AgentState> for AgentName {
-    fn from(state: AgentState) -> Self {
-        match state {
-            AgentState::Starting => Self::Starting,
-            AgentState::Serving => Self::Serving,
-            AgentState::Draining => Self::Draining,
-            AgentState::Drained => Self::Drained,
-            AgentState::Restarting => Self::Restarting,
-            AgentState::Leaving => Self::Leaving,
-        }
-    }
 }
 
 /// Why and since when a member is on its way out.
@@ -145,7 +79,7 @@ pub struct LeavingLine {
     pub unregistered_at: Option<Ms>,
 }
 
-/// What is known of a member; its loads of late are filled in by whoever has read them.
+/// What is known of a member; its loads of late are filled in where they have been read.
 pub(super) fn line(record: &MemberRecord, looked: &Looked) -> MemberLine {
     let health = looked.health(record);
     let load = health.and_then(|health| health.load).map(Load::percent);
@@ -155,7 +89,7 @@ pub(super) fn line(record: &MemberRecord, looked: &Looked) -> MemberLine {
         id: record.id.to_string(),
         zone: record.zone.clone(),
         shard: record.shard.0,
-        phase: phase(record, looked).into(),
+        phase: phase(record, looked),
         load,
         signals: health.map_or_else(BTreeMap::new, |health| {
             health.signals.iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -163,7 +97,7 @@ pub(super) fn line(record: &MemberRecord, looked: &Looked) -> MemberLine {
         last_answer: health.and_then(|health| health.last_answer).map(ms),
         silent_since: health.and_then(|health| health.silent_since).map(ms),
         detail: health.map_or_else(String::new, |health| health.detail.clone()),
-        agent: health.and_then(|health| health.agent).map(Into::into),
+        agent: health.and_then(|health| health.agent),
         agent_version: health.map_or_else(String::new, |health| health.version.clone()),
         marked_since: looked.head.marked.get(&record.id).copied().map(ms),
         protected: looked.head.protected.contains(&record.id) || told(|health| health.protected),

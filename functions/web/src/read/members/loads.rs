@@ -6,6 +6,7 @@ use futures_util::future::try_join_all;
 use muster_control::ports::{Clock, SweepLog};
 use muster_core::group::{GroupName, Shard};
 use muster_core::health::Load;
+use muster_core::member::InstanceId;
 use muster_core::sweep::SweepLoads;
 use muster_core::time::Timestamp;
 use schemars::JsonSchema;
@@ -33,13 +34,13 @@ pub async fn member_loads<S: Store, P, F, C: Clock>(
     stand: &Stand<S, P, F, C>,
     group: &GroupName,
     asked: Asked,
-    member: Option<&str>,
+    member: Option<&InstanceId>,
 ) -> Result<MemberLoads, ReadError> {
     let looked = Looked::at(stand, group).await?;
     let (swept, shards) = (looked.sweep().map_or(0, |sweep| sweep.members), count(looked.head.rosters.len()));
     let most = |wanted| sampling::points(swept, shards, wanted, sampling::BUDGET);
     let grid = asked.grid(looked.now, looked.period(), most)?;
-    let wanted = |id: &str| member.is_none_or(|member| member == id);
+    let wanted = |id: &str| member.is_none_or(|member| member.0 == id);
     let (at, members) = loads(&stand.store, group, looked.head.rosters.keys(), grid, wanted).await?;
     Ok(MemberLoads { from: ms(grid.from), until: ms(grid.until), at, members })
 }

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use muster_control::ports::{Clock, GroupState};
 use muster_core::group::GroupName;
-use muster_core::member::InstanceId;
+use muster_core::member::{InstanceId, Phase};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use line::{AgentName, LeavingLine, MemberLine, PhaseName};
+pub use line::{LeavingLine, MemberLine};
 pub use loads::{MemberLoads, member_loads};
 
 use super::sampling::{self, Asked};
@@ -35,7 +35,7 @@ pub struct AskedMembers {
     /// Only those in whose id, zone, template, agent's version or detail this stands, in capitals or not; blanks around it do not count.
     pub find: String,
     /// Only those in this phase.
-    pub phase: Option<PhaseName>,
+    pub phase: Option<Phase>,
     /// Only the hot ones.
     pub hot: bool,
     /// By what they are ordered; those that are the same in that, by id.
@@ -86,7 +86,7 @@ pub struct Members {
     /// How many the group has.
     pub total: u32,
     /// How many of them are in each phase that any is in.
-    pub phases: BTreeMap<PhaseName, u32>,
+    pub phases: BTreeMap<Phase, u32>,
     /// Those that are hot.
     pub hot: HotSpots,
     /// How many of the group are as was asked.
@@ -152,13 +152,25 @@ impl Sort {
     fn compare(self, a: &MemberLine, b: &MemberLine) -> Ordering {
         match self {
             Self::Id => a.id.cmp(&b.id),
-            Self::Phase => a.phase.urgency().cmp(&b.phase.urgency()),
+            Self::Phase => urgency(a.phase).cmp(&urgency(b.phase)),
             Self::Zone => a.zone.cmp(&b.zone),
             Self::Age => b.launched_at.cmp(&a.launched_at),
             Self::Load => a.load.unwrap_or(-1.0).total_cmp(&b.load.unwrap_or(-1.0)),
             Self::Answer => a.last_answer.cmp(&b.last_answer),
             Self::Agent => a.agent_version.cmp(&b.agent_version),
         }
+    }
+}
+
+/// What wants to be looked at first is the least.
+const fn urgency(phase: Phase) -> u8 {
+    match phase {
+        Phase::Suspect => 0,
+        Phase::Terminating => 1,
+        Phase::Draining => 2,
+        Phase::Pending => 3,
+        Phase::Warming => 4,
+        Phase::InService => 5,
     }
 }
 
@@ -185,10 +197,7 @@ pub async fn member<S: Store, P, F, C: Clock>(
     let state = stand.store.read(group).await?.ok_or_else(|| ReadError::no_group(group))?;
     let record = state.members.iter().find(|record| record.id == *id).ok_or_else(|| ReadError::no_member(group, id))?;
     let looked = Looked::with(stand, state.head).await?;
-    let mut found = [line::line(record, &looked)];
-    spark(&stand.store, &looked, &mut found).await?;
-    let [found] = found;
-    Ok(found)
+    Ok(line::line(record, &looked))
 }
 
 /// Fills in the loads of late of `members`.
@@ -213,7 +222,7 @@ async fn spark<S: Store>(store: &S, looked: &Looked, members: &mut [MemberLine])
 mod tests {
     use super::*;
 
-    fn one(id: &str, phase: PhaseName, load: Option<f64>, hot: bool) -> MemberLine {
+    fn one(id: &str, phase: Phase, load: Option<f64>, hot: bool) -> MemberLine {
         MemberLine {
             id: id.into(),
             zone: if load.is_some() { "eu-west-1a".into() } else { String::new() },
@@ -223,7 +232,7 @@ mod tests {
             signals: BTreeMap::new(),
             last_answer: load.map(|load| load as u64),
             silent_since: None,
-            detail: if phase == PhaseName::Suspect { "Connection refused".into() } else { String::new() },
+            detail: if phase == Phase::Suspect { "Connection refused".into() } else { String::new() },
             agent: None,
             agent_version: if hot { "0.2.0".into() } else { "0.1.0".into() },
             marked_since: None,
@@ -242,11 +251,11 @@ mod tests {
 
     fn group() -> Vec<MemberLine> {
         vec![
-            one("i-a", PhaseName::InService, Some(40.0), false),
-            one("i-b", PhaseName::InService, Some(95.0), true),
-            one("i-c", PhaseName::Suspect, None, false),
-            one("i-d", PhaseName::Warming, Some(40.0), false),
-            one("i-e", PhaseName::InService, Some(99.0), true),
+            one("i-a", Phase::InService, Some(40.0), false),
+            one("i-b", Phase::InService, Some(95.0), true),
+            one("i-c", Phase::Suspect, None, false),
+            one("i-d", Phase::Warming, Some(40.0), false),
+            one("i-e", Phase::InService, Some(99.0), true),
         ]
     }
 
@@ -269,8 +278,8 @@ mod tests {
             (by(Sort::Answer, Order::Down), "ebadc"),
             (by(Sort::Agent, Order::Down), "beacd"),
             (AskedMembers { hot: true, ..all() }, "be"),
-            (AskedMembers { phase: Some(PhaseName::InService), ..all() }, "abe"),
-            (AskedMembers { phase: Some(PhaseName::Suspect), hot: true, ..all() }, ""),
+            (AskedMembers { phase: Some(Phase::InService), ..all() }, "abe"),
+            (AskedMembers { phase: Some(Phase::Suspect), hot: true, ..all() }, ""),
             (AskedMembers { find: "I-D".into(), ..all() }, "d"),
             (AskedMembers { find: " i-d\t".into(), ..all() }, "d"),
             (AskedMembers { find: "0.2".into(), ..all() }, "be"),
@@ -283,7 +292,7 @@ mod tests {
             assert_eq!((ids(&found).as_str(), found.matching), (expected, count(expected.len())), "{asked:?}");
             // What is told of all of them does not go by what is asked.
             assert_eq!((found.total, found.hot.count, found.hot.ids.join(" ").as_str()), (5, 2, "i-e i-b"));
-            let phases = [(PhaseName::Warming, 1), (PhaseName::InService, 3), (PhaseName::Suspect, 1)];
+            let phases = [(Phase::Warming, 1), (Phase::InService, 3), (Phase::Suspect, 1)];
             assert_eq!(found.phases, BTreeMap::from(phases));
         }
     }
@@ -306,7 +315,7 @@ mod tests {
 
     #[test]
     fn hot_spots_are_counted_and_not_all_named() {
-        let many = (100..200).map(|n| one(&format!("i-{n}"), PhaseName::InService, Some(f64::from(n) / 2.0), true));
+        let many = (100..200).map(|n| one(&format!("i-{n}"), Phase::InService, Some(f64::from(n) / 2.0), true));
         let found = AskedMembers { limit: Some(1), ..AskedMembers::default() }.of(many.collect());
         assert_eq!((found.hot.count, found.hot.ids.len(), found.hot.ids[0].as_str()), (100, MOST_HOT, "i-199"));
     }
